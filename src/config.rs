@@ -1,0 +1,512 @@
+//! The configuration: one struct tree, one TOML file, environment variables on top; checked once.
+//!
+//! In: `vesalius.toml` and `VESALIUS_…` variables. Out: a [`Config`] that every room may trust.
+//! A missing file means defaults; an unknown key, a bad value or an impossible combination is
+//! refused with the place and the remedy.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Everything that can be set. Each key has a default, so an empty file is valid.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How the server is reached.
+    pub server: Server,
+    /// Where the truth is kept.
+    pub database: Database,
+    /// The imaging archive that this node speaks for.
+    pub archive: Archive,
+    /// The data holder (Regulation (EU) 2025/327 Article 2(2)(t)): custodian and publisher.
+    pub organisation: Organisation,
+    /// The health data access body that decides on applications for these data.
+    pub hdab: Organisation,
+    /// The catalogue of datasets.
+    pub catalogue: Catalogue,
+    /// How counts leave the house for secondary use.
+    pub disclosure: Disclosure,
+    /// Reading of archives.
+    pub ingest: Ingest,
+    /// The public SPARQL endpoint.
+    pub sparql: Sparql,
+    /// Folders whose files replace the built-in data files of the same name.
+    pub overrides: Overrides,
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// The address that the world uses, without a final slash: the base of every IRI and link.
+    /// Empty: `http://` and the listening address.
+    pub public_url: String,
+    /// Threads that answer requests; 0 takes one per processor.
+    pub workers: usize,
+    /// Memory for rendered resources, in MiB.
+    pub cache_mib: usize,
+}
+
+/// Where the truth is kept.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://…`, or empty for the embedded SQLite database in the data folder.
+    pub url: String,
+}
+
+/// Whether the archive's data name persons.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identity {
+    /// The archive names persons; secondary use gets a view without identities.
+    #[default]
+    Identified,
+    /// The archive is already de-identified: its rows are rendered as they are.
+    DeIdentified,
+}
+
+/// The imaging archive that this node speaks for.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// The archive's name, for people.
+    pub name: String,
+    /// IANA name of the zone of times that carry none (`Europe/Prague`); empty: such times are
+    /// cut to their date, because a FHIR dateTime with a time must have an offset.
+    pub time_zone: String,
+    /// Whether the data name persons.
+    pub identity: Identity,
+    /// Base of the PACS's WADO-RS service: becomes `Endpoint.address`; empty: not available.
+    pub wado_url: String,
+    /// Which naming system each identifier of the archive belongs to.
+    pub identifiers: Identifiers,
+}
+
+/// Which naming system (URI) each identifier of the archive belongs to.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identifiers {
+    /// System of PatientIDs without a known issuer; empty: one below `public_url`.
+    pub patient: String,
+    /// Issuers of PatientIDs and their systems.
+    pub patient_issuers: Vec<Issuer>,
+    /// System of accession numbers without a known issuer; empty: one below `public_url`.
+    pub accession: String,
+    /// System of StudyIDs; empty: StudyID is not given.
+    pub study_id: String,
+}
+
+/// An issuer as the data name it, and its naming system.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Issuer {
+    /// IssuerOfPatientID, a universal entity id, or a table's holder.
+    pub issuer: String,
+    /// URI of the naming system, for instance `urn:oid:1.2.203.24341.1.20.2`.
+    pub system: String,
+}
+
+/// An organisation with the one contact that the catalogue needs (R8: `cv:contactPoint`).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Organisation {
+    /// Its name.
+    pub name: String,
+    /// IRI that identifies it; empty: one below `public_url`.
+    pub iri: String,
+    /// E-mail address of the contact.
+    pub email: String,
+    /// Web page of the contact, for the access body the page where one applies.
+    pub page: String,
+    /// Telephone of the contact.
+    pub telephone: String,
+    /// ISO 3166-1 alpha-3 code of its country, as in the EU authority table (`CZE`).
+    pub country: String,
+    /// Code of its type in HealthDCAT-AP's publisher-type table; empty: not given.
+    pub publisher_type: String,
+    /// Whether it is a trusted health data holder (Regulation (EU) 2025/327 Article 72).
+    pub trusted_data_holder: bool,
+}
+
+/// The catalogue of datasets.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Catalogue {
+    /// Title of the catalogue.
+    pub title: String,
+    /// Description of the catalogue.
+    pub description: String,
+    /// Language of titles and descriptions that name none: a two-letter code.
+    pub language: String,
+    /// Folder with the steward's descriptions; empty: `descriptions` in the data folder.
+    pub descriptions: String,
+    /// HealthDCAT-AP release that documents are written for (a folder of `catalogue/releases`).
+    pub release: String,
+    /// Datasets on a page of `/catalog.*?page=`; at most 100.
+    pub page_size: usize,
+}
+
+/// How counts leave the house for secondary use.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Disclosure {
+    /// Cells below this count are not shown.
+    pub threshold: u64,
+    /// Counts are rounded to a multiple of this.
+    pub rounding: u64,
+    /// Days between two versions of the figures of a dataset that is not open.
+    pub release_days: u32,
+}
+
+/// Reading of archives.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// Worker processes that read files; 0 takes one per processor.
+    pub workers: usize,
+    /// Address space of a worker, in MiB.
+    pub worker_memory_mib: u64,
+    /// CPU seconds that a worker may spend on one file before it is ended.
+    pub worker_cpu_seconds: u64,
+    /// Records in one transaction.
+    pub batch: usize,
+    /// Requests under way at once to a DICOMweb server.
+    pub dicomweb_concurrency: usize,
+    /// Attempts for a DICOMweb request that fails in passing.
+    pub dicomweb_attempts: u32,
+}
+
+/// The public SPARQL endpoint.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sparql {
+    /// Seconds after which a query is ended.
+    pub seconds: u64,
+    /// Address space of the process that evaluates, in MiB.
+    pub memory_mib: u64,
+    /// Rows after which an answer ends.
+    pub rows: usize,
+}
+
+/// Folders whose files replace the built-in data files of the same name.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Overrides {
+    /// Replaces files of `mappings/`.
+    pub mappings: String,
+    /// Replaces files of `catalogue/`.
+    pub catalogue: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            public_url: String::new(),
+            workers: 0,
+            cache_mib: 256,
+        }
+    }
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self {
+            title: "Imaging datasets".to_owned(),
+            description: "Descriptions of the imaging datasets of this data holder.".to_owned(),
+            language: "en".to_owned(),
+            descriptions: String::new(),
+            release: "r8".to_owned(),
+            page_size: 100,
+        }
+    }
+}
+
+impl Default for Disclosure {
+    fn default() -> Self {
+        Self { threshold: 10, rounding: 10, release_days: 90 }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            worker_memory_mib: 512,
+            worker_cpu_seconds: 20,
+            batch: 4_000,
+            dicomweb_concurrency: 4,
+            dicomweb_attempts: 4,
+        }
+    }
+}
+
+impl Default for Sparql {
+    fn default() -> Self {
+        Self { seconds: 5, memory_mib: 1_024, rows: 10_000 }
+    }
+}
+
+impl Server {
+    /// The base of every IRI and link, without a final slash.
+    #[must_use]
+    pub fn base(&self) -> String {
+        if self.public_url.is_empty() {
+            format!("http://{}", self.listen)
+        } else {
+            self.public_url.trim_end_matches('/').to_owned()
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file, puts the environment on top, checks the whole.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] with file, line, key and remedy.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let mut tree = match file {
+            None => toml::Table::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|failure| {
+                    Error::Configuration(format!(
+                        "{}: cannot be read ({failure}); give the path of a TOML file",
+                        path.display()
+                    ))
+                })?;
+                // The file alone first, so that a message carries its line.
+                toml::from_str::<Self>(&text).map_err(|failure| {
+                    Error::Configuration(format!(
+                        "{}: {}; see vesalius.example.toml for every key",
+                        path.display(),
+                        failure.to_string().trim()
+                    ))
+                })?;
+                toml::from_str(&text).unwrap_or_default()
+            }
+        };
+        overlay(&mut tree, environment)?;
+        let config: Self =
+            toml::Value::Table(tree).try_into().map_err(|failure: toml::de::Error| {
+                Error::Configuration(format!("environment: {}", failure.to_string().trim()))
+            })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Every rule that a single key cannot tell.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] that names the key and the remedy.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |key: &str, problem: &str, remedy: &str| {
+            Err(Error::Configuration(format!("`{key}`: {problem}; {remedy}")))
+        };
+        if !self.archive.time_zone.is_empty()
+            && jiff::tz::TimeZone::get(&self.archive.time_zone).is_err()
+        {
+            return wrong(
+                "archive.time_zone",
+                &format!("`{}` is no IANA time zone", self.archive.time_zone),
+                "write a name such as `Europe/Prague`",
+            );
+        }
+        let urls = [
+            ("server.public_url", &self.server.public_url),
+            ("archive.wado_url", &self.archive.wado_url),
+            ("organisation.iri", &self.organisation.iri),
+            ("organisation.page", &self.organisation.page),
+            ("hdab.iri", &self.hdab.iri),
+            ("hdab.page", &self.hdab.page),
+        ];
+        for (key, url) in urls {
+            let is_http = url.starts_with("https://") || url.starts_with("http://");
+            let is_iri = oxrdf::NamedNode::new(url.as_str()).is_ok();
+            if !url.is_empty() && !(is_http && is_iri) {
+                return wrong(key, &format!("`{url}` is no web address"), "begin with `https://`");
+            }
+        }
+        let systems = std::iter::once(&self.archive.identifiers.patient)
+            .chain([&self.archive.identifiers.accession, &self.archive.identifiers.study_id])
+            .chain(self.archive.identifiers.patient_issuers.iter().map(|row| &row.system));
+        for system in systems {
+            if !system.is_empty() && oxrdf::NamedNode::new(system.as_str()).is_err() {
+                return wrong(
+                    "archive.identifiers",
+                    &format!("`{system}` is no URI"),
+                    "write `urn:oid:…` or an `https://` address",
+                );
+            }
+        }
+        for (key, email) in
+            [("organisation.email", &self.organisation.email), ("hdab.email", &self.hdab.email)]
+        {
+            if !email.is_empty() && !email.contains('@') {
+                return wrong(key, &format!("`{email}` is no e-mail address"), "write `name@host`");
+            }
+        }
+        if !(1..=100).contains(&self.catalogue.page_size) {
+            return wrong("catalogue.page_size", "is outside 1 to 100", "take 100");
+        }
+        if self.disclosure.threshold < 2 {
+            return wrong(
+                "disclosure.threshold",
+                "a threshold below 2 would show single persons",
+                "take 10, or set `archive.identity = \"de-identified\"` and make the dataset PUBLIC",
+            );
+        }
+        if self.disclosure.rounding == 0 {
+            return wrong("disclosure.rounding", "cannot be 0", "take 1 for no rounding");
+        }
+        if self.ingest.worker_memory_mib < 64 {
+            return wrong(
+                "ingest.worker_memory_mib",
+                "is too small to start a process",
+                "take 512",
+            );
+        }
+        if self.ingest.batch == 0 {
+            return wrong("ingest.batch", "cannot be 0", "take 4000");
+        }
+        Ok(())
+    }
+
+    /// The folder with the steward's descriptions.
+    #[must_use]
+    pub fn descriptions(&self, data: &Path) -> PathBuf {
+        if self.catalogue.descriptions.is_empty() {
+            data.join("descriptions")
+        } else {
+            PathBuf::from(&self.catalogue.descriptions)
+        }
+    }
+
+    /// Every key by its path, with its default: what the example file must hold.
+    #[must_use]
+    pub fn keys() -> Vec<(String, toml::Value)> {
+        let tree = toml::Value::try_from(Self::default()).unwrap_or(toml::Value::Boolean(false));
+        let mut keys = Vec::new();
+        collect("", &tree, &mut keys);
+        keys
+    }
+}
+
+fn collect(path: &str, value: &toml::Value, keys: &mut Vec<(String, toml::Value)>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(&path, value, keys);
+            }
+        }
+        other => keys.push((path.to_owned(), other.clone())),
+    }
+}
+
+/// `VESALIUS_ARCHIVE_TIME_ZONE=…` sets `archive.time_zone`. Variables that the command line
+/// owns (`VESALIUS_REFERENCE` of the tests) are left alone; any other unknown one is refused,
+/// because a misspelt key that does nothing is worse than an error.
+fn overlay(
+    tree: &mut toml::Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<()> {
+    let keys = Config::keys();
+    for (name, text) in environment {
+        let Some(rest) = name.strip_prefix("VESALIUS_") else { continue };
+        if rest == "REFERENCE" || rest.starts_with("TEST_") {
+            continue;
+        }
+        let found = keys.iter().find(|(path, _)| path.replace('.', "_").to_uppercase() == rest);
+        let Some((path, default)) = found else {
+            return Err(Error::Configuration(format!(
+                "environment variable `{name}` sets no known key; see vesalius.example.toml"
+            )));
+        };
+        let refused = |expected: &str| {
+            Error::Configuration(format!(
+                "environment variable `{name}`: `{text}` is not {expected}"
+            ))
+        };
+        let value = match default {
+            toml::Value::Integer(_) => {
+                toml::Value::Integer(text.parse().map_err(|_| refused("an integer"))?)
+            }
+            toml::Value::Boolean(_) => {
+                toml::Value::Boolean(text.parse().map_err(|_| refused("`true` or `false`"))?)
+            }
+            toml::Value::String(_) => toml::Value::String(text.clone()),
+            _ => {
+                let table: toml::Table = toml::from_str(&format!("value = {text}"))
+                    .map_err(|_| refused("a TOML value"))?;
+                table.get("value").cloned().unwrap_or(toml::Value::Boolean(false))
+            }
+        };
+        let mut place = &mut *tree;
+        let mut parts = path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                place.insert(part.to_owned(), value.clone());
+                break;
+            }
+            let next = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            match next {
+                toml::Value::Table(table) => place = table,
+                _ => return Err(refused("settable here: the file gives its table another type")),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use std::io::Write as _;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Config::load(Some(file.path()), environment).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_environment_stands_above_the_file() {
+        let config = load(
+            "[archive]\ntime_zone = \"Europe/Athens\"\n",
+            &[
+                ("VESALIUS_ARCHIVE_TIME_ZONE", "Europe/Prague"),
+                ("VESALIUS_DISCLOSURE_THRESHOLD", "5"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.archive.time_zone, "Europe/Prague");
+        assert_eq!(config.disclosure.threshold, 5);
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_with_place_and_remedy() {
+        for (text, environment, expected) in [
+            ("[archive]\nzone = \"x\"\n", None, "line 2"),
+            ("[archive]\ntime_zone = \"Mars/Base\"\n", None, "archive.time_zone"),
+            ("[disclosure]\nthreshold = 1\n", None, "disclosure.threshold"),
+            ("[server]\npublic_url = \"ftp://x\"\n", None, "server.public_url"),
+            ("[catalogue]\npage_size = 1000\n", None, "catalogue.page_size"),
+            ("", Some(("VESALIUS_ARCHVE_NAME", "x")), "VESALIUS_ARCHVE_NAME"),
+            ("", Some(("VESALIUS_INGEST_BATCH", "many")), "VESALIUS_INGEST_BATCH"),
+        ] {
+            let environment: Vec<_> = environment.into_iter().collect();
+            let message = load(text, &environment).unwrap_err();
+            assert!(message.contains(expected), "{text:?} {environment:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Vesalius turns a cancer imaging archive into a node of the European cancer imaging
+//! infrastructure and of the European Health Data Space. `ARCHITECTURE.md` is the map.
+
+pub mod actor;
+pub mod auth;
+pub mod catalogue;
+pub mod config;
+pub mod dicom;
+pub mod error;
+pub mod fhir;
+pub mod harvest;
+pub mod imaging;
+pub mod index;
+pub mod ingest;
+pub mod mapping;
+pub mod sample;
+pub mod source;
+pub mod store;
+pub mod web;
