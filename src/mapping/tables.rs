@@ -644,6 +644,14 @@ fn check(mapping: &SeriesTable, text: &str, file: &str) -> Result<()> {
                 "add `identity.instance`, or say `count-only = true` if rows are series",
             );
         }
+        (Some(instance), false) if mapping.identity.sop_class.is_none() => {
+            return wrong(
+                instance.span().start,
+                "identity.instance",
+                "rows are instances, but no column gives their SOP class".to_owned(),
+                "add `sop-class` to `[identity]`",
+            );
+        }
         _ => {}
     }
     if mapping.identity.issuer.column.is_some() && mapping.identity.issuer.constant.is_some() {
@@ -690,6 +698,12 @@ fn check(mapping: &SeriesTable, text: &str, file: &str) -> Result<()> {
                 at,
                 "keyword",
                 format!("`{word}` describes an instance, but the table has only series"),
+                "remove the row, or say `level = \"series\"` if the whole series shares the value",
+            ),
+            Some(Level::Instance) if level_of(word) != Some(Level::Instance) => wrong(
+                at,
+                "keyword",
+                format!("`{word}` is not kept of an instance"),
                 "remove the row, or say `level = \"series\"` if the whole series shares the value",
             ),
             Some(_) => Ok(()),
