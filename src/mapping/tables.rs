@@ -7,11 +7,14 @@
 //! table whose rows become dataset descriptions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::error::{Error, Result};
@@ -287,8 +290,12 @@ pub enum Action {
 
 /// What can happen to the text of a column. A step whose input it cannot use drops the value
 /// and leaves a finding.
+///
+/// In TOML the name alone, or a table of the name and its settings:
+/// `["trim", "date-iso"]`, `[{ date-iso = { earliest = "1895-11-08" } }]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", remote = "Self")]
+#[schemars(transform = names_alone)]
 pub enum Transform {
     /// Removes white space at both ends and makes one space of every run of white space.
     Trim,
@@ -325,6 +332,39 @@ pub enum Transform {
     /// Markup removed, character references resolved, white space as by `trim` but with
     /// paragraphs kept.
     PlainText,
+}
+
+impl<'de> Deserialize<'de> for Transform {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Named;
+        impl<'de> Visitor<'de> for Named {
+            type Value = Transform;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a transform, or a table of the name and its settings")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Transform, E> {
+                match name {
+                    "date-iso" => Ok(Transform::DateIso(Dates::default())),
+                    "age-dicom" => Ok(Transform::AgeDicom(Ages::default())),
+                    "age-years" => Ok(Transform::AgeYears(Ages::default())),
+                    "integer" => Ok(Transform::Integer(Bounds::default())),
+                    _ => Transform::deserialize(StrDeserializer::new(name)),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Transform, A::Error> {
+                Transform::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Named)
+    }
+}
+
+/// The schema of a transform whose settings all have defaults takes its name alone, too.
+fn names_alone(schema: &mut schemars::Schema) {
+    let names = serde_json::json!({ "enum": ["date-iso", "age-dicom", "age-years", "integer"] });
+    if let Some(serde_json::Value::Array(forms)) = schema.get_mut("oneOf") {
+        forms.push(names);
+    }
 }
 
 /// Dates that are taken.
@@ -420,6 +460,9 @@ pub struct Replace {
 }
 
 /// A table whose rows become dataset descriptions, one each.
+///
+/// Texts are templates: `{column}` stands for the row's value without markup. A text one of
+/// whose columns is empty is left out.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DescriptionTable {
@@ -430,33 +473,67 @@ pub struct DescriptionTable {
     /// Language of titles and descriptions: a two-letter code.
     pub language: String,
     /// Column whose value is the collection that the series table names.
-    pub collection: String,
-    /// Column with the title.
-    pub name: String,
-    /// Columns with the description; those that have a text become paragraphs.
-    pub description: Vec<String>,
+    #[schemars(with = "String")]
+    pub collection: Spanned<String>,
+    /// Keys of the description and the templates that fill them, per language where the
+    /// description has languages: `title`, `description`, `landing_page` …
+    pub texts: BTreeMap<String, String>,
+    /// Which of those keys hold text per language.
+    pub languages: Vec<String>,
     /// Columns whose comma-separated values become keywords.
     #[serde(default)]
     pub keywords: Vec<String>,
     /// Keywords of every dataset.
     #[serde(default)]
     pub constant_keywords: Vec<String>,
-    /// Column with the date of the last change.
-    pub updated: Option<String>,
-    /// Address of the dataset's page, with `{collection}` in it.
-    pub page: Option<String>,
+    /// Codes that a row has when a column matches.
+    #[serde(default, rename = "code")]
+    pub codes: Vec<CodeRule>,
     /// The nested column that lists the sources of the dataset and their licences.
     pub sources: SourceColumns,
-    /// Keys that are written into every description as they stand here.
+    /// Keys that stand in every description as they stand here.
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
     pub defaults: toml::Table,
+    /// How the data under one licence are had; `{licence}` and `{citations}` may stand in its
+    /// templates too.
+    pub distribution: DistributionTexts,
     /// The licences by their short names.
     #[serde(rename = "licence")]
     pub licences: Vec<Licence>,
-    /// Why rows are as they are.
+}
+
+/// A code that a row has when a column matches.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CodeRule {
+    /// The list of the description that takes the code: `health_themes`.
+    pub key: String,
+    /// The code.
+    pub code: String,
+    /// The column.
+    pub column: String,
+    /// A regular expression.
+    pub matches: String,
+    /// Why.
     #[serde(default)]
-    pub reasons: Vec<String>,
+    pub reason: String,
+}
+
+/// How the data under one licence are had.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DistributionTexts {
+    /// Its title.
+    pub title: String,
+    /// Its description.
+    pub description: String,
+    /// Where the data are.
+    pub access_url: String,
+    /// Keys that stand in every distribution as they stand here.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub defaults: toml::Table,
 }
 
 /// The word that says what a mapping file maps.
@@ -491,10 +568,8 @@ pub struct Licence {
     pub name: String,
     /// Its IRI.
     pub iri: String,
-    /// What stands in the title of a distribution.
+    /// What stands in titles.
     pub label: String,
-    /// A word for the distribution's address.
-    pub slug: String,
 }
 
 /// Any table mapping.
@@ -558,6 +633,7 @@ pub fn parse(text: &str, file: &str) -> Result<Mapping> {
         .unwrap_or(false);
     if says_descriptions {
         let mapping: DescriptionTable = read(text, file)?;
+        check_descriptions(&mapping, text, file)?;
         Ok(Mapping::Descriptions(Box::new(mapping)))
     } else {
         let mapping: SeriesTable = read(text, file)?;
@@ -780,6 +856,32 @@ fn check(mapping: &SeriesTable, text: &str, file: &str) -> Result<()> {
                 );
             }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_descriptions(mapping: &DescriptionTable, text: &str, file: &str) -> Result<()> {
+    let wrong = |near: &str, problem: String, remedy: &str| {
+        let line = line_of(text, text.find(near).unwrap_or(0));
+        Err(Error::Configuration(format!("{file}, line {line}: {problem}; {remedy}")))
+    };
+    for key in &mapping.languages {
+        if !mapping.texts.contains_key(key) {
+            let problem = format!("`languages` names `{key}`, which `[texts]` does not have");
+            return wrong("languages", problem, "add the text or remove the word");
+        }
+    }
+    for rule in &mapping.codes {
+        if regex::Regex::new(&rule.matches).is_err() {
+            let problem = format!("`{}` is no regular expression", rule.matches);
+            return wrong(&rule.matches, problem, "correct it");
+        }
+    }
+    for licence in &mapping.licences {
+        if !licence.iri.starts_with("https://") && !licence.iri.starts_with("http://") {
+            let problem = format!("`{}` is no web address", licence.iri);
+            return wrong(&licence.iri, problem, "begin with `https://`");
         }
     }
     Ok(())
