@@ -1,5 +1,7 @@
 //! Reads `mappings/` once; imaging → FHIR JSON, imaging → facts for the index, ConceptMaps.
 
+pub mod attributes;
+
 use crate::imaging::{Attributes, SeriesFacts, StudyFacts, Uid};
 
 /// What the rules need besides attributes: the archive's zone and identifier systems.
