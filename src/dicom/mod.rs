@@ -7,6 +7,16 @@
 //! Absent: pixel data, the store, FHIR. Which attributes are read is
 //! [`mapping::attributes`](crate::mapping::attributes)' business.
 
+pub mod charset;
+mod digest;
+mod input;
 pub mod json;
+mod plan;
+pub mod read;
+mod record;
+pub mod value;
+mod walk;
 
 pub use json::record_from_json;
+pub use plan::Plan;
+pub use read::{Outcome, Reader};
