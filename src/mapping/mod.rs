@@ -1,5 +1,6 @@
 //! Reads `mappings/` once; imaging → FHIR JSON, imaging → facts for the index, ConceptMaps.
 
+pub mod attributes;
 pub mod tables;
 
 use crate::imaging::{Attributes, SeriesFacts, StudyFacts, Uid};

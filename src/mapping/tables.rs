@@ -20,27 +20,25 @@ use toml::Spanned;
 use crate::error::{Error, Result};
 use crate::imaging::{FINDING_KINDS, Keyword};
 
+use super::attributes::AttributeTable;
+pub use super::attributes::Level;
+
 /// The mappings that the binary carries: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("idc", include_str!("../../mappings/tables/idc.toml")),
     ("idc-collections", include_str!("../../mappings/tables/idc-collections.toml")),
 ];
 
-const LEVELS: &str = include_str!("../../mappings/tables/levels.toml");
-
-/// The level of the imaging hierarchy that an attribute describes (PS3.3 section 7, IEs).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Level {
-    /// Patient IE.
-    Patient,
-    /// Study IE, with the Patient Study module.
-    Study,
-    /// Series, Equipment and Frame of Reference IEs.
-    Series,
-    /// The instance: allowed only where `identity.instance` is given.
-    Instance,
-}
+/// Attributes that vesalius keeps of each instance ([`Instance`](crate::imaging::Instance)).
+const OF_INSTANCES: &[&str] = &[
+    "InstanceNumber",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "ImageLaterality",
+    "ImageType",
+    "TransferSyntaxUID",
+];
 
 /// A table of series (or of instances) and how to read it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -224,7 +222,8 @@ pub struct AttributeRow {
     /// Keyword of the attribute as in PS3.6.
     #[schemars(with = "String")]
     pub keyword: Spanned<String>,
-    /// The level that it describes; needed only where `levels.toml` does not know the keyword.
+    /// The level that it describes; needed only where `mappings/attributes.toml`
+    /// does not know the keyword.
     pub level: Option<Level>,
     /// What happens to the text, in this order.
     #[serde(default)]
@@ -249,7 +248,8 @@ pub struct ConstantRow {
     pub keyword: Spanned<String>,
     /// Its value.
     pub value: String,
-    /// The level that it describes; needed only where `levels.toml` does not know the keyword.
+    /// The level that it describes; needed only where `mappings/attributes.toml`
+    /// does not know the keyword.
     pub level: Option<Level>,
     /// Why.
     #[serde(default)]
@@ -664,31 +664,17 @@ fn line_text(text: &str, line: usize) -> &str {
     text.lines().nth(line.saturating_sub(1)).unwrap_or("").trim()
 }
 
-/// The level of an attribute, by the modules of PS3.3.
+/// The level of an attribute, by the table of attributes (`mappings/attributes.toml`).
 #[must_use]
 pub fn level_of(keyword: &str) -> Option<Level> {
-    static TABLE: LazyLock<HashMap<String, Level>> = LazyLock::new(|| {
-        let levels: Levels = toml::from_str(LEVELS).unwrap_or_default();
-        let rows = [
-            (Level::Patient, levels.patient),
-            (Level::Study, levels.study),
-            (Level::Series, levels.series),
-            (Level::Instance, levels.instance),
-        ];
-        rows.into_iter()
-            .flat_map(|(level, keywords)| keywords.into_iter().map(move |word| (word, level)))
-            .collect()
+    static TABLE: LazyLock<HashMap<&str, Level>> = LazyLock::new(|| {
+        let rows = AttributeTable::embedded().attributes.iter();
+        let mut levels: HashMap<_, _> = rows.map(|row| (row.keyword.as_str(), row.level)).collect();
+        // Part of the file meta information, which that table does not hold.
+        levels.insert("TransferSyntaxUID", Level::Instance);
+        levels
     });
     TABLE.get(keyword).copied()
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Levels {
-    patient: Vec<String>,
-    study: Vec<String>,
-    series: Vec<String>,
-    instance: Vec<String>,
 }
 
 /// What a single key cannot tell.
@@ -776,7 +762,7 @@ fn check(mapping: &SeriesTable, text: &str, file: &str) -> Result<()> {
                 format!("`{word}` describes an instance, but the table has only series"),
                 "remove the row, or say `level = \"series\"` if the whole series shares the value",
             ),
-            Some(Level::Instance) if level_of(word) != Some(Level::Instance) => wrong(
+            Some(Level::Instance) if !OF_INSTANCES.contains(&word.as_str()) => wrong(
                 at,
                 "keyword",
                 format!("`{word}` is not kept of an instance"),
@@ -932,8 +918,7 @@ fn check_transform(
 
 #[cfg(test)]
 mod tests {
-    use super::{BUILT_IN, Mapping, find, level_of, parse};
-    use crate::imaging::Keyword;
+    use super::{BUILT_IN, Mapping, find, parse};
 
     const SMALL: &str = "kind = \"series\"\ntitle = \"t\"\ncount-only = true\n[identity]\n\
                          patient = \"p\"\nstudy = \"s\"\nseries = \"e\"\n";
@@ -948,15 +933,6 @@ mod tests {
             parse(text, name).unwrap();
         }
         let Mapping::Series(_) = parse(SMALL, "x.toml").unwrap() else { panic!("not series") };
-    }
-
-    #[test]
-    fn the_levels_are_keywords() {
-        let levels: super::Levels = toml::from_str(super::LEVELS).unwrap();
-        for word in [levels.patient, levels.study, levels.series, levels.instance].concat() {
-            assert!(Keyword::parse(&word).is_ok(), "{word}");
-            assert!(level_of(&word).is_some());
-        }
     }
 
     #[test]

@@ -156,8 +156,8 @@ fn a_row_that_cannot_be_used_is_quarantined_and_the_others_go_on() {
     assert_eq!(
         codes,
         [
-            ("row 1", "study-uid-missing", "studie"),
-            ("row 2", "series-uid-broken", "serie"),
+            ("row 1", "uid-missing", "studie"),
+            ("row 2", "uid-invalid", "serie"),
             ("row 3", "count-broken", "pocet"),
             ("row 4", "count-broken", "pocet"),
             ("row 5", "row-broken", ""),
