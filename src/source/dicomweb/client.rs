@@ -53,9 +53,19 @@ impl Trouble {
         Self { is_passing: true, tries: u32::MAX, ..Self::new(code, detail) }
     }
 
+    /// The source as a whole cannot be read.
+    pub(super) fn fatal(code: &str, detail: impl Into<String>) -> Self {
+        Self { is_fatal: true, ..Self::new(code, detail) }
+    }
+
+    /// The server as a whole does not answer now: asking for less at once will not help.
+    pub(super) fn is_of_server(&self) -> bool {
+        matches!(&*self.code, "unreachable" | "no-answer" | "http-429" | "http-503")
+    }
+
     /// The sink said stop.
     pub(super) fn stop() -> Self {
-        Self { is_fatal: true, ..Self::new("stopped", "the run was stopped") }
+        Self::fatal("stopped", "the run was stopped")
     }
 
     pub(super) fn is_stop(&self) -> bool {
@@ -121,7 +131,7 @@ impl Client {
     pub(super) async fn list(&self, url: &Url) -> Result<Vec<DataSet>, Trouble> {
         self.retrying(async || {
             let mut rows = Vec::new();
-            self.once(url, &mut async |row: Result<DataSet, Trouble>| {
+            self.once(url, &mut async |_, row: Result<DataSet, Trouble>| {
                 rows.push(row?);
                 if rows.len() > 200_000 {
                     return Err(Trouble::new("too-large", "a list of more than 200,000 rows"));
@@ -134,12 +144,12 @@ impl Client {
         .await
     }
 
-    /// The data sets of an answer, one after the other. After a failure in passing they come
-    /// again from the first.
+    /// The data sets of an answer, one after the other, each with its number from 1. After a
+    /// failure in passing they come again from the first.
     pub(super) async fn each(
         &self,
         url: &Url,
-        each: &mut impl AsyncFnMut(Result<DataSet, Trouble>) -> Result<(), Trouble>,
+        each: &mut impl AsyncFnMut(u64, Result<DataSet, Trouble>) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         self.retrying(async || self.once(url, each).await).await
     }
@@ -178,18 +188,21 @@ impl Client {
     async fn once(
         &self,
         url: &Url,
-        each: &mut impl AsyncFnMut(Result<DataSet, Trouble>) -> Result<(), Trouble>,
+        each: &mut impl AsyncFnMut(u64, Result<DataSet, Trouble>) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let work = self.exchange(url, each);
         tokio::time::timeout(self.longest_answer, work).await.unwrap_or_else(|_| {
-            Err(Trouble::passing("timeout", "the answer took longer than the longest that is waited"))
+            Err(Trouble::passing(
+                "timeout",
+                "the answer took longer than the longest that is waited",
+            ))
         })
     }
 
     async fn exchange(
         &self,
         url: &Url,
-        each: &mut impl AsyncFnMut(Result<DataSet, Trouble>) -> Result<(), Trouble>,
+        each: &mut impl AsyncFnMut(u64, Result<DataSet, Trouble>) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let mut answer =
             self.http.get(url.clone()).send().await.map_err(|failure| failed(&failure))?;
@@ -204,6 +217,7 @@ impl Client {
         }
         let mut splitter = Splitter::new(self.largest_data_set);
         let mut elements = Vec::new();
+        let mut number = 0;
         loop {
             let chunk = answer.chunk().await.map_err(|failure| failed(&failure))?;
             let Some(chunk) = chunk else { break };
@@ -213,7 +227,8 @@ impl Client {
                     let detail = format!("a data set is no JSON (column {})", failure.column());
                     Trouble::new("json-broken", detail)
                 });
-                each(row).await?;
+                number += 1;
+                each(number, row).await?;
             }
         }
         splitter.end().map_err(broken)
@@ -234,7 +249,7 @@ fn check_status(answer: &reqwest::Response) -> Result<(), Trouble> {
     let detail = format!("the server answered {status}");
     match status {
         _ if status.is_success() => Ok(()),
-        StatusCode::UNAUTHORIZED => Err(Trouble { is_fatal: true, ..Trouble::new(&code, detail) }),
+        StatusCode::UNAUTHORIZED => Err(Trouble::fatal(&code, detail)),
         StatusCode::REQUEST_TIMEOUT
         | StatusCode::TOO_EARLY
         | StatusCode::TOO_MANY_REQUESTS
@@ -245,7 +260,9 @@ fn check_status(answer: &reqwest::Response) -> Result<(), Trouble> {
             Err(Trouble { wait: wait.and_then(retry_after), ..Trouble::passing(&code, detail) })
         }
         // An object that a PACS cannot convert answers 500 for ever: tried twice, no more.
-        StatusCode::INTERNAL_SERVER_ERROR => Err(Trouble { tries: 2, ..Trouble::new(&code, detail) }),
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            Err(Trouble { tries: 2, ..Trouble::new(&code, detail) })
+        }
         _ if status.is_redirection() => Err(Trouble::new(
             "redirected",
             "the server redirects to another origin, which is not followed",
@@ -269,7 +286,7 @@ fn broken(what: NotAnArray) -> Trouble {
         NotAnArray::Markup => {
             Trouble::new("not-dicom-json", "the server answered with a page instead of DICOM JSON")
         }
-        NotAnArray::NotAnArray | NotAnArray::Surplus => {
+        NotAnArray::Other | NotAnArray::Surplus => {
             Trouble::new("not-dicom-json", "the answer is no JSON array of data sets")
         }
         NotAnArray::TooLarge => Trouble::new("too-large", "a data set exceeds the allowed size"),

@@ -12,7 +12,7 @@ pub(super) enum NotAnArray {
     /// It begins as HTML or XML does.
     Markup,
     /// It is JSON, but no array of objects.
-    NotAnArray,
+    Other,
     /// An element is larger than allowed.
     TooLarge,
     /// An element is nested deeper than allowed.
@@ -72,7 +72,7 @@ impl Splitter {
                     b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf => {}
                     b'[' => self.state = State::Between { may_end: true },
                     b'<' => return Err(NotAnArray::Markup),
-                    _ => return Err(NotAnArray::NotAnArray),
+                    _ => return Err(NotAnArray::Other),
                 },
                 State::Between { may_end } => match byte {
                     b' ' | b'\t' | b'\r' | b'\n' => {}
@@ -82,7 +82,7 @@ impl Splitter {
                         self.element.push(b'{');
                     }
                     b']' if may_end => self.state = State::After,
-                    _ => return Err(NotAnArray::NotAnArray),
+                    _ => return Err(NotAnArray::Other),
                 },
                 State::Inside => {
                     if self.element.len() >= self.largest {
@@ -99,7 +99,7 @@ impl Splitter {
                     b' ' | b'\t' | b'\r' | b'\n' => {}
                     b',' => self.state = State::Between { may_end: false },
                     b']' => self.state = State::After,
-                    _ => return Err(NotAnArray::NotAnArray),
+                    _ => return Err(NotAnArray::Other),
                 },
                 State::After => match byte {
                     b' ' | b'\t' | b'\r' | b'\n' => {}
@@ -174,9 +174,9 @@ mod tests {
     fn what_is_no_array_of_objects_is_told_apart() {
         for (text, expected) in [
             ("<!DOCTYPE html>", NotAnArray::Markup),
-            ("{\"Message\":\"Unknown\"}", NotAnArray::NotAnArray),
-            ("[1]", NotAnArray::NotAnArray),
-            ("[{},]", NotAnArray::NotAnArray),
+            ("{\"Message\":\"Unknown\"}", NotAnArray::Other),
+            ("[1]", NotAnArray::Other),
+            ("[{},]", NotAnArray::Other),
             ("[{}", NotAnArray::Truncated),
             ("[{\"a\":", NotAnArray::Truncated),
             ("[{}] x", NotAnArray::Surplus),
