@@ -241,11 +241,9 @@ impl Run<'_> {
                 (None, Some(_)) => 0,
                 (Some(last), Some(first)) if last == *first => 1,
                 (Some(_), Some(_)) if marks == first_page => {
-                    // The same rows again: the server takes no offset. Had the first page been
-                    // full, more might be behind it, and only one long page can show it.
-                    if rows_read == limit {
-                        self.one_long_page(url, each).await?;
-                    }
+                    // The same rows again: the server takes no offset (or a row came in before
+                    // them). One long page shows all.
+                    self.one_long_page(url, each).await?;
                     return Ok(stood_still);
                 }
                 // The list moved by some rows.
