@@ -1,6 +1,8 @@
 //! Reads `mappings/` once; imaging → FHIR JSON, imaging → facts for the index, ConceptMaps.
 
-use crate::imaging::{Attributes, SeriesFacts, StudyFacts, Uid};
+pub mod lookup;
+
+use crate::imaging::{Attributes, Finding, SeriesFacts, StudyFacts, Uid};
 
 /// What the rules need besides attributes: the archive's zone and identifier systems.
 #[derive(Clone, Debug)]
@@ -19,4 +21,15 @@ pub fn study_facts(_context: &Context, _patient: &Attributes, _study: &Attribute
 #[must_use]
 pub fn series_facts(_context: &Context, _series: &Attributes, _sop_classes: &[Uid]) -> SeriesFacts {
     SeriesFacts::default()
+}
+
+/// What is missing or odd about a series, by the rules that map it.
+#[must_use]
+pub fn findings(
+    _context: &Context,
+    _patient: &Attributes,
+    _study: &Attributes,
+    _series: &Attributes,
+) -> Vec<Finding> {
+    Vec::new()
 }

@@ -69,14 +69,14 @@ pub struct FindingCount {
 /// # Errors
 /// When the database fails.
 pub fn count_findings(db: &mut Db) -> QueryResult<Vec<FindingCount>> {
-    use diesel::dsl::count_distinct;
+    use diesel::dsl::sql;
     use diesel::sql_types::{BigInt, Nullable};
     let rows: Vec<(String, i64, Option<i64>)> = on_backend!(db, |c| finding::table
         .group_by(finding::code)
         .select((
             finding::code,
-            count_distinct(finding::study),
-            diesel::dsl::sql::<Nullable<BigInt>>("CAST(SUM(count) AS BIGINT)"),
+            sql::<BigInt>("COUNT(DISTINCT study)"),
+            sql::<Nullable<BigInt>>("CAST(SUM(count) AS BIGINT)"),
         ))
         .load(c))?;
     let mut rows: Vec<_> = rows

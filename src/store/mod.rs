@@ -21,7 +21,7 @@ pub mod changes;
 pub mod findings;
 pub mod journal;
 pub mod read;
-pub mod schema;
+pub(crate) mod schema;
 pub mod verify;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -183,7 +183,8 @@ impl Store {
                 .map_err(|failure| unreachable(url, &failure))?;
             Pools::Postgres(pool)
         } else if url.is_empty() || url.starts_with("sqlite://") {
-            std::fs::create_dir_all(data).map_err(|failure| unreachable(&data.display().to_string(), &failure))?;
+            std::fs::create_dir_all(data)
+                .map_err(|failure| unreachable(&data.display().to_string(), &failure))?;
             let path = match url.strip_prefix("sqlite://") {
                 Some(path) => path.to_owned(),
                 None => data.join("vesalius.db").display().to_string(),
@@ -215,7 +216,10 @@ impl Store {
         };
         match self.writer()? {
             Db::Sqlite(mut conn) => {
-                refuse_newer(conn.applied_migrations().map_err(failed)?.len(), "migrations/sqlite")?;
+                refuse_newer(
+                    conn.applied_migrations().map_err(failed)?.len(),
+                    "migrations/sqlite",
+                )?;
                 conn.run_pending_migrations(SQLITE).map_err(failed)?;
             }
             Db::Postgres(mut conn) => {
@@ -322,7 +326,8 @@ pub const KNOWN_MIGRATIONS: usize = 1;
 /// # Errors
 /// When a migration fails.
 pub fn migrate_up_and_down(path: &Path) -> Result<()> {
-    let failed = |failure: Box<dyn std::error::Error + Send + Sync>| Error::Store(failure.to_string());
+    let failed =
+        |failure: Box<dyn std::error::Error + Send + Sync>| Error::Store(failure.to_string());
     let mut conn = SqliteConnection::establish(&path.display().to_string())
         .map_err(|failure| Error::Store(failure.to_string()))?;
     conn.run_pending_migrations(SQLITE).map_err(failed)?;
