@@ -33,3 +33,13 @@ pub fn findings(
 ) -> Vec<Finding> {
     Vec::new()
 }
+
+impl Context {
+    /// Changes whenever facts could come out differently from the same attributes: an index
+    /// made under another fingerprint is rebuilt.
+    #[must_use]
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let zone = self.time_zone.as_ref().and_then(jiff::tz::TimeZone::iana_name).unwrap_or("");
+        format!("1;{zone}").into_bytes()
+    }
+}

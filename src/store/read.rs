@@ -409,3 +409,28 @@ pub fn studies_of_series(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<i64>> 
             .load(c))
     })
 }
+
+/// The studies of patients that are not deleted.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_studies_of_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<i64>> {
+    chunked(numbers, |numbers| {
+        on_backend!(db, |c| study::table
+            .filter(study::patient.eq_any(numbers).and(study::deleted.eq(false)))
+            .select(study::number)
+            .load(c))
+    })
+}
+
+/// Every patient that is not deleted.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_patient_numbers(db: &mut Db) -> QueryResult<Vec<i64>> {
+    on_backend!(db, |c| patient::table
+        .filter(patient::deleted.eq(false))
+        .order(patient::number)
+        .select(patient::number)
+        .load(c))
+}
