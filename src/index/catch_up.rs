@@ -259,3 +259,25 @@ impl Index {
 fn source_names(db: &mut Db) -> Result<HashMap<i64, String>> {
     Ok(journal::list_sources(db)?.into_iter().map(|row| (row.number, row.name)).collect())
 }
+
+impl Index {
+    /// Compares the view with the rows of the store: every difference in words, at most a
+    /// hundred; empty when they agree.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn differences(&self, store: &Store) -> Result<Vec<String>> {
+        self.catch_up(store)?;
+        let truth = Self::open(None, self.context.clone());
+        truth.rebuild(store)?;
+        let (mine, truth) = (self.read(), truth.read());
+        if mine.seq() != truth.seq() {
+            return Ok(vec![format!(
+                "the store changed while it was verified ({} and {}); verify again",
+                mine.seq(),
+                truth.seq()
+            )]);
+        }
+        Ok(mine.differences(&truth))
+    }
+}

@@ -17,4 +17,4 @@ pub mod disclosure;
 
 pub use catch_up::{CaughtUp, Index};
 pub use query::{Counts, Criteria, FacetCount, Query, Sort};
-pub use view::View;
+pub use view::{Row, View};

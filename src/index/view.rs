@@ -570,22 +570,81 @@ impl View {
         counts
     }
 
-    /// Every series slot as `(study, patient, images, terms)`, for a brute-force comparison.
+    /// Every series as a row, for comparisons.
     #[must_use]
-    pub fn rows(&self) -> Vec<(u32, u32, u32, Vec<(Facet, String)>)> {
-        self.all_series
-            .iter()
-            .filter_map(|at| self.series.get(at as usize))
-            .map(|series| {
-                let study = self.studies.get(series.study as usize);
-                let of_study = study.map_or(&[][..], |study| self.sets.get(study.set));
-                let terms = self.sets.get(series.set).iter().chain(of_study);
-                let terms = terms.map(|term| self.dictionary.text(*term));
-                let terms = terms.map(|(facet, text)| (facet, text.to_owned())).collect();
-                (series.study, series.patient, series.images, terms)
-            })
-            .collect()
+    pub fn rows(&self) -> Vec<Row> {
+        self.all_series.iter().filter_map(|at| self.row(at)).collect()
     }
+
+    fn row(&self, at: u32) -> Option<Row> {
+        let series = self.series.get(at as usize)?;
+        let study = self.studies.get(series.study as usize)?;
+        let terms = self.sets.get(series.set).iter().chain(self.sets.get(study.set));
+        let mut terms: Vec<_> = terms
+            .map(|term| self.dictionary.text(*term))
+            .map(|(facet, text)| (facet, text.to_owned()))
+            .collect();
+        terms.sort();
+        Some(Row {
+            series: at,
+            study: series.study,
+            patient: series.patient,
+            images: series.images,
+            bytes: series.bytes,
+            started: study.started,
+            terms,
+        })
+    }
+
+    /// How this view differs from `truth`, in words, at most a hundred; posting lists are held
+    /// against the rows too.
+    pub(super) fn differences(&self, truth: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let sets = [
+            ("studies", &self.all_studies, &truth.all_studies),
+            ("series", &self.all_series, &truth.all_series),
+            ("patients", &self.all_patients, &truth.all_patients),
+        ];
+        for (what, mine, theirs) in sets {
+            if mine != theirs {
+                let (more, less) = ((mine - theirs).len(), (theirs - mine).len());
+                found.push(format!("{more} {what} too many and {less} too few"));
+            }
+        }
+        for at in &truth.all_series {
+            let (mine, theirs) = (self.row(at), truth.row(at));
+            if mine != theirs {
+                found.push(format!("series {at}: {mine:?} instead of {theirs:?}"));
+                if found.len() >= 100 {
+                    return found;
+                }
+            }
+        }
+        for (at, posting) in truth.dictionary.postings.iter().enumerate() {
+            let (facet, text) = truth.dictionary.text(u32::try_from(at).unwrap_or(u32::MAX));
+            let empty = super::terms::Posting::default();
+            let mine = self.posting(facet, text).unwrap_or(&empty);
+            if mine.series != posting.series || mine.studies != posting.studies {
+                found.push(format!("the postings of {facet:?} `{text}` differ"));
+            }
+        }
+        found.truncate(100);
+        found
+    }
+}
+
+/// A series with everything that is known of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "named by what they are")]
+pub struct Row {
+    pub series: u32,
+    pub study: u32,
+    pub patient: u32,
+    pub images: u32,
+    pub bytes: u64,
+    pub started: Option<Started>,
+    /// Terms of the series and of its study, sorted.
+    pub terms: Vec<(Facet, String)>,
 }
 
 /// Walks a sorted order from behind `after` and picks hits.
