@@ -40,9 +40,8 @@ pub async fn authenticate(
         let is_api = ["/fhir", "/api", "/sparql", "/dicom-web"]
             .iter()
             .any(|api| request.path().starts_with(api));
-        let token = bearer.or_else(|| {
-            (!is_api && !has_scheme).then(|| cookie(request.request()))?
-        });
+        let token =
+            bearer.or_else(|| (!is_api && !has_scheme).then(|| cookie(request.request()))?);
         match token.map(|token| tokens.check(&token)) {
             Some(Ok(actor)) => {
                 request.extensions_mut().insert(actor);

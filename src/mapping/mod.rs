@@ -1,14 +1,9 @@
 //! Reads `mappings/` once; imaging → FHIR JSON, imaging → facts for the index, ConceptMaps.
 
-<<<<<<< HEAD
 pub mod lookup;
-
-use crate::imaging::{Attributes, Finding, SeriesFacts, StudyFacts, Uid};
-=======
 pub mod tables;
 
-use crate::imaging::{Attributes, SeriesFacts, StudyFacts, Uid};
->>>>>>> sources
+use crate::imaging::{Attributes, Finding, SeriesFacts, StudyFacts, Uid};
 
 /// What the rules need besides attributes: the archive's zone and identifier systems.
 #[derive(Clone, Debug)]

@@ -93,7 +93,9 @@ fn series_and_instances(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()>
     }
     let keys: i64 = on_backend!(db, |c| instance::table.count().get_result(c))?;
     if keys != packed_instances {
-        found.push(format!("{packed_instances} instances are packed and {keys} can be found by UID"));
+        found.push(format!(
+            "{packed_instances} instances are packed and {keys} can be found by UID"
+        ));
     }
     Ok(())
 }
