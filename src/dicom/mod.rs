@@ -1,1 +1,22 @@
-//! dicom
+//! Reads DICOM data sets within bounds into [`imaging`](crate::imaging) values, and writes them.
+//!
+//! In: files of PS3.10 (and what older devices write: no preamble, no file meta information), or
+//! DICOM JSON of PS3.18 Annex F. Out: one [`Record`](crate::imaging::Record) for each SOP
+//! instance, with [`Finding`](crate::imaging::Finding)s, or the reason why there is none.
+//! Governed by PS3.5 (encoding, transfer syntaxes, character sets), PS3.10, PS3.18 Annex F.
+//! Absent: pixel data, the store, FHIR. Which attributes are read is
+//! [`mapping::attributes`](crate::mapping::attributes)' business.
+
+pub mod charset;
+mod digest;
+mod input;
+pub mod json;
+mod plan;
+pub mod read;
+mod record;
+pub mod value;
+mod walk;
+
+pub use json::record_from_json;
+pub use plan::Plan;
+pub use read::{Outcome, Reader};

@@ -62,7 +62,7 @@ kinds! {
         / "set `archive.time_zone`";
     "date-odd": "a date that PS3.5 does not allow, read or left out"
         / "correct the date at the modality or in the archive";
-    "time-odd": "a time that PS3.5 does not allow, left out"
+    "time-odd": "a time that PS3.5 does not allow, read or left out"
         / "correct the time at the modality or in the archive";
     "age-odd": "an age that PS3.5 does not allow or that no person has, left out"
         / "correct PatientAge";
@@ -92,6 +92,12 @@ kinds! {
         / "set Modality (type 1 in every IOD)";
     "file-meta-missing": "no file meta information or no preamble: transfer syntax guessed"
         / "store files as PS3.10 demands";
+    "transfer-syntax-odd": "a data set encoded otherwise than its TransferSyntaxUID says: read as it is encoded"
+        / "the sending device should be updated";
+    "data-set-damaged": "the data set breaks off or is damaged behind its identifiers: what stands before the damage is used"
+        / "fetch the file again from its source";
+    "value-too-long": "a value longer than this version reads, left out"
+        / "none is needed unless the value matters";
     "file-truncated": "the file ends inside its pixel data: the attributes were complete"
         / "fetch the file again from its source";
     "sop-instance-repeated": "the same SOP Instance UID twice with the same content: counted once"

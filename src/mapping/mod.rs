@@ -1,5 +1,6 @@
 //! Reads `mappings/` once; imaging → FHIR JSON, imaging → facts for the index, ConceptMaps.
 
+pub mod attributes;
 pub mod lookup;
 pub mod tables;
 

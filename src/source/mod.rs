@@ -5,6 +5,7 @@
 //! asked through [`Journal`].
 
 use crate::error::Result;
+pub use crate::imaging::Quarantine;
 use crate::imaging::{Record, Uid};
 
 pub mod dicomweb;
@@ -28,19 +29,6 @@ pub trait Journal: Sync {
 
     /// How many inputs the settled input held (rows of a table, instances of a study).
     fn inputs(&self, origin: &str) -> u64;
-}
-
-/// Why an input could not be used.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
-pub struct Quarantine {
-    /// Stable code in kebab case (`length-beyond-end`, `too-deep`, `worker-died`, …).
-    pub code: String,
-    /// Where in the data set: `(0040,A730)[2].(0008,0100)`, a column name, or empty.
-    pub path: String,
-    /// Byte offset in the file, or row number of a table, if known.
-    pub offset: Option<u64>,
-    /// What, in words an operator can act on; no patient data.
-    pub detail: String,
 }
 
 /// What a source reports.

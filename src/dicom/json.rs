@@ -1,0 +1,134 @@
+//! DICOM JSON (PS3.18 Annex F) into the same records that files give.
+
+use dicom_core::VR;
+use serde_json::{Map, Value as Json};
+
+use super::charset;
+use super::digest::Digest;
+use super::plan::{Goal, Plan, Wanted};
+use super::record::{Source, assemble};
+use super::value;
+use super::walk::Collected;
+use crate::imaging::{Attributes, Finding, Keyword, Quarantine, Record, Uid, Value};
+
+/// Items of one sequence that are kept, as of files.
+const ITEMS: usize = 64;
+
+/// One instance's metadata, as WADO-RS `/metadata` serves it, by the table and rules of files.
+/// The size of the instance is not known, and the digest is of the attributes that are read.
+///
+/// # Errors
+/// Why the instance cannot be used.
+pub fn record_from_json(instance: &Map<String, Json>, origin: &str) -> Result<Record, Quarantine> {
+    let plan = Plan::current();
+    let mut collected = Collected::new(plan);
+    let mut bag = Vec::new();
+    collect(plan, 0, instance, &mut collected, &mut bag);
+    collected.settle();
+
+    // AvailableTransferSyntaxUID where the server tells it; some give the file meta information.
+    let syntax = ["00020010", "00083002"].iter().find_map(|tag| {
+        let values = instance.get(*tag)?.get("Value")?.as_array()?;
+        match values.as_slice() {
+            [Json::String(uid)] => Uid::parse_lenient(uid).ok(),
+            _ => None,
+        }
+    });
+    let mut digest = Digest::new(0);
+    for (row, value) in plan.rows.iter().zip(&collected.rows) {
+        if let Some(value) = value {
+            digest.add(row.keyword.as_str().as_bytes());
+            add(&mut digest, value);
+        }
+    }
+    let digest = digest.finish();
+    assemble(plan, collected, Source { origin, bytes: 0, digest, transfer_syntax: syntax })
+}
+
+fn add(digest: &mut Digest, value: &Value) {
+    match value {
+        Value::Text(text) => digest.add(text.as_bytes()),
+        Value::Items(items) => {
+            for item in items {
+                digest.add(b"item");
+                for (keyword, value) in item.iter() {
+                    digest.add(keyword.as_str().as_bytes());
+                    add(digest, value);
+                }
+            }
+        }
+    }
+}
+
+fn collect(
+    plan: &Plan,
+    place: u16,
+    object: &Map<String, Json>,
+    into: &mut Collected,
+    bag: &mut Vec<(Keyword, Value)>,
+) {
+    for (key, element) in object {
+        let wanted = (key.len() == 8)
+            .then(|| u32::from_str_radix(key, 16).ok())
+            .flatten()
+            .and_then(|tag| plan.find(place, tag));
+        let (Some(wanted), Some(values)) = (wanted, element.get("Value").and_then(Json::as_array))
+        else {
+            continue;
+        };
+        let vr = element.get("vr").and_then(Json::as_str).unwrap_or_default();
+        if vr != wanted.vr.to_string() && vr != "UN" {
+            into.note(Finding::new("vr-odd", wanted.keyword.as_str(), vr));
+        }
+        let value = match wanted.items {
+            Some(items) => sequence(plan, items, values, into),
+            None => text(wanted, values, into).map(|text| Value::Text(text.into())),
+        };
+        match (value, wanted.goal) {
+            (Some(value), Goal::Item) => bag.push((wanted.keyword, value)),
+            (Some(value), goal) => into.put(goal, value),
+            (None, _) => {}
+        }
+    }
+}
+
+fn sequence(plan: &Plan, place: u16, values: &[Json], into: &mut Collected) -> Option<Value> {
+    let mut items: Vec<Attributes> = Vec::new();
+    for value in values {
+        let Some(object) = value.as_object() else { continue };
+        let mut bag = Vec::new();
+        collect(plan, place, object, into, &mut bag);
+        if !bag.is_empty() && items.len() < ITEMS {
+            items.push(bag.into_iter().collect());
+        }
+    }
+    (!items.is_empty()).then(|| Value::Items(items.into()))
+}
+
+fn text(wanted: &Wanted, values: &[Json], into: &mut Collected) -> Option<String> {
+    let parts: Vec<String> = values.iter().map(|value| part(wanted.vr, value)).collect();
+    let joined = charset::clean(&parts.join("\\"));
+    let keyword = wanted.keyword.as_str();
+    if joined.len() > 16 * 1024 {
+        into.note(Finding::new("value-too-long", keyword, ""));
+        return None;
+    }
+    value::normalise(wanted.vr, keyword, &joined, &mut into.findings)
+        .filter(|text| into.affords(wanted.keyword, text.len()))
+}
+
+fn part(vr: VR, value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => number.to_string(),
+            (None, Some(number)) => value::shortest(number),
+            (None, None) => String::new(),
+        },
+        Json::Object(name) if vr == VR::PN => {
+            let group = |key| name.get(key).and_then(Json::as_str).unwrap_or_default();
+            [group("Alphabetic"), group("Ideographic"), group("Phonetic")].join("=")
+        }
+        _ => String::new(),
+    }
+}
