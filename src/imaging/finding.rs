@@ -62,7 +62,7 @@ kinds! {
         / "set `archive.time_zone`";
     "date-odd": "a date that PS3.5 does not allow, read or left out"
         / "correct the date at the modality or in the archive";
-    "time-odd": "a time that PS3.5 does not allow, left out"
+    "time-odd": "a time that PS3.5 does not allow, read or left out"
         / "correct the time at the modality or in the archive";
     "age-odd": "an age that PS3.5 does not allow or that no person has, left out"
         / "correct PatientAge";
