@@ -8,6 +8,7 @@
 mod attributes;
 mod facet;
 mod finding;
+mod ids;
 mod instance;
 mod record;
 mod study;
@@ -16,6 +17,7 @@ mod uid;
 pub use attributes::{Attributes, Keyword, NotAKeyword, Value};
 pub use facet::{Facet, SeriesFacts, Started, StudyFacts};
 pub use finding::{FINDING_KINDS, Finding, FindingKind};
+pub use ids::{Lookup, fold, keyed, public_id, uid_hash};
 pub use instance::{Instance, Laterality, NotPacked};
 pub use record::{PatientKey, Rank, Record};
 pub use study::{Patient, Series, Study};

@@ -98,6 +98,14 @@ pub struct Record {
     pub sop_classes: Vec<Uid>,
     /// The collection that the source assigns (for a table: the column that chooses the dataset).
     pub collection: Option<String>,
+    /// The licence of the series' data, where the source tells: a short name (`CC BY 4.0`).
+    /// PS3.6 has no attribute for it. Becomes [`Facet::Licence`](super::Facet::Licence).
+    #[serde(default)]
+    pub licence: Option<String>,
+    /// The DOI of the publication that the series came with, where the source tells
+    /// (`10.7937/…`). Becomes [`Facet::SourceDoi`](super::Facet::SourceDoi).
+    #[serde(default)]
+    pub source_doi: Option<String>,
     /// Where the record came from, for the journal: path relative to the source's root, or
     /// `row N` of a table, or the WADO-RS path.
     pub origin: String,

@@ -63,9 +63,7 @@ pub(super) fn code_of<'a>(context: &'a Context, item: &'a Attributes) -> Option<
 
 /// Administrative gender; `None` when PatientSex is absent, `Err` when no row knows it.
 pub(super) fn gender<'a>(context: &'a Context, patient: &Attributes) -> Option<Result<&'a str, ()>> {
-    let sex = patient.first("PatientSex")?;
-    let row = context.0.tables.codes.sex.iter().find(|row| row.dicom == sex);
-    Some(row.map(|row| row.fhir.as_str()).ok_or(()))
+    Some(context.0.tables.gender(patient.first("PatientSex")?).ok_or(()))
 }
 
 /// The species of a subject that is no human, or its text when no row knows it.
@@ -93,9 +91,8 @@ pub(super) fn species<'a>(
     unknown.map(Err)
 }
 
-/// Modality as FHIR takes it: the code, and its meaning if the table knows it.
-pub(super) fn modality<'a>(context: &'a Context, series: &'a Attributes) -> Option<&'a str> {
-    let _ = context;
+/// Modality, if it can be a FHIR `code`.
+pub(super) fn modality(series: &Attributes) -> Option<&str> {
     // CS is upper case; a code with white space inside cannot be a FHIR `code`.
     series.first("Modality").filter(|code| !code.contains(char::is_whitespace))
 }

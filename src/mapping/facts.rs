@@ -2,13 +2,10 @@
 
 use super::body::{body_site, side, side_code};
 use super::codes::{code_of, gender, manufacturer, modality, species};
-use super::identifier::patient_id;
 use super::moment::{Day, Moment};
-use super::person::{names, persons};
+use super::person::persons;
 use super::Context;
-use crate::imaging::{
-    Attributes, Facet, Lookup, PatientKey, SeriesFacts, StudyFacts, Uid, fold,
-};
+use crate::imaging::{Attributes, Facet, SeriesFacts, StudyFacts, Uid};
 
 /// The oldest person whose age is documented was 122.
 const OLDEST: u16 = 120;
@@ -58,7 +55,7 @@ pub fn study_facts(context: &Context, patient: &Attributes, study: &Attributes) 
 #[must_use]
 pub fn series_facts(context: &Context, series: &Attributes, sop_classes: &[Uid]) -> SeriesFacts {
     let mut terms = Vec::with_capacity(6 + sop_classes.len());
-    if let Some(modality) = modality(context, series) {
+    if let Some(modality) = modality(series) {
         terms.push((Facet::Modality, modality.to_owned()));
     }
     let site = body_site(context, series);
@@ -83,6 +80,9 @@ pub fn series_facts(context: &Context, series: &Attributes, sop_classes: &[Uid])
                 terms.extend(person.term().map(|term| (Facet::Performer, term)));
             }
         }
+    }
+    if let Some((system, serial)) = super::fhir::device_identifier(context, series) {
+        terms.push((Facet::Performer, format!("{system}|{serial}")));
     }
     SeriesFacts { terms }
 }
@@ -155,66 +155,11 @@ pub(super) fn stated_age(text: &str) -> Option<u16> {
     (years <= OLDEST).then_some(years)
 }
 
-/// What a patient is looked up by. Identifiers are raw, names are folded.
-#[must_use]
-pub fn patient_lookups(
-    context: &Context,
-    key: &PatientKey,
-    patient: &Attributes,
-) -> Vec<(Lookup, String)> {
-    let mut found = Vec::new();
-    if let Some(id) = patient_id(key) {
-        found.push((Lookup::PatientIdentifier, id.to_owned()));
-    }
-    for item in patient.items("OtherPatientIDsSequence") {
-        found.extend(item.first("PatientID").map(|id| (Lookup::PatientIdentifier, id.to_owned())));
-    }
-    if let Some(text) = patient.text("PatientName") {
-        for (_, name) in names(text) {
-            if !name.family.is_empty() {
-                found.push((Lookup::Family, fold(name.family)));
-            }
-            for given in &name.given {
-                found.push((Lookup::Given, fold(given)));
-            }
-            found.push((Lookup::Name, fold(&name.to_text())));
-            for part in name.parts() {
-                found.push((Lookup::Name, fold(part)));
-            }
-        }
-    }
-    let born = patient.first("PatientBirthDate").and_then(Day::parse);
-    if let Some(day) = born {
-        found.push((Lookup::BirthDate, day.to_text().replace('-', "")));
-    }
-    if let Some(gender) = gender(context, patient) {
-        found.push((Lookup::Gender, gender.unwrap_or("unknown").to_owned()));
-    }
-    found.sort_unstable();
-    found.dedup();
-    found.retain(|(_, value)| !value.is_empty());
-    found
-}
-
-/// What a study is looked up by.
-#[must_use]
-pub fn study_lookups(context: &Context, study: &Attributes) -> Vec<(Lookup, String)> {
-    let mut found: Vec<(Lookup, String)> = context
-        .accessions(study)
-        .into_iter()
-        .map(|(_, value)| (Lookup::Accession, value.to_owned()))
-        .collect();
-    found.extend(study.first("StudyID").map(|id| (Lookup::StudyId, id.to_owned())));
-    found.sort_unstable();
-    found.dedup();
-    found
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{age_in_years, patient_lookups, series_facts, study_facts};
+    use super::{age_in_years, series_facts, study_facts};
     use crate::config::Config;
-    use crate::imaging::{Attributes, Facet, Keyword, Lookup, PatientKey, Uid};
+    use crate::imaging::{Attributes, Facet, Keyword, Uid};
     use crate::mapping::Context;
 
     fn bag(pairs: &[(&str, &str)]) -> Attributes {
@@ -299,26 +244,5 @@ mod tests {
                 (Facet::SopClass, "1.2.840.10008.5.1.4.1.1.1.2"),
             ]
         );
-    }
-
-    #[test]
-    fn a_patient_is_looked_up_by_folded_names_and_raw_identifiers() {
-        let key = PatientKey { issuer: String::new(), id: "P-1".to_owned() };
-        let patient = bag(&[
-            ("PatientName", "Dvořáková^Žofie"),
-            ("PatientBirthDate", "19600615"),
-            ("PatientSex", "X"),
-        ]);
-        let found = patient_lookups(&Context::default(), &key, &patient);
-        for expected in [
-            (Lookup::PatientIdentifier, "P-1"),
-            (Lookup::Family, "dvorakova"),
-            (Lookup::Given, "zofie"),
-            (Lookup::Name, "zofie dvorakova"),
-            (Lookup::BirthDate, "19600615"),
-            (Lookup::Gender, "unknown"),
-        ] {
-            assert!(found.contains(&(expected.0, expected.1.to_owned())), "{expected:?} {found:?}");
-        }
     }
 }

@@ -60,7 +60,7 @@ pub fn findings(
     {
         say("name-odd", "PatientName", "");
     }
-    if modality(context, series).is_none() {
+    if modality(series).is_none() {
         say("modality-missing", "Modality", series.first("Modality").unwrap_or(""));
     }
     match body_site(context, series) {

@@ -2,9 +2,9 @@
 //!
 //! In: attributes as a source read them, and the archive's configuration ([`Context`]). Out:
 //! FHIR R4 resources ([`fhir`]), the facts that the index counts ([`study_facts`],
-//! [`series_facts`]), the values that the store looks up ([`patient_lookups`],
-//! [`study_lookups`]), and what is missing or odd ([`findings`]). All of them come from the same
-//! rules, so that an answer, its count and its finding cannot disagree.
+//! [`series_facts`]), the values that the store looks up ([`lookup`]), and what is missing or
+//! odd ([`findings`]). All of them come from the same rules, so that an answer, its count and
+//! its finding cannot disagree.
 //! Governed by the `dicom` mapping of FHIR R4 ImagingStudy, PS3.16 Annex L, HL7 Europe Imaging
 //! and IHE MADO; what departs from them says why in its row of `mappings/`.
 //! Absent: IO after load, the store, HTTP.
@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
+use crate::imaging::keyed;
 
 mod body;
 mod codes;
@@ -25,13 +26,14 @@ mod facts;
 pub mod fhir;
 mod findings;
 mod identifier;
+pub mod lookup;
 mod moment;
 mod person;
 pub mod tables;
 
 pub use body::{Mixed, body_site_codes, common_side};
 pub use codes::DCM;
-pub use facts::{age_in_years, patient_lookups, series_facts, study_facts, study_lookups};
+pub use facts::{age_in_years, series_facts, study_facts};
 pub use findings::findings;
 pub use moment::midnight;
 pub use tables::Tables;
@@ -116,6 +118,15 @@ impl Context {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.0.identity
+    }
+
+    /// Changes whenever facts could come out differently from the same attributes: an index
+    /// made under another fingerprint is rebuilt.
+    #[must_use]
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let zone = self.0.zone.as_ref().and_then(TimeZone::iana_name).unwrap_or("");
+        let text = format!("1;{zone};{}", self.0.base);
+        keyed(&self.0.tables.digest, text.as_bytes()).to_vec()
     }
 
     /// The tables.

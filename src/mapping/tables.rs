@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use super::element::{Element, Elements};
 use crate::error::{Error, Result};
@@ -17,6 +18,11 @@ use crate::imaging::Laterality;
 /// # Errors
 /// [`Error::Configuration`] with file, line and rule.
 pub fn read<T: DeserializeOwned>(name: &str, built_in: &str, folder: Option<&Path>) -> Result<T> {
+    parse(&text_of(name, built_in, folder)?)
+}
+
+/// What a file is called in messages, and its text.
+fn text_of(name: &str, built_in: &str, folder: Option<&Path>) -> Result<(String, String)> {
     let replaced = folder.map(|folder| folder.join(name)).filter(|path| path.exists());
     let (shown, text) = match &replaced {
         None => (format!("mappings/{name}"), built_in.to_owned()),
@@ -27,7 +33,11 @@ pub fn read<T: DeserializeOwned>(name: &str, built_in: &str, folder: Option<&Pat
             (path.display().to_string(), text)
         }
     };
-    toml::from_str(&text).map_err(|failure| {
+    Ok((shown, text))
+}
+
+fn parse<T: DeserializeOwned>((shown, text): &(String, String)) -> Result<T> {
+    toml::from_str(text).map_err(|failure| {
         Error::Configuration(format!("{shown}: {}", failure.to_string().trim()))
     })
 }
@@ -212,6 +222,8 @@ pub struct Tables {
     pub(super) instance: Elements,
     /// Every row of the element files, for documentation and tests.
     pub elements: Vec<Element>,
+    /// Of the text of every file: facts made from other tables differ.
+    pub(super) digest: [u8; 32],
 }
 
 macro_rules! built_in {
@@ -237,8 +249,14 @@ impl Tables {
     /// # Errors
     /// [`Error::Configuration`] with file, line and rule.
     pub fn load(folder: Option<&Path>) -> Result<Self> {
+        let mut digest = Sha256::new();
+        let mut text_of = |name: &str, built_in: &str, folder: Option<&Path>| {
+            let named = text_of(name, built_in, folder)?;
+            digest.update(named.1.as_bytes());
+            Ok::<_, Error>(named)
+        };
         let (name, text) = built_in!("body-parts.toml");
-        let body: BodyParts = read(name, text, folder)?;
+        let body: BodyParts = parse(&text_of(name, text, folder)?)?;
         let mut part_of_text = HashMap::new();
         let mut part_of_srt = HashMap::new();
         let mut part_of_code: HashMap<Box<str>, usize> = HashMap::new();
@@ -275,7 +293,7 @@ impl Tables {
         }
 
         let (name, text) = built_in!("coding-schemes.toml");
-        let schemes: CodingSchemes = read(name, text, folder)?;
+        let schemes: CodingSchemes = parse(&text_of(name, text, folder)?)?;
         let schemes = schemes
             .scheme
             .into_iter()
@@ -283,7 +301,7 @@ impl Tables {
             .collect();
 
         let (name, text) = built_in!("codes.toml");
-        let codes: Codes = read(name, text, folder)?;
+        let codes: Codes = parse(&text_of(name, text, folder)?)?;
         for row in &codes.sex {
             if !["male", "female", "other", "unknown"].contains(&row.fhir.as_str()) {
                 return refused(name, &format!("`{}` is no administrative gender", row.fhir));
@@ -305,7 +323,7 @@ impl Tables {
         }
 
         let (name, text) = built_in!("manufacturers.toml");
-        let makers: Manufacturers = read(name, text, folder)?;
+        let makers: Manufacturers = parse(&text_of(name, text, folder)?)?;
         let mut maker: HashMap<Box<str>, Box<str>> = HashMap::new();
         for row in &makers.manufacturer {
             for text in row.text.iter().chain([&row.name]) {
@@ -320,7 +338,7 @@ impl Tables {
         for (name, text) in
             [built_in!("dicom-patient.toml"), built_in!("dicom-imaging-study.toml")]
         {
-            let file: super::element::File = read(name, text, folder)?;
+            let file: super::element::File = parse(&text_of(name, text, folder)?)?;
             for element in file.element {
                 element.check().or_else(|problem| refused(name, &problem))?;
                 elements.push(element);
@@ -342,7 +360,16 @@ impl Tables {
             species,
             maker,
             elements,
+            digest: digest.finalize().into(),
         })
+    }
+}
+
+impl Tables {
+    /// Administrative gender of a value of PatientSex, if a row knows it.
+    #[must_use]
+    pub fn gender(&self, sex: &str) -> Option<&str> {
+        self.codes.sex.iter().find(|row| row.dicom == sex).map(|row| row.fhir.as_str())
     }
 }
 

@@ -1,0 +1,1 @@
+//! Checks of the truth itself: rows that contradict each other.
