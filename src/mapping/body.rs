@@ -50,9 +50,10 @@ pub(super) fn body_site<'a>(context: &'a Context, series: &'a Attributes) -> Opt
     let text = series.first("BodyPartExamined")?;
     Some(match part_of(context, text) {
         Some((part, side)) => BodySite {
-            code: part.code.as_deref().map(|code| {
-                (Cow::Borrowed(tables.body.system.as_str()), Cow::Borrowed(code))
-            }),
+            code: part
+                .code
+                .as_deref()
+                .map(|code| (Cow::Borrowed(tables.body.system.as_str()), Cow::Borrowed(code))),
             display: Cow::Borrowed(&part.display),
             side,
             part: part.region.as_deref(),
@@ -62,7 +63,10 @@ pub(super) fn body_site<'a>(context: &'a Context, series: &'a Attributes) -> Opt
 }
 
 /// The row of a text of Body Part Examined, and the side that the text tells.
-pub(super) fn part_of<'a>(context: &'a Context, text: &str) -> Option<(&'a Part, Option<Laterality>)> {
+pub(super) fn part_of<'a>(
+    context: &'a Context,
+    text: &str,
+) -> Option<(&'a Part, Option<Laterality>)> {
     let tables = &context.0.tables;
     let (at, side) = match tables.part_of_text.get(text) {
         Some(found) => *found,
@@ -89,7 +93,9 @@ pub(super) fn side(series: &Attributes, site: Option<&BodySite<'_>>) -> Option<L
 /// SNOMED CT code and display of a side.
 pub(super) fn side_code(context: &Context, side: Laterality) -> Option<(&str, &str)> {
     let rows = &context.0.tables.codes.laterality;
-    rows.iter().find(|row| row.dicom == side.code()).map(|row| (row.code.as_str(), row.display.as_str()))
+    rows.iter()
+        .find(|row| row.dicom == side.code())
+        .map(|row| (row.code.as_str(), row.display.as_str()))
 }
 
 /// Images of one series disagree about the side.
@@ -139,8 +145,11 @@ mod tests {
 
     fn coded(code: &str, designator: &str, meaning: &str) -> Attributes {
         let mut bag = with(&[("BodyPartExamined", "CHEST")]);
-        let item =
-            with(&[("CodeValue", code), ("CodingSchemeDesignator", designator), ("CodeMeaning", meaning)]);
+        let item = with(&[
+            ("CodeValue", code),
+            ("CodingSchemeDesignator", designator),
+            ("CodeMeaning", meaning),
+        ]);
         bag.set_items(Keyword::parse("AnatomicRegionSequence").unwrap(), vec![item]);
         bag
     }

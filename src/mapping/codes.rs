@@ -55,14 +55,19 @@ pub(super) fn code_of<'a>(context: &'a Context, item: &'a Attributes) -> Option<
             }
         }
         Some(scheme) => Some(Code { system: scheme.system.as_str().into(), code: value, display }),
-        None => {
-            Some(Code { system: context.local_system("coding-scheme", designator).into(), code: value, display })
-        }
+        None => Some(Code {
+            system: context.local_system("coding-scheme", designator).into(),
+            code: value,
+            display,
+        }),
     }
 }
 
 /// Administrative gender; `None` when PatientSex is absent, `Err` when no row knows it.
-pub(super) fn gender<'a>(context: &'a Context, patient: &Attributes) -> Option<Result<&'a str, ()>> {
+pub(super) fn gender<'a>(
+    context: &'a Context,
+    patient: &Attributes,
+) -> Option<Result<&'a str, ()>> {
     Some(context.0.tables.gender(patient.first("PatientSex")?).ok_or(()))
 }
 
@@ -121,7 +126,12 @@ mod tests {
     #[test]
     fn humans_have_no_species() {
         let context = Context::default();
-        for (text, expected) in [("Human", None), ("Mouse", Some("mouse")), ("CANINE", Some("dog")), ("newt", Some("newt"))] {
+        for (text, expected) in [
+            ("Human", None),
+            ("Mouse", Some("mouse")),
+            ("CANINE", Some("dog")),
+            ("newt", Some("newt")),
+        ] {
             let mut bag = Attributes::new();
             bag.set(Keyword::parse("PatientSpeciesDescription").unwrap(), text);
             let found = species(&context, &bag).map(|found| match found {

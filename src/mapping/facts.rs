@@ -1,10 +1,10 @@
 //! What the index counts and the store looks up.
 
+use super::Context;
 use super::body::{body_site, side, side_code};
 use super::codes::{code_of, gender, manufacturer, modality, species};
 use super::moment::{Day, Moment};
 use super::person::persons;
-use super::Context;
 use crate::imaging::{Attributes, Facet, SeriesFacts, StudyFacts, Uid};
 
 /// The oldest person whose age is documented was 122.
@@ -15,8 +15,8 @@ const OLDEST: u16 = 120;
 #[must_use]
 pub fn study_facts(context: &Context, patient: &Attributes, study: &Attributes) -> StudyFacts {
     let mut terms = Vec::with_capacity(5);
-    let started = study_moment(context, study)
-        .and_then(|moment| moment.started(context.time_zone()));
+    let started =
+        study_moment(context, study).and_then(|moment| moment.started(context.time_zone()));
     if let Some(started) = started {
         terms.push((Facet::Year, format!("{:04}", started.year)));
         if started.month > 0 {
@@ -27,7 +27,8 @@ pub fn study_facts(context: &Context, patient: &Attributes, study: &Attributes) 
         terms.push((Facet::Sex, gender.unwrap_or("unknown").to_owned()));
     }
     if let Some(species) = species(context, patient) {
-        terms.push((Facet::Species, species.map_or_else(str::to_lowercase, |row| row.term.clone())));
+        terms
+            .push((Facet::Species, species.map_or_else(str::to_lowercase, |row| row.term.clone())));
     }
     let age = age_in_years(patient, study);
     if let Some(age) = age {
@@ -205,7 +206,12 @@ mod tests {
         let facts = study_facts(
             &context,
             &bag(&[("PatientSex", "F"), ("PatientSpeciesDescription", "Mouse")]),
-            &bag(&[("StudyDate", "20240131"), ("StudyTime", "101112"), ("PatientAge", "063Y"), ("ReasonForTheRequestedProcedure", "screening")]),
+            &bag(&[
+                ("StudyDate", "20240131"),
+                ("StudyTime", "101112"),
+                ("PatientAge", "063Y"),
+                ("ReasonForTheRequestedProcedure", "screening"),
+            ]),
         );
         assert_eq!(facts.age, Some(63));
         assert_eq!(facts.started.unwrap().from, 1_706_692_272_000_000);

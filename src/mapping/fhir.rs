@@ -194,10 +194,8 @@ pub fn render_organisation(context: &Context) -> Vec<u8> {
         "" => context.local_system("organisation", ORGANISATION_ID),
         iri => iri.to_owned(),
     };
-    object.insert(
-        "identifier".to_owned(),
-        json!([{ "system": "urn:ietf:rfc:3986", "value": iri }]),
-    );
+    object
+        .insert("identifier".to_owned(), json!([{ "system": "urn:ietf:rfc:3986", "value": iri }]));
     object.insert("active".to_owned(), true.into());
     let name = [&holder.name, &context.0.archive].into_iter().find(|name| !name.is_empty());
     object.insert("name".to_owned(), name.map_or("Imaging archive", String::as_str).into());
@@ -213,10 +211,8 @@ pub fn render_organisation(context: &Context) -> Vec<u8> {
     if !holder.country.is_empty() {
         object.insert("address".to_owned(), json!([{ "country": holder.country }]));
     }
-    object.insert(
-        "endpoint".to_owned(),
-        json!([{ "reference": format!("Endpoint/{ENDPOINT_ID}") }]),
-    );
+    object
+        .insert("endpoint".to_owned(), json!([{ "reference": format!("Endpoint/{ENDPOINT_ID}") }]));
     versioned(object)
 }
 
@@ -320,7 +316,8 @@ fn clean(text: &str) -> Option<Cow<'_, str>> {
     if text.is_empty() {
         None
     } else if text.contains(is_control) {
-        Some(text.replace(is_control, " ").trim().to_owned().into()).filter(|t: &Cow<'_, str>| !t.is_empty())
+        Some(text.replace(is_control, " ").trim().to_owned().into())
+            .filter(|t: &Cow<'_, str>| !t.is_empty())
     } else {
         Some(text.into())
     }
@@ -449,7 +446,8 @@ impl Input<'_> {
             Transform::NumberOfInstances => vec![study.images().into()],
             Transform::ProcedureCode => self.procedure_code(element),
             Transform::Location => {
-                let text = element.dicom.iter().find_map(|keyword| bag.text(keyword).and_then(clean));
+                let text =
+                    element.dicom.iter().find_map(|keyword| bag.text(keyword).and_then(clean));
                 text.map(|text| json!({ "type": "Location", "display": text }))
                     .into_iter()
                     .collect()
@@ -529,9 +527,12 @@ impl Input<'_> {
         let bag = &series.attributes;
         match element.transform {
             Transform::SeriesUid => vec![self.uid(element, series.uid.as_str()).into()],
-            Transform::SeriesNumber => {
-                bag.first(element.keyword()).and_then(unsigned).map(Value::from).into_iter().collect()
-            }
+            Transform::SeriesNumber => bag
+                .first(element.keyword())
+                .and_then(unsigned)
+                .map(Value::from)
+                .into_iter()
+                .collect(),
             Transform::Modality => vec![match codes::modality(bag) {
                 Some(code) => self.modality(code),
                 None => json!({ "extension": [absent("unknown")] }),
@@ -565,9 +566,10 @@ impl Input<'_> {
                     .items("SpecimenDescriptionSequence")
                     .iter()
                     .filter_map(|item| item.first("SpecimenIdentifier"))
-                    .chain(bag.first("ContainerIdentifier").filter(|_| {
-                        bag.items("SpecimenDescriptionSequence").is_empty()
-                    }));
+                    .chain(
+                        bag.first("ContainerIdentifier")
+                            .filter(|_| bag.items("SpecimenDescriptionSequence").is_empty()),
+                    );
                 let system = context.local_system("specimen", "");
                 ids.map(|id| {
                     json!({
@@ -698,7 +700,9 @@ fn patient_element(
             let own_system = context.patient_system(bag, &patient.key.issuer);
             bag.items("OtherPatientIDsSequence")
                 .iter()
-                .filter_map(|item| Some((context.patient_system(item, ""), item.first("PatientID")?)))
+                .filter_map(|item| {
+                    Some((context.patient_system(item, ""), item.first("PatientID")?))
+                })
                 // MADO repeats the primary identifier among the others.
                 .filter(|(system, id)| !(Some(*id) == own && *system == own_system))
                 .map(|(system, id)| identifier::patient(&system, id))

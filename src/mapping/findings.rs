@@ -1,11 +1,11 @@
 //! What is missing or odd in a series and its study, and what the rules did about it.
 
+use super::Context;
 use super::body::{body_site, part_of};
 use super::codes::{gender, modality, species};
 use super::facts::stated_age;
 use super::moment::{Day, offset, time_of_day};
 use super::person;
-use super::Context;
 use crate::imaging::{Attributes, Finding, Laterality};
 
 /// The findings of a series with its study and patient; ingest stores each once per study with
@@ -20,8 +20,7 @@ pub fn findings(
     let mut found = Vec::new();
     let mut say = |code, attribute, value: &str| found.push(Finding::new(code, attribute, value));
 
-    for (bag, date) in
-        [(study, "StudyDate"), (series, "SeriesDate"), (patient, "PatientBirthDate")]
+    for (bag, date) in [(study, "StudyDate"), (series, "SeriesDate"), (patient, "PatientBirthDate")]
     {
         if let Some(text) = bag.first(date)
             && !Day::parse(text).is_some_and(|day| day.is_standard)
@@ -109,8 +108,18 @@ mod tests {
         let found = findings(
             &Context::default(),
             &bag(&[("PatientSex", "F"), ("PatientBirthDate", "19600615"), ("PatientName", "A^B")]),
-            &bag(&[("StudyDate", "20240131"), ("StudyTime", "101112"), ("TimezoneOffsetFromUTC", "+0100"), ("PatientAge", "063Y")]),
-            &bag(&[("Modality", "MG"), ("BodyPartExamined", "BREAST"), ("Laterality", "R"), ("SeriesNumber", "1")]),
+            &bag(&[
+                ("StudyDate", "20240131"),
+                ("StudyTime", "101112"),
+                ("TimezoneOffsetFromUTC", "+0100"),
+                ("PatientAge", "063Y"),
+            ]),
+            &bag(&[
+                ("Modality", "MG"),
+                ("BodyPartExamined", "BREAST"),
+                ("Laterality", "R"),
+                ("SeriesNumber", "1"),
+            ]),
         );
         assert_eq!(found, []);
     }
@@ -119,9 +128,20 @@ mod tests {
     fn everything_odd_is_said_with_its_code() {
         let found = findings(
             &Context::default(),
-            &bag(&[("PatientSex", "0000"), ("PatientBirthDate", "19.6.1960"), ("PatientName", "a=b=c=d"), ("PatientSpeciesDescription", "Mouse")]),
+            &bag(&[
+                ("PatientSex", "0000"),
+                ("PatientBirthDate", "19.6.1960"),
+                ("PatientName", "a=b=c=d"),
+                ("PatientSpeciesDescription", "Mouse"),
+            ]),
             &bag(&[("StudyDate", "2024.01.02"), ("StudyTime", "10:11:12"), ("PatientAge", "000Y")]),
-            &bag(&[("SeriesDate", "20240102"), ("SeriesTime", "101112"), ("BodyPartExamined", "THORAX INJECTE"), ("Laterality", "X"), ("SeriesNumber", "-3")]),
+            &bag(&[
+                ("SeriesDate", "20240102"),
+                ("SeriesTime", "101112"),
+                ("BodyPartExamined", "THORAX INJECTE"),
+                ("Laterality", "X"),
+                ("SeriesNumber", "-3"),
+            ]),
         );
         let codes: Vec<(&str, &str, &str)> =
             found.iter().map(|f| (&*f.code, &*f.attribute, f.value.as_str())).collect();

@@ -44,7 +44,8 @@ impl Day {
             4 => (0, 0, false),
             _ => return None,
         };
-        let (year, month, day) = (number(0, 4)?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        let (year, month, day) =
+            (number(0, 4)?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
         let is_partial = bytes.len() < 8;
         let exists = civil::Date::new(
             year,
@@ -52,8 +53,12 @@ impl Day {
             if is_partial { 1 } else { day },
         )
         .is_ok();
-        (exists && year >= 1 && (bytes.len() != 6 || month > 0))
-            .then_some(Self { year, month, day, is_standard })
+        (exists && year >= 1 && (bytes.len() != 6 || month > 0)).then_some(Self {
+            year,
+            month,
+            day,
+            is_standard,
+        })
     }
 
     fn first(self) -> Option<civil::Date> {
@@ -121,9 +126,8 @@ pub(super) fn offset(text: &str) -> Option<Offset> {
     }
     let (hours, minutes) = (digits[..2].parse::<i32>().ok()?, digits[2..].parse::<i32>().ok()?);
     let seconds = sign * (hours * 3600 + minutes * 60);
-    let is_allowed = minutes < 60
-        && (-12 * 3600..=14 * 3600).contains(&seconds)
-        && (sign > 0 || seconds != 0);
+    let is_allowed =
+        minutes < 60 && (-12 * 3600..=14 * 3600).contains(&seconds) && (sign > 0 || seconds != 0);
     if is_allowed { Offset::from_seconds(seconds).ok() } else { None }
 }
 
@@ -268,7 +272,17 @@ mod tests {
 
     #[test]
     fn days_and_times_that_do_not_exist_are_none() {
-        for date in ["20240230", "20241301", "2024013", "2024/01/02", "00000101", "abcdefgh", "2024-01.02", "202400", ""] {
+        for date in [
+            "20240230",
+            "20241301",
+            "2024013",
+            "2024/01/02",
+            "00000101",
+            "abcdefgh",
+            "2024-01.02",
+            "202400",
+            "",
+        ] {
             assert_eq!(Day::parse(date), None, "{date}");
         }
         for time in ["246060", "1", "12345", "10.5", "ab", "10::11", ":10", "1011121", "101112.x"] {

@@ -131,7 +131,12 @@ impl Person {
 
 /// The persons of a name attribute (PN, several between backslashes) and of the Person
 /// Identification Macro (PS3.3 Table 10-1) beside it, in the same order.
-pub(super) fn persons(context: &Context, bag: &Attributes, name: &str, sequence: &str) -> Vec<Person> {
+pub(super) fn persons(
+    context: &Context,
+    bag: &Attributes,
+    name: &str,
+    sequence: &str,
+) -> Vec<Person> {
     let names: Vec<&str> = bag.texts(name).collect();
     let items = bag.items(sequence);
     (0..names.len().max(items.len()))
@@ -186,7 +191,10 @@ mod tests {
     #[test]
     fn odd_names_lose_their_surplus_and_nothing_else() {
         assert_eq!(human_names("^^^^"), Vec::<serde_json::Value>::new());
-        assert_eq!(human_names("Doe^Jane^^^^x^y"), [json!({"text": "Jane Doe", "family": "Doe", "given": ["Jane"]})]);
+        assert_eq!(
+            human_names("Doe^Jane^^^^x^y"),
+            [json!({"text": "Jane Doe", "family": "Doe", "given": ["Jane"]})]
+        );
         assert_eq!(human_names("Doe=a=b=c=d").len(), 3);
         assert!(is_odd("Doe=a=b=c") && is_odd("a^b^c^d^e^f") && !is_odd("a^b^c^d^e=f=g"));
     }

@@ -37,9 +37,8 @@ fn text_of(name: &str, built_in: &str, folder: Option<&Path>) -> Result<(String,
 }
 
 fn parse<T: DeserializeOwned>((shown, text): &(String, String)) -> Result<T> {
-    toml::from_str(text).map_err(|failure| {
-        Error::Configuration(format!("{shown}: {}", failure.to_string().trim()))
-    })
+    toml::from_str(text)
+        .map_err(|failure| Error::Configuration(format!("{shown}: {}", failure.to_string().trim())))
 }
 
 fn refused<T>(file: &str, problem: &str) -> Result<T> {
@@ -335,8 +334,7 @@ impl Tables {
         }
 
         let mut elements = Vec::new();
-        for (name, text) in
-            [built_in!("dicom-patient.toml"), built_in!("dicom-imaging-study.toml")]
+        for (name, text) in [built_in!("dicom-patient.toml"), built_in!("dicom-imaging-study.toml")]
         {
             let file: super::element::File = parse(&text_of(name, text, folder)?)?;
             for element in file.element {
@@ -401,8 +399,11 @@ mod tests {
     fn a_file_of_the_folder_replaces_the_built_in_one_and_is_refused_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("manufacturers.toml");
-        std::fs::write(&path, "manufacturer = [\n  { name = \"ACME\", text = [\"acme corp\"] },\n]\n")
-            .unwrap();
+        std::fs::write(
+            &path,
+            "manufacturer = [\n  { name = \"ACME\", text = [\"acme corp\"] },\n]\n",
+        )
+        .unwrap();
         let tables = Tables::load(Some(folder.path())).unwrap();
         assert_eq!(tables.maker.get("acmecorp").map(|name| &**name), Some("ACME"));
         assert_eq!(tables.maker.get("siemens"), None);

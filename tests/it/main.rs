@@ -1,1 +1,3 @@
-//! x
+//! The integration tests: a folder per room.
+
+mod fhir;
