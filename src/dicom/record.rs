@@ -111,6 +111,8 @@ pub(super) fn assemble(
         bytes: source.bytes,
         sop_classes: Vec::new(),
         collection: None,
+        licence: None,
+        source_doi: None,
         origin: source.origin.to_owned(),
         findings: collected.findings,
     })

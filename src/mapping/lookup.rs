@@ -1,52 +1,42 @@
-//! The values by which patients and studies are looked up, from the same attributes that are
-//! rendered.
+//! The values by which patients and studies are looked up, from the same attributes and by the
+//! same rules that are rendered. Identifiers are raw, names are folded.
 
+use super::Tables;
+use super::identifier::patient_id;
+use super::moment::Day;
+use super::person::names;
 use crate::imaging::{Attributes, Lookup, PatientKey, fold};
 
 /// The looked-up values of a patient, sorted, each once.
 #[must_use]
 pub fn patient_lookups(key: &PatientKey, patient: &Attributes) -> Vec<(i16, String)> {
-    let mut values = vec![(Lookup::PatientIdentifier.code(), key.id.clone())];
-    for other in patient.items("OtherPatientIDsSequence") {
-        if let Some(id) = other.first("PatientID") {
-            values.push((Lookup::PatientIdentifier.code(), id.to_owned()));
+    let mut values = Vec::new();
+    let mut put = |kind: Lookup, value: &str| {
+        if !value.is_empty() {
+            values.push((kind.code(), value.to_owned()));
         }
-    }
-    // PN (PS3.5 6.2.1): up to three component groups of family^given^middle^prefix^suffix.
-    for group in patient.text("PatientName").unwrap_or("").split('=').take(3) {
-        let mut components = group.split('^').map(str::trim);
-        let mut put = |kind: Lookup, name: &str| {
-            let folded = fold(name);
-            if !folded.is_empty() {
-                values.push((kind.code(), folded.clone()));
-                values.push((Lookup::Name.code(), folded));
-            }
-        };
-        put(Lookup::Family, components.next().unwrap_or(""));
-        for _ in 0..2 {
-            put(Lookup::Given, components.next().unwrap_or(""));
-        }
-        for _ in 0..2 {
-            let folded = fold(components.next().unwrap_or(""));
-            if !folded.is_empty() {
-                values.push((Lookup::Name.code(), folded));
-            }
-        }
-    }
-    if let Some(date) = patient.first("PatientBirthDate") {
-        let digits: String = date.chars().filter(char::is_ascii_digit).collect();
-        if digits.len() == 8 {
-            values.push((Lookup::BirthDate.code(), digits));
-        }
-    }
-    let gender = match patient.first("PatientSex") {
-        Some("M") => "male",
-        Some("F") => "female",
-        Some("O") => "other",
-        _ => "unknown",
     };
-    values.push((Lookup::Gender.code(), gender.to_owned()));
-    values.sort();
+    put(Lookup::PatientIdentifier, patient_id(key).unwrap_or(""));
+    for item in patient.items("OtherPatientIDsSequence") {
+        put(Lookup::PatientIdentifier, item.first("PatientID").unwrap_or(""));
+    }
+    for (_, name) in names(patient.text("PatientName").unwrap_or("")) {
+        put(Lookup::Family, &fold(name.family));
+        for given in &name.given {
+            put(Lookup::Given, &fold(given));
+        }
+        put(Lookup::Name, &fold(&name.to_text()));
+        for part in name.parts() {
+            put(Lookup::Name, &fold(part));
+        }
+    }
+    if let Some(day) = patient.first("PatientBirthDate").and_then(Day::parse) {
+        put(Lookup::BirthDate, &day.to_text().replace('-', ""));
+    }
+    if let Some(sex) = patient.first("PatientSex") {
+        put(Lookup::Gender, Tables::built_in().gender(sex).unwrap_or("unknown"));
+    }
+    values.sort_unstable();
     values.dedup();
     values
 }
@@ -63,7 +53,40 @@ pub fn study_lookups(study: &Attributes) -> Vec<(i16, String)> {
         .map(|accession| (Lookup::Accession.code(), accession.to_owned()))
         .chain(study.first("StudyID").map(|id| (Lookup::StudyId.code(), id.to_owned())))
         .collect();
-    values.sort();
+    values.sort_unstable();
     values.dedup();
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::patient_lookups;
+    use crate::imaging::{Attributes, Keyword, Lookup, PatientKey};
+
+    #[test]
+    fn a_patient_is_looked_up_by_folded_names_and_raw_identifiers() {
+        let key = PatientKey { issuer: String::new(), id: "P-1".to_owned() };
+        let mut patient = Attributes::new();
+        for (keyword, text) in [
+            ("PatientName", "Dvořáková^Žofie"),
+            ("PatientBirthDate", "19600615"),
+            ("PatientSex", "X"),
+        ] {
+            patient.set(Keyword::parse(keyword).unwrap(), text);
+        }
+        let found = patient_lookups(&key, &patient);
+        for (kind, value) in [
+            (Lookup::PatientIdentifier, "P-1"),
+            (Lookup::Family, "dvorakova"),
+            (Lookup::Given, "zofie"),
+            (Lookup::Name, "zofie"),
+            (Lookup::Name, "zofie dvorakova"),
+            (Lookup::BirthDate, "19600615"),
+            (Lookup::Gender, "unknown"),
+        ] {
+            assert!(found.contains(&(kind.code(), value.to_owned())), "{kind:?} {found:?}");
+        }
+        let key = PatientKey { issuer: String::new(), id: "study:1.2.3".to_owned() };
+        assert_eq!(patient_lookups(&key, &Attributes::new()), []);
+    }
 }
