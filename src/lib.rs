@@ -4,6 +4,7 @@
 pub mod actor;
 pub mod auth;
 pub mod catalogue;
+pub mod commands;
 pub mod config;
 pub mod dicom;
 pub mod error;
@@ -14,6 +15,8 @@ pub mod index;
 pub mod ingest;
 pub mod mapping;
 pub mod sample;
+pub mod schemas;
 pub mod source;
 pub mod store;
+pub mod telemetry;
 pub mod web;
