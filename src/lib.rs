@@ -2,6 +2,7 @@
 //! infrastructure and of the European Health Data Space. `ARCHITECTURE.md` is the map.
 
 pub mod actor;
+pub mod app;
 pub mod auth;
 pub mod catalogue;
 pub mod commands;
