@@ -161,7 +161,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Tuned {
 const WRITER: &str = "PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
     PRAGMA cache_size=-131072; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=8000;";
 const READER: &str = "PRAGMA busy_timeout=30000; PRAGMA query_only=1; PRAGMA cache_size=-16384; \
-    PRAGMA mmap_size=1073741824; PRAGMA temp_store=MEMORY;";
+    PRAGMA mmap_size=134217728; PRAGMA temp_store=MEMORY;";
 
 fn unreachable(url: &str, failure: &dyn std::fmt::Display) -> Error {
     // The password, if the URL has one, stays out of messages and logs.
