@@ -331,7 +331,8 @@ impl Config {
         for (key, url) in urls {
             let is_http = url.starts_with("https://") || url.starts_with("http://");
             let is_iri = oxrdf::NamedNode::new(url.as_str()).is_ok();
-            if !url.is_empty() && !(is_http && is_iri) {
+            let is_usable = url.is_empty() || (is_http && is_iri);
+            if !is_usable {
                 return wrong(key, &format!("`{url}` is no web address"), "begin with `https://`");
             }
         }

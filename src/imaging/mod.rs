@@ -8,6 +8,7 @@
 mod attributes;
 mod facet;
 mod finding;
+mod ids;
 mod instance;
 mod quarantine;
 mod record;
@@ -17,6 +18,7 @@ mod uid;
 pub use attributes::{Attributes, Keyword, NotAKeyword, Value};
 pub use facet::{Facet, SeriesFacts, Started, StudyFacts};
 pub use finding::{FINDING_KINDS, Finding, FindingKind};
+pub use ids::{Lookup, fold, keyed, public_id, uid_hash};
 pub use instance::{Instance, Laterality, NotPacked};
 pub use quarantine::Quarantine;
 pub use record::{PatientKey, Rank, Record};

@@ -1,3 +1,4 @@
 //! The integration tests: a folder per room.
 
+mod fhir;
 mod source;

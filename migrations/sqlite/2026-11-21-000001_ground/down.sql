@@ -1,0 +1,11 @@
+DROP TABLE finding;
+DROP TABLE lookup;
+DROP TABLE instance;
+DROP TABLE series;
+DROP TABLE study;
+DROP TABLE patient;
+DROP TABLE input;
+DROP TABLE run;
+DROP TABLE source;
+DROP TABLE change;
+DROP TABLE counter;

@@ -1,0 +1,133 @@
+//! Identifiers that vesalius derives.
+
+use hmac::{Hmac, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+/// A value by which a patient or a study is looked up in the store: nearly unique, so a row of
+/// an indexed table and not a bitmap. Values are raw (no naming system), so that a change of the
+/// configuration needs no rebuild; an edge compares the system on what was found.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Lookup {
+    /// PatientID, and every other identifier of the patient.
+    PatientIdentifier,
+    /// A family name, folded by [`fold`].
+    Family,
+    /// A given name, folded by [`fold`].
+    Given,
+    /// Any part of a name, folded by [`fold`].
+    Name,
+    /// Birth date: `YYYYMMDD`.
+    BirthDate,
+    /// FHIR administrative gender.
+    Gender,
+    /// Accession number of a study.
+    Accession,
+    /// StudyID.
+    StudyId,
+}
+
+impl Lookup {
+    /// The code in the store.
+    #[must_use]
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::PatientIdentifier => 1,
+            Self::Family => 2,
+            Self::Given => 3,
+            Self::Name => 4,
+            Self::BirthDate => 5,
+            Self::Gender => 6,
+            Self::Accession => 7,
+            Self::StudyId => 8,
+        }
+    }
+
+    /// The codes of what patients are looked up by.
+    pub const OF_PATIENT: &[i16] = &[1, 2, 3, 4, 5, 6];
+    /// The codes of what studies are looked up by.
+    pub const OF_STUDY: &[i16] = &[7, 8];
+}
+
+/// Text as strings are compared by (FHIR R4 search, string): without case, accents and other
+/// marks, and with single spaces. `ß` becomes `ss`, final sigma becomes sigma.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    use unicode_normalization::char::is_combining_mark;
+    let folded: String = text
+        .nfkd()
+        .filter(|letter| !is_combining_mark(*letter))
+        .flat_map(char::to_lowercase)
+        .map(|letter| if letter == 'ς' { 'σ' } else { letter })
+        .collect();
+    let folded = folded.replace('ß', "ss");
+    folded.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The logical id of something known by `name`: 32 hexadecimal characters, a valid FHIR id.
+///
+/// Without a key it is the same on every node; with one nobody can compute it from the name.
+#[must_use]
+pub fn public_id(key: Option<&[u8]>, kind: &str, name: &[&str]) -> String {
+    let mut bytes = kind.as_bytes().to_vec();
+    for part in name {
+        // Lengths keep ("a", "bc") and ("ab", "c") apart.
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    let digest: [u8; 32] = match key {
+        None => Sha256::digest(&bytes).into(),
+        Some(key) => keyed(key, &bytes),
+    };
+    digest[..16].iter().fold(String::with_capacity(32), |mut id, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            id.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        id
+    })
+}
+
+/// HMAC-SHA-256 (RFC 2104).
+#[must_use]
+pub fn keyed(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    match Hmac::<Sha256>::new_from_slice(key) {
+        Ok(mut mac) => {
+            mac.update(bytes);
+            mac.finalize().into_bytes().into()
+        }
+        // HMAC takes keys of any length; the error type exists for other constructions.
+        Err(_) => Sha256::digest(bytes).into(),
+    }
+}
+
+/// A hash of a SOPInstanceUID by which its series is found; a hit is compared by the UID.
+#[must_use]
+pub fn uid_hash(uid: &str) -> i64 {
+    let digest = Sha256::digest(uid.as_bytes());
+    let mut head = [0_u8; 8];
+    head.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fold, public_id};
+
+    #[test]
+    fn folding_drops_case_and_accents() {
+        assert_eq!(fold("  Dvořáková  ŽOFIE "), "dvorakova zofie");
+        assert_eq!(fold("Μαστός"), fold("ΜΑΣΤΟΣ"));
+        assert_eq!(fold("Straße"), "strasse");
+    }
+
+    #[test]
+    fn ids_tell_names_and_keys_apart() {
+        let plain = public_id(None, "study", &["1.2.3"]);
+        assert_eq!(plain.len(), 32);
+        assert_ne!(plain, public_id(Some(b"key"), "study", &["1.2.3"]));
+        assert_ne!(
+            public_id(None, "patient", &["a", "bc"]),
+            public_id(None, "patient", &["ab", "c"])
+        );
+    }
+}

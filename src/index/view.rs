@@ -1,0 +1,687 @@
+//! The index in memory, and the evaluation of queries on it.
+
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
+use roaring::RoaringBitmap;
+
+use super::query::{Counts, Criteria, FacetCount, Query, Sort};
+use super::terms::{Dictionary, Sets, Term};
+use crate::actor::{Actor, Purpose, Role};
+use crate::imaging::{Facet, SeriesFacts, Started, StudyFacts};
+
+/// What is known of one study.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StudySlot {
+    pub is_there: bool,
+    pub set: u32,
+    pub patient: u32,
+    pub started: Option<Started>,
+    pub updated: i64,
+    pub series: Box<[u32]>,
+}
+
+/// What is known of one series.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SeriesSlot {
+    pub study: u32,
+    pub patient: u32,
+    pub set: u32,
+    pub images: u32,
+    pub bytes: u64,
+}
+
+/// The index as of one change of the feed. Slots are the store's numbers.
+#[derive(Debug, Default)]
+pub struct View {
+    pub(super) seq: i64,
+    pub(super) studies: Vec<StudySlot>,
+    pub(super) series: Vec<SeriesSlot>,
+    pub(super) dictionary: Dictionary,
+    pub(super) sets: Sets,
+    pub(super) all_studies: RoaringBitmap,
+    pub(super) all_series: RoaringBitmap,
+    /// Patients that the store holds, with or without a study.
+    pub(super) all_patients: RoaringBitmap,
+    /// Criteria of the open datasets: what secondary use may read row by row.
+    open: Vec<Criteria>,
+    open_studies: OnceLock<RoaringBitmap>,
+    by_started: OnceLock<Vec<u32>>,
+    by_updated: OnceLock<Vec<u32>>,
+}
+
+/// Facets that every series has its own value of; the others are of the study or its patient.
+const OF_SERIES: &[Facet] = &[
+    Facet::Modality,
+    Facet::BodySite,
+    Facet::Laterality,
+    Facet::Manufacturer,
+    Facet::Model,
+    Facet::SopClass,
+    Facet::Performer,
+    Facet::Licence,
+    Facet::SourceDoi,
+];
+
+fn slot(number: i64) -> Option<u32> {
+    u32::try_from(number).ok()
+}
+
+fn grow<T: Default + Clone>(slots: &mut Vec<T>, at: u32) -> Option<&mut T> {
+    let at = usize::try_from(at).ok()?;
+    if slots.len() <= at {
+        slots.resize(at + 1, T::default());
+    }
+    slots.get_mut(at)
+}
+
+impl View {
+    /// The last change that the view has seen.
+    #[must_use]
+    pub const fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// Says which selections are open to secondary use.
+    pub(super) fn set_open(&mut self, open: Vec<Criteria>) {
+        if self.open != open {
+            self.open = open;
+            self.open_studies = OnceLock::new();
+        }
+    }
+
+    pub(super) fn take_open(&mut self) -> Vec<Criteria> {
+        std::mem::take(&mut self.open)
+    }
+
+    // ── writing ────────────────────────────────────────────────────────────────────────────
+
+    fn forget_orders(&mut self) {
+        self.open_studies = OnceLock::new();
+        self.by_started = OnceLock::new();
+        self.by_updated = OnceLock::new();
+    }
+
+    pub(super) fn put_patient(&mut self, number: i64, is_there: bool) {
+        let Some(at) = slot(number) else { return };
+        if is_there {
+            self.all_patients.insert(at);
+        } else {
+            self.all_patients.remove(at);
+        }
+    }
+
+    /// Takes a study and its series out.
+    pub(super) fn remove_study(&mut self, number: i64) {
+        let Some(at) = slot(number) else { return };
+        let Some(study) = self.studies.get_mut(at as usize).filter(|study| study.is_there) else {
+            return;
+        };
+        let study = std::mem::take(study);
+        self.all_studies.remove(at);
+        let mut terms: HashSet<Term> = self.sets.get(study.set).iter().copied().collect();
+        for series in &study.series {
+            self.all_series.remove(*series);
+            let Some(of) = self.series.get_mut(*series as usize) else { continue };
+            let of = std::mem::take(of);
+            for term in self.sets.get(of.set) {
+                if let Some(posting) = self.dictionary.postings.get_mut(*term as usize) {
+                    posting.series.remove(*series);
+                }
+                terms.insert(*term);
+            }
+        }
+        for term in terms {
+            if let Some(posting) = self.dictionary.postings.get_mut(term as usize) {
+                posting.studies.remove(at);
+            }
+        }
+        self.forget_orders();
+    }
+
+    /// Puts a study in, replacing what was known of it.
+    pub(super) fn put_study(&mut self, number: i64, study: &NewStudy, series: &[NewSeries]) {
+        self.remove_study(number);
+        let (Some(at), Some(patient)) = (slot(number), slot(study.patient)) else { return };
+        let mut terms: Vec<Term> = Vec::with_capacity(study.facts.terms.len() + 6);
+        let mut put = |dictionary: &mut Dictionary, facet: Facet, text: &str| {
+            if !text.is_empty() {
+                terms.push(dictionary.intern(facet, text));
+            }
+        };
+        for (facet, text) in &study.facts.terms {
+            put(&mut self.dictionary, *facet, text);
+        }
+        if let Some(started) = study.facts.started {
+            put(&mut self.dictionary, Facet::Year, &format!("{:04}", started.year));
+            if started.month > 0 {
+                let month = format!("{:04}-{:02}", started.year, started.month);
+                put(&mut self.dictionary, Facet::Month, &month);
+            }
+        }
+        if let Some(age) = study.facts.age {
+            put(&mut self.dictionary, Facet::Age, &age.to_string());
+        }
+        put(&mut self.dictionary, Facet::Source, study.source);
+        put(&mut self.dictionary, Facet::Collection, study.collection.as_deref().unwrap_or(""));
+        let set = self.sets.intern(terms);
+        for term in self.sets.get(set) {
+            if let Some(posting) = self.dictionary.postings.get_mut(*term as usize) {
+                posting.studies.insert(at);
+            }
+        }
+        let mut numbers = Vec::with_capacity(series.len());
+        for one in series {
+            let Some(series_at) = slot(one.number) else { continue };
+            let terms: Vec<Term> = one
+                .facts
+                .terms
+                .iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(facet, text)| self.dictionary.intern(*facet, text))
+                .collect();
+            let set = self.sets.intern(terms);
+            for term in self.sets.get(set) {
+                if let Some(posting) = self.dictionary.postings.get_mut(*term as usize) {
+                    posting.series.insert(series_at);
+                    posting.studies.insert(at);
+                }
+            }
+            if let Some(slot) = grow(&mut self.series, series_at) {
+                *slot = SeriesSlot {
+                    study: at,
+                    patient: u32::try_from(one.patient).unwrap_or(patient),
+                    set,
+                    images: one.images,
+                    bytes: one.bytes,
+                };
+            }
+            self.all_series.insert(series_at);
+            numbers.push(series_at);
+        }
+        if let Some(slot) = grow(&mut self.studies, at) {
+            *slot = StudySlot {
+                is_there: true,
+                set,
+                patient,
+                started: study.facts.started,
+                updated: study.updated,
+                series: numbers.into(),
+            };
+        }
+        self.all_studies.insert(at);
+        self.forget_orders();
+    }
+
+    /// Compresses runs after many insertions.
+    pub(super) fn optimise(&mut self) {
+        for posting in &mut self.dictionary.postings {
+            posting.series.optimize();
+            posting.studies.optimize();
+        }
+        self.all_series.optimize();
+        self.all_studies.optimize();
+        self.all_patients.optimize();
+    }
+
+    // ── who sees what ──────────────────────────────────────────────────────────────────────
+
+    /// The studies that the actor may read row by row.
+    ///
+    /// Secondary use reads a study only if every series of it is in an open dataset, because a
+    /// study is shown whole. Operators of the node read no patient.
+    fn visible(&self, actor: &Actor) -> &RoaringBitmap {
+        static NOTHING: OnceLock<RoaringBitmap> = OnceLock::new();
+        match actor.role {
+            Role::Ehr | Role::ImagingIt => &self.all_studies,
+            Role::Researcher | Role::Public => self.open_studies.get_or_init(|| {
+                let mut open = RoaringBitmap::new();
+                for criteria in &self.open {
+                    open |= self.series_where(criteria);
+                }
+                let candidates = self.studies_of(&open);
+                candidates
+                    .iter()
+                    .filter(|study| {
+                        self.studies.get(*study as usize).is_some_and(|study| {
+                            study.series.iter().all(|series| open.contains(*series))
+                        })
+                    })
+                    .collect()
+            }),
+            Role::Steward | Role::Admin => NOTHING.get_or_init(RoaringBitmap::new),
+        }
+    }
+
+    /// The studies that the actor may count: operators count what they describe.
+    fn countable(&self, actor: &Actor) -> &RoaringBitmap {
+        match actor.purpose() {
+            Purpose::Operations => &self.all_studies,
+            Purpose::Care | Purpose::SecondaryUse => self.visible(actor),
+        }
+    }
+
+    /// Whether the actor may read the study.
+    #[must_use]
+    pub fn may_read_study(&self, actor: &Actor, number: i64) -> bool {
+        slot(number).is_some_and(|at| self.visible(actor).contains(at))
+    }
+
+    /// Whether the actor may read the patient: in care every one, in secondary use those of a
+    /// visible study.
+    #[must_use]
+    pub fn may_read_patient(&self, actor: &Actor, number: i64) -> bool {
+        let Some(at) = slot(number) else { return false };
+        match actor.role {
+            Role::Ehr | Role::ImagingIt => self.all_patients.contains(at),
+            Role::Researcher | Role::Public => self.visible_patients(actor).contains(at),
+            Role::Steward | Role::Admin => false,
+        }
+    }
+
+    /// The patients that the actor may read.
+    #[must_use]
+    pub fn visible_patients(&self, actor: &Actor) -> RoaringBitmap {
+        match actor.role {
+            Role::Ehr | Role::ImagingIt => self.all_patients.clone(),
+            Role::Researcher | Role::Public => self
+                .visible(actor)
+                .iter()
+                .filter_map(|study| self.studies.get(study as usize))
+                .map(|study| study.patient)
+                .collect(),
+            Role::Steward | Role::Admin => RoaringBitmap::new(),
+        }
+    }
+
+    // ── search ─────────────────────────────────────────────────────────────────────────────
+
+    /// The visible studies that answer the query.
+    #[must_use]
+    pub fn search(&self, actor: &Actor, query: &Query<'_>) -> RoaringBitmap {
+        let visible = self.visible(actor);
+        match query {
+            Query::All => visible.clone(),
+            _ => self.evaluate(visible, query) & visible,
+        }
+    }
+
+    /// How many studies of the whole archive answer the query, whoever may read them: only for
+    /// counts that go through the disclosure rule.
+    #[must_use]
+    pub fn count_for_disclosure(&self, query: &Query<'_>) -> u64 {
+        (self.evaluate(&self.all_studies, query) & &self.all_studies).len()
+    }
+
+    fn evaluate(&self, visible: &RoaringBitmap, query: &Query<'_>) -> RoaringBitmap {
+        match query {
+            Query::All => visible.clone(),
+            Query::Has(facet, terms) => {
+                let mut studies = RoaringBitmap::new();
+                for term in terms {
+                    if let Some(posting) = self.posting(*facet, term) {
+                        studies |= &posting.studies;
+                    }
+                }
+                studies
+            }
+            Query::HasAny(facet) => {
+                let mut studies = RoaringBitmap::new();
+                for (term, _) in self.dictionary.terms_of(*facet) {
+                    if let Some(posting) = self.dictionary.postings.get(term as usize) {
+                        studies |= &posting.studies;
+                    }
+                }
+                studies
+            }
+            Query::SameSeries(criteria) => self.studies_of(&self.series_where(criteria)),
+            Query::Studies(numbers) => numbers.iter().filter_map(|number| slot(*number)).collect(),
+            Query::Patients(numbers) => {
+                let patients: RoaringBitmap =
+                    numbers.iter().filter_map(|number| slot(*number)).collect();
+                self.studies_where(visible, |study| patients.contains(study.patient))
+            }
+            Query::Started(condition) => {
+                self.studies_where(visible, |study| condition(study.started))
+            }
+            Query::Updated(condition) => {
+                self.studies_where(visible, |study| condition(study.updated))
+            }
+            Query::Set(studies) => studies.clone(),
+            Query::And(parts) => {
+                let mut answer: Option<RoaringBitmap> = None;
+                for part in parts {
+                    // What is left so far bounds the scans of the next part.
+                    let within = answer.as_ref().unwrap_or(visible);
+                    let found = self.evaluate(within, part);
+                    answer = Some(match answer {
+                        None => found,
+                        Some(answer) => answer & found,
+                    });
+                }
+                answer.unwrap_or_else(|| visible.clone())
+            }
+            Query::Or(parts) => {
+                let mut answer = RoaringBitmap::new();
+                for part in parts {
+                    answer |= self.evaluate(visible, part);
+                }
+                answer
+            }
+            Query::Not(part) => visible - self.evaluate(visible, part),
+        }
+    }
+
+    fn posting(&self, facet: Facet, text: &str) -> Option<&super::terms::Posting> {
+        let term = self.dictionary.find(facet, text)?;
+        self.dictionary.postings.get(term as usize)
+    }
+
+    fn studies_where(
+        &self,
+        within: &RoaringBitmap,
+        condition: impl Fn(&StudySlot) -> bool,
+    ) -> RoaringBitmap {
+        let hits =
+            within.iter().filter(|at| self.studies.get(*at as usize).is_some_and(&condition));
+        RoaringBitmap::from_sorted_iter(hits).unwrap_or_default()
+    }
+
+    /// The series on which all criteria hold.
+    fn series_where(&self, criteria: &Criteria) -> RoaringBitmap {
+        let mut series: Option<RoaringBitmap> = None;
+        let mut studies: Option<RoaringBitmap> = None;
+        for (facet, terms) in &criteria.any_of {
+            let is_of_series = OF_SERIES.contains(facet);
+            let mut found = RoaringBitmap::new();
+            for posting in terms.iter().filter_map(|term| self.posting(*facet, term)) {
+                found |= if is_of_series { &posting.series } else { &posting.studies };
+            }
+            let side = if is_of_series { &mut series } else { &mut studies };
+            *side = Some(match side.take() {
+                None => found,
+                Some(known) => known & found,
+            });
+        }
+        let mut answer = match (series, studies) {
+            (None, None) => self.all_series.clone(),
+            (Some(series), None) => series,
+            (None, Some(studies)) => self.series_of(&studies),
+            (Some(series), Some(studies)) => series & self.series_of(&studies),
+        };
+        for (facet, terms) in &criteria.exclude {
+            for posting in terms.iter().filter_map(|term| self.posting(*facet, term)) {
+                if OF_SERIES.contains(facet) {
+                    answer -= &posting.series;
+                } else {
+                    answer -= self.series_of(&posting.studies);
+                }
+            }
+        }
+        answer
+    }
+
+    fn series_of(&self, studies: &RoaringBitmap) -> RoaringBitmap {
+        let mut numbers: Vec<u32> = studies
+            .iter()
+            .filter_map(|study| self.studies.get(study as usize))
+            .flat_map(|study| study.series.iter().copied())
+            .collect();
+        numbers.sort_unstable();
+        RoaringBitmap::from_sorted_iter(numbers).unwrap_or_default()
+    }
+
+    fn studies_of(&self, series: &RoaringBitmap) -> RoaringBitmap {
+        let mut studies = RoaringBitmap::new();
+        let mut last = u32::MAX;
+        for at in series {
+            if let Some(slot) = self.series.get(at as usize)
+                && slot.study != last
+            {
+                last = slot.study;
+                studies.insert(last);
+            }
+        }
+        studies
+    }
+
+    // ── pages ──────────────────────────────────────────────────────────────────────────────
+
+    /// The numbers of the hits after `after` in the order, at most `count`. A page that starts
+    /// behind a study continues rightly whatever was written in between.
+    #[must_use]
+    pub fn page(
+        &self,
+        hits: &RoaringBitmap,
+        sort: Sort,
+        after: Option<i64>,
+        count: usize,
+    ) -> Vec<i64> {
+        let after = after.and_then(slot);
+        match sort {
+            Sort::Arrival => {
+                let start = after.map_or(0, |at| at.saturating_add(1));
+                hits.range(start..).take(count).map(i64::from).collect()
+            }
+            Sort::Started { descending } => {
+                let order = self.by_started.get_or_init(|| {
+                    self.ordered(|study| study.started.map_or(i64::MAX, |started| started.from))
+                });
+                let key = |at: u32| {
+                    self.studies
+                        .get(at as usize)
+                        .and_then(|study| study.started)
+                        .map_or(i64::MAX, |started| started.from)
+                };
+                walk(order, hits, after, count, descending, key)
+            }
+            Sort::Updated { descending } => {
+                let order = self.by_updated.get_or_init(|| self.ordered(|study| study.updated));
+                let key = |at: u32| self.studies.get(at as usize).map_or(0, |study| study.updated);
+                walk(order, hits, after, count, descending, key)
+            }
+        }
+    }
+
+    fn ordered(&self, key: impl Fn(&StudySlot) -> i64) -> Vec<u32> {
+        let mut order: Vec<u32> = self.all_studies.iter().collect();
+        order.sort_by_key(|at| (self.studies.get(*at as usize).map_or(0, &key), *at));
+        order
+    }
+
+    /// When the study began, as the index knows it.
+    #[must_use]
+    pub fn started(&self, number: i64) -> Option<Started> {
+        self.studies.get(usize::try_from(number).ok()?)?.started
+    }
+
+    // ── counts ─────────────────────────────────────────────────────────────────────────────
+
+    /// Exact counts of what the criteria select, of what the actor may count.
+    #[must_use]
+    pub fn count(&self, actor: &Actor, criteria: &Criteria) -> Counts {
+        self.counts_of(&self.selected(actor, criteria))
+    }
+
+    /// Exact counts of a facet's terms within what the criteria select, most studies first.
+    #[must_use]
+    pub fn facet(&self, actor: &Actor, criteria: &Criteria, facet: Facet) -> Vec<FacetCount> {
+        let selected = self.selected(actor, criteria);
+        let mut counts: Vec<FacetCount> = self
+            .dictionary
+            .terms_of(facet)
+            .filter_map(|(term, text)| {
+                let posting = self.dictionary.postings.get(term as usize)?;
+                let hits = if OF_SERIES.contains(&facet) {
+                    &selected & &posting.series
+                } else if posting.studies.is_empty() {
+                    return None;
+                } else {
+                    &selected & &self.series_of(&posting.studies)
+                };
+                (!hits.is_empty())
+                    .then(|| FacetCount { term: text.to_owned(), counts: self.counts_of(&hits) })
+            })
+            .collect();
+        counts.sort_by(|a, b| {
+            b.counts.studies.cmp(&a.counts.studies).then_with(|| a.term.cmp(&b.term))
+        });
+        counts
+    }
+
+    /// First and last instant at which a selected study may have begun: microseconds since
+    /// 1970-01-01T00:00:00Z, the last one exclusive.
+    #[must_use]
+    pub fn span(&self, actor: &Actor, criteria: &Criteria) -> Option<(i64, i64)> {
+        let studies = self.studies_of(&self.selected(actor, criteria));
+        let started = studies.iter().filter_map(|study| self.studies.get(study as usize)?.started);
+        started.fold(None, |span, started| match span {
+            None => Some((started.from, started.to)),
+            Some((from, to)) => Some((from.min(started.from), to.max(started.to))),
+        })
+    }
+
+    fn selected(&self, actor: &Actor, criteria: &Criteria) -> RoaringBitmap {
+        let series = self.series_where(criteria);
+        let countable = self.countable(actor);
+        if countable.len() == self.all_studies.len() {
+            series
+        } else {
+            series & self.series_of(countable)
+        }
+    }
+
+    fn counts_of(&self, series: &RoaringBitmap) -> Counts {
+        let mut counts = Counts { series: series.len(), ..Counts::default() };
+        let (mut studies, mut patients) = (RoaringBitmap::new(), RoaringBitmap::new());
+        let mut last = (u32::MAX, u32::MAX);
+        for at in series {
+            let Some(slot) = self.series.get(at as usize) else { continue };
+            counts.images += u64::from(slot.images);
+            counts.bytes = counts.bytes.saturating_add(slot.bytes);
+            if last != (slot.study, slot.patient) {
+                last = (slot.study, slot.patient);
+                studies.insert(slot.study);
+                patients.insert(slot.patient);
+            }
+        }
+        counts.studies = studies.len();
+        counts.patients = patients.len();
+        counts
+    }
+
+    /// Every series as a row, for comparisons.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        self.all_series.iter().filter_map(|at| self.row(at)).collect()
+    }
+
+    fn row(&self, at: u32) -> Option<Row> {
+        let series = self.series.get(at as usize)?;
+        let study = self.studies.get(series.study as usize)?;
+        let terms = self.sets.get(series.set).iter().chain(self.sets.get(study.set));
+        let mut terms: Vec<_> = terms
+            .map(|term| self.dictionary.text(*term))
+            .map(|(facet, text)| (facet, text.to_owned()))
+            .collect();
+        terms.sort();
+        Some(Row {
+            series: at,
+            study: series.study,
+            patient: series.patient,
+            images: series.images,
+            bytes: series.bytes,
+            started: study.started,
+            terms,
+        })
+    }
+
+    /// How this view differs from `truth`, in words, at most a hundred; posting lists are held
+    /// against the rows too.
+    pub(super) fn differences(&self, truth: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let sets = [
+            ("studies", &self.all_studies, &truth.all_studies),
+            ("series", &self.all_series, &truth.all_series),
+            ("patients", &self.all_patients, &truth.all_patients),
+        ];
+        for (what, mine, theirs) in sets {
+            if mine != theirs {
+                let (more, less) = ((mine - theirs).len(), (theirs - mine).len());
+                found.push(format!("{more} {what} too many and {less} too few"));
+            }
+        }
+        for at in &truth.all_series {
+            let (mine, theirs) = (self.row(at), truth.row(at));
+            if mine != theirs {
+                found.push(format!("series {at}: {mine:?} instead of {theirs:?}"));
+                if found.len() >= 100 {
+                    return found;
+                }
+            }
+        }
+        for (at, posting) in truth.dictionary.postings.iter().enumerate() {
+            let (facet, text) = truth.dictionary.text(u32::try_from(at).unwrap_or(u32::MAX));
+            let empty = super::terms::Posting::default();
+            let mine = self.posting(facet, text).unwrap_or(&empty);
+            if mine.series != posting.series || mine.studies != posting.studies {
+                found.push(format!("the postings of {facet:?} `{text}` differ"));
+            }
+        }
+        found.truncate(100);
+        found
+    }
+}
+
+/// A series with everything that is known of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "named by what they are")]
+pub struct Row {
+    pub series: u32,
+    pub study: u32,
+    pub patient: u32,
+    pub images: u32,
+    pub bytes: u64,
+    pub started: Option<Started>,
+    /// Terms of the series and of its study, sorted.
+    pub terms: Vec<(Facet, String)>,
+}
+
+/// Walks a sorted order from behind `after` and picks hits.
+fn walk(
+    order: &[u32],
+    hits: &RoaringBitmap,
+    after: Option<u32>,
+    count: usize,
+    descending: bool,
+    key: impl Fn(u32) -> i64,
+) -> Vec<i64> {
+    let before = |at: u32, other: u32| (key(at), at) <= (key(other), other);
+    let pick = |at: &&u32| hits.contains(**at);
+    if descending {
+        let end =
+            after.map_or(order.len(), |after| order.partition_point(|at| !before(after, *at)));
+        order.iter().take(end).rev().filter(pick).take(count).map(|at| i64::from(*at)).collect()
+    } else {
+        let start = after.map_or(0, |after| order.partition_point(|at| before(*at, after)));
+        order.iter().skip(start).filter(pick).take(count).map(|at| i64::from(*at)).collect()
+    }
+}
+
+/// A study on its way into the view.
+pub(super) struct NewStudy<'a> {
+    pub patient: i64,
+    pub source: &'a str,
+    pub collection: Option<String>,
+    pub updated: i64,
+    pub facts: StudyFacts,
+}
+
+/// A series on its way into the view.
+pub(super) struct NewSeries {
+    pub number: i64,
+    pub patient: i64,
+    pub images: u32,
+    pub bytes: u64,
+    pub facts: SeriesFacts,
+}

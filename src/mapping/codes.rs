@@ -1,0 +1,144 @@
+//! Coded values: coding scheme designators → systems, sex, species, modality, manufacturer.
+
+use std::borrow::Cow;
+
+use super::Context;
+use super::data::{Species, fold_maker};
+use crate::imaging::Attributes;
+
+/// URI of DICOM's own code system.
+pub const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
+
+/// A code of a Code Sequence Macro (PS3.3 Table 8.8-1).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Code<'a> {
+    pub(super) system: Cow<'a, str>,
+    pub(super) code: Cow<'a, str>,
+    pub(super) display: Option<Cow<'a, str>>,
+}
+
+impl Code<'_> {
+    /// `system|code`.
+    pub(super) fn term(&self) -> String {
+        format!("{}|{}", self.system, self.code)
+    }
+}
+
+/// Reads one item; `None` without a code value. SNOMED-RT style codes that the table of body
+/// parts knows become SNOMED CT.
+pub(super) fn code_of<'a>(context: &'a Context, item: &'a Attributes) -> Option<Code<'a>> {
+    let display = item.first("CodeMeaning").map(Cow::Borrowed);
+    if let Some(urn) = item.first("URNCodeValue") {
+        return Some(Code { system: "urn:ietf:rfc:3986".into(), code: urn.into(), display });
+    }
+    let value = item.first("CodeValue").or_else(|| item.first("LongCodeValue"))?;
+    // FHIR `code`: no white space but single spaces inside.
+    let value: Cow<'a, str> = if value.split(' ').any(str::is_empty)
+        || value.contains(|letter: char| letter.is_whitespace() && letter != ' ')
+    {
+        value.split_whitespace().collect::<Vec<_>>().join(" ").into()
+    } else {
+        value.into()
+    };
+    let designator = item.first("CodingSchemeDesignator").unwrap_or("");
+    let tables = &context.0.tables;
+    match tables.schemes.get(designator) {
+        Some(scheme) if scheme.is_srt => {
+            let part = tables.part_of_srt.get(&*value).and_then(|at| tables.body.part.get(*at));
+            match part.and_then(|part| part.code.as_deref()) {
+                Some(code) => Some(Code {
+                    system: tables.body.system.as_str().into(),
+                    code: code.into(),
+                    display,
+                }),
+                None => Some(Code { system: scheme.system.as_str().into(), code: value, display }),
+            }
+        }
+        Some(scheme) => Some(Code { system: scheme.system.as_str().into(), code: value, display }),
+        None => Some(Code {
+            system: context.local_system("coding-scheme", designator).into(),
+            code: value,
+            display,
+        }),
+    }
+}
+
+/// Administrative gender; `None` when PatientSex is absent, `Err` when no row knows it.
+pub(super) fn gender<'a>(
+    context: &'a Context,
+    patient: &Attributes,
+) -> Option<Result<&'a str, ()>> {
+    Some(context.0.tables.gender(patient.first("PatientSex")?).ok_or(()))
+}
+
+/// The species of a subject that is no human, or its text when no row knows it.
+pub(super) fn species<'a>(
+    context: &'a Context,
+    patient: &'a Attributes,
+) -> Option<Result<&'a Species, &'a str>> {
+    let codes = patient.items("PatientSpeciesCodeSequence").iter();
+    let texts = codes
+        .flat_map(|item| [item.first("CodeValue"), item.first("CodeMeaning")])
+        .flatten()
+        .chain(patient.text("PatientSpeciesDescription"));
+    let tables = &context.0.tables;
+    let mut unknown = None;
+    for text in texts {
+        if let Some(row) = tables
+            .species
+            .get(text.trim().to_lowercase().as_str())
+            .and_then(|at| tables.codes.species.get(*at))
+        {
+            return (row.term != "human").then_some(Ok(row));
+        }
+        unknown = Some(text);
+    }
+    unknown.map(Err)
+}
+
+/// Modality, if it can be a FHIR `code`.
+pub(super) fn modality(series: &Attributes) -> Option<&str> {
+    // CS is upper case; a code with white space inside cannot be a FHIR `code`.
+    series.first("Modality").filter(|code| !code.contains(char::is_whitespace))
+}
+
+/// The maker that a spelling of Manufacturer stands for; the text itself if no row knows it.
+pub(super) fn manufacturer<'a>(context: &'a Context, text: &'a str) -> &'a str {
+    context.0.tables.maker.get(fold_maker(text).as_str()).map_or(text, |name| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{manufacturer, species};
+    use crate::imaging::{Attributes, Keyword};
+    use crate::mapping::Context;
+
+    #[test]
+    fn spellings_of_a_maker_are_one_maker() {
+        let context = Context::default();
+        for text in ["SIEMENS", "Siemens Healthineers", "Siemens HealthCare GmbH"] {
+            assert_eq!(manufacturer(&context, text), "Siemens Healthineers");
+        }
+        assert_eq!(manufacturer(&context, "\"GE Healthcare\""), "GE HealthCare");
+        assert_eq!(manufacturer(&context, "QIICR"), "QIICR");
+    }
+
+    #[test]
+    fn humans_have_no_species() {
+        let context = Context::default();
+        for (text, expected) in [
+            ("Human", None),
+            ("Mouse", Some("mouse")),
+            ("CANINE", Some("dog")),
+            ("newt", Some("newt")),
+        ] {
+            let mut bag = Attributes::new();
+            bag.set(Keyword::parse("PatientSpeciesDescription").unwrap(), text);
+            let found = species(&context, &bag).map(|found| match found {
+                Ok(row) => row.term.as_str(),
+                Err(text) => text,
+            });
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

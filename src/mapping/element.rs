@@ -1,0 +1,156 @@
+//! Rows of the element files: which DICOM attributes an element of a resource comes from.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::imaging::Keyword;
+
+/// `dicom-imaging-study.toml`, `dicom-patient.toml`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// One row per element.
+    pub element: Vec<Element>,
+}
+
+/// One element of a resource.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Element {
+    /// Path of the element in FHIR R4; `[]` appends to a list.
+    pub r4: String,
+    /// Keywords of PS3.6 that the value comes from, in order of preference.
+    pub dicom: Vec<String>,
+    /// The rule.
+    pub transform: Transform,
+    /// What secondary use of an archive that names persons gets.
+    #[serde(default)]
+    pub secondary: Secondary,
+    /// Why the row differs from the mapping that the StructureDefinition carries.
+    pub deviation: Option<String>,
+    /// What to know besides.
+    pub note: Option<String>,
+}
+
+/// What secondary use of an archive that names persons gets of an element.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Secondary {
+    /// The value as it is.
+    #[default]
+    Keep,
+    /// Nothing.
+    Drop,
+    /// The value mapped by the archive's keyed function.
+    Map,
+    /// A date cut to its year.
+    Year,
+    /// A date cut to year and month.
+    Month,
+    /// Codes without the text beside them.
+    Codes,
+}
+
+/// The rules, by name.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names are those of the data files, which explain them")]
+pub enum Transform {
+    None,
+    StudyUid,
+    Accession,
+    AccessionOrder,
+    StudyId,
+    Available,
+    Modalities,
+    Subject,
+    StudyStarted,
+    Referrer,
+    Interpreters,
+    Endpoint,
+    NumberOfSeries,
+    NumberOfInstances,
+    ProcedureCode,
+    Location,
+    ReasonCode,
+    StudyText,
+    AnatomicalRegion,
+    SeriesUid,
+    SeriesNumber,
+    Modality,
+    SeriesText,
+    SeriesInstances,
+    BodySite,
+    Laterality,
+    Specimen,
+    SeriesStarted,
+    PerformingPhysician,
+    Operator,
+    Device,
+    InstanceUid,
+    SopClass,
+    InstanceNumber,
+    InstanceTitle,
+    NumberOfFrames,
+    PatientId,
+    OtherPatientIds,
+    PatientName,
+    Gender,
+    BirthDate,
+    Species,
+}
+
+impl Element {
+    /// The rules that a single row must hold to.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for keyword in &self.dicom {
+            Keyword::parse(keyword).map_err(|failure| format!("`{}`: {failure}", self.r4))?;
+        }
+        let leaf = self.r4.rsplit('.').next().unwrap_or_default().trim_end_matches("[]");
+        if leaf.is_empty() || !leaf.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(format!("`{}` is no path of an element", self.r4));
+        }
+        if self.transform == Transform::None && self.deviation.is_none() {
+            return Err(format!("`{}` is not mapped: its `deviation` must say why", self.r4));
+        }
+        Ok(())
+    }
+
+    /// The first keyword: what a transform that copies reads.
+    pub(super) fn keyword(&self) -> &str {
+        self.dicom.first().map_or("", String::as_str)
+    }
+}
+
+/// The mapped elements of one level, ready to be filled in.
+#[derive(Debug)]
+pub(super) struct Elements(pub(super) Vec<Place>);
+
+/// An element and where its value goes.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) name: Box<str>,
+    pub(super) is_list: bool,
+    pub(super) element: Element,
+}
+
+impl Elements {
+    /// The elements right below `prefix`, in the order of the file.
+    pub(super) fn of(elements: &[Element], prefix: &str) -> Self {
+        Self(
+            elements
+                .iter()
+                .filter(|element| element.transform != Transform::None)
+                .filter_map(|element| {
+                    let rest = element.r4.strip_prefix(prefix)?;
+                    let (name, is_list) = match rest.strip_suffix("[]") {
+                        Some(name) => (name, true),
+                        None => (rest, false),
+                    };
+                    let element = element.clone();
+                    (!name.contains('.')).then(|| Place { name: name.into(), is_list, element })
+                })
+                .collect(),
+        )
+    }
+}

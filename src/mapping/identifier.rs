@@ -1,0 +1,223 @@
+//! Identifiers and the naming systems that they belong to.
+//!
+//! An identifier without a system is no identifier: the system is the configured one of the
+//! issuer, else the issuer's universal entity id (PS3.3 Table 10-17, HL7 v2 HD), else one that
+//! is derived from the issuer's name below the public URL.
+
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::imaging::{Attributes, PatientKey, Uid};
+
+/// Code system of identifier types (HL7 v2 table 0203).
+const IDENTIFIER_TYPE: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
+
+/// The system that a universal entity id (0040,0032) of a type (0040,0033) stands for.
+fn universal(id: &str, kind: &str) -> Option<String> {
+    match kind {
+        "ISO" => Uid::parse(id).ok().map(|uid| uid.to_urn()),
+        "UUID" => Some(format!("urn:uuid:{}", id.to_lowercase())),
+        "URI" if is_uri(id) => Some(id.to_owned()),
+        "DNS" => Some(format!("urn:dns:{}", id.to_lowercase())).filter(|uri| is_uri(uri)),
+        _ => None,
+    }
+}
+
+fn is_uri(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+            && !rest.is_empty()
+    }) && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b))
+}
+
+impl Context {
+    /// A system below the public URL, for a scheme or issuer that has no URI of its own.
+    pub(super) fn local_system(&self, kind: &str, name: &str) -> String {
+        let mut system = format!("{}/id/{kind}", self.0.base);
+        if !name.is_empty() {
+            system.push('/');
+            for byte in name.bytes() {
+                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                    system.push(char::from(byte));
+                } else {
+                    system.push_str(&format!("%{byte:02X}"));
+                }
+            }
+        }
+        system
+    }
+
+    /// The system of an issuer by its name: configured, a URI or OID itself, or derived.
+    fn issuer_system(&self, kind: &str, issuer: &str) -> String {
+        if let Some(system) = self.0.issuers.get(issuer) {
+            return system.to_string();
+        }
+        if is_uri(issuer) {
+            return issuer.to_owned();
+        }
+        match Uid::parse(issuer) {
+            Ok(uid) if issuer.contains('.') => uid.to_urn(),
+            _ => self.local_system(kind, issuer),
+        }
+    }
+
+    /// The naming system of a patient's identifier. `bag` is the patient, or one item of
+    /// OtherPatientIDsSequence; `issuer` what is known of the issuer besides.
+    pub(super) fn patient_system(&self, bag: &Attributes, issuer: &str) -> String {
+        for known in [bag.first("IssuerOfPatientID").unwrap_or(""), issuer] {
+            if let Some(system) = self.0.issuers.get(known) {
+                return system.to_string();
+            }
+        }
+        for item in bag.items("IssuerOfPatientIDQualifiersSequence") {
+            let id = item.first("UniversalEntityID").unwrap_or("");
+            if let Some(system) = self.0.issuers.get(id) {
+                return system.to_string();
+            }
+            if let Some(system) = universal(id, item.first("UniversalEntityIDType").unwrap_or("")) {
+                return system;
+            }
+        }
+        let issuer = bag.first("IssuerOfPatientID").unwrap_or(issuer);
+        if issuer.is_empty() {
+            self.0.patient_default.clone()
+        } else {
+            self.issuer_system("patient", issuer)
+        }
+    }
+
+    /// The naming system of an accession number: its issuer's, else the configured one.
+    fn accession_system(&self, bag: &Attributes) -> String {
+        for item in bag.items("IssuerOfAccessionNumberSequence") {
+            let id = item.first("UniversalEntityID").unwrap_or("");
+            if let Some(system) = universal(id, item.first("UniversalEntityIDType").unwrap_or("")) {
+                return system;
+            }
+            if let Some(local) = item.first("LocalNamespaceEntityID") {
+                return self.issuer_system("accession", local);
+            }
+        }
+        self.0.accession_default.clone()
+    }
+
+    /// The accession numbers of a study with their systems: its own, and those of the requests
+    /// that it answers (MADO's group case), each once.
+    pub(super) fn accessions<'a>(&self, study: &'a Attributes) -> Vec<(String, &'a str)> {
+        let mut found: Vec<(String, &str)> = Vec::new();
+        for bag in std::iter::once(study).chain(study.items("ReferencedRequestSequence")) {
+            if let Some(value) = bag.first("AccessionNumber") {
+                let entry = (self.accession_system(bag), value);
+                if !found.contains(&entry) {
+                    found.push(entry);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The Study Instance UID as an identifier (FHIR R4, identifier system `urn:dicom:uid`).
+pub(super) fn study_uid(uid: &str) -> Value {
+    json!({
+        "type": { "coding": [{
+            "system": super::codes::DCM, "code": "110180", "display": "Study Instance UID",
+        }] },
+        "system": "urn:dicom:uid",
+        "value": format!("urn:oid:{uid}"),
+    })
+}
+
+/// An accession number, typed for FHIR (ACSN) and for HL7 Europe and MADO (DCM 121022).
+pub(super) fn accession(system: &str, value: &str) -> Value {
+    json!({
+        "type": { "coding": [
+            { "system": IDENTIFIER_TYPE, "code": "ACSN", "display": "Accession ID" },
+            { "system": super::codes::DCM, "code": "121022", "display": "Accession Number" },
+        ] },
+        "system": system,
+        "value": value,
+    })
+}
+
+/// A patient identifier within a system.
+pub(super) fn patient(system: &str, value: &str) -> Value {
+    json!({
+        "type": { "coding": [{
+            "system": IDENTIFIER_TYPE, "code": "MR", "display": "Medical record number",
+        }] },
+        "system": system,
+        "value": value,
+    })
+}
+
+/// The PatientID of a key; `None` for a study that has none and is its own patient.
+pub(super) fn patient_id(key: &PatientKey) -> Option<&str> {
+    (!key.id.is_empty() && !key.id.starts_with("study:")).then_some(key.id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Issuer};
+    use crate::imaging::{Attributes, Keyword};
+    use crate::mapping::Context;
+
+    fn bag(pairs: &[(&str, &str)]) -> Attributes {
+        let mut bag = Attributes::new();
+        for (keyword, text) in pairs {
+            bag.set(Keyword::parse(keyword).unwrap(), text);
+        }
+        bag
+    }
+
+    fn qualified(id: &str, kind: &str) -> Attributes {
+        let mut outer = Attributes::new();
+        outer.set_items(
+            Keyword::parse("IssuerOfPatientIDQualifiersSequence").unwrap(),
+            vec![bag(&[("UniversalEntityID", id), ("UniversalEntityIDType", kind)])],
+        );
+        outer
+    }
+
+    #[test]
+    fn every_patient_identifier_has_a_system() {
+        let mut config = Config::default();
+        config.archive.identifiers.patient_issuers =
+            vec![Issuer { issuer: "HOSP".to_owned(), system: "urn:oid:1.2.203.1".to_owned() }];
+        let context = Context::new(&config, b"key").unwrap();
+        for (bag, issuer, system) in [
+            (bag(&[("IssuerOfPatientID", "HOSP")]), "", "urn:oid:1.2.203.1"),
+            (bag(&[]), "HOSP", "urn:oid:1.2.203.1"),
+            (qualified("1.2.3.4", "ISO"), "", "urn:oid:1.2.3.4"),
+            (qualified("https://a.example/p", "URI"), "", "https://a.example/p"),
+            (qualified("not a uri", "URI"), "", "http://127.0.0.1:8080/id/patient"),
+            (bag(&[]), "1.2.3.4", "urn:oid:1.2.3.4"),
+            (bag(&[]), "cbis ddsm", "http://127.0.0.1:8080/id/patient/cbis%20ddsm"),
+            (bag(&[]), "", "http://127.0.0.1:8080/id/patient"),
+        ] {
+            assert_eq!(context.patient_system(&bag, issuer), system);
+        }
+    }
+
+    #[test]
+    fn accession_numbers_of_a_group_case_are_all_found() {
+        let context = Context::default();
+        let mut study = bag(&[]);
+        let mut second = bag(&[("AccessionNumber", "A2")]);
+        second.set_items(
+            Keyword::parse("IssuerOfAccessionNumberSequence").unwrap(),
+            vec![bag(&[("UniversalEntityID", "1.2.3"), ("UniversalEntityIDType", "ISO")])],
+        );
+        study.set_items(
+            Keyword::parse("ReferencedRequestSequence").unwrap(),
+            vec![bag(&[("AccessionNumber", "A1")]), second],
+        );
+        assert_eq!(
+            context.accessions(&study),
+            [
+                ("http://127.0.0.1:8080/id/accession".to_owned(), "A1"),
+                ("urn:oid:1.2.3".to_owned(), "A2")
+            ]
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! The change feed: 1, 2, 3, …; every view remembers the last number that it has seen.
+
+use diesel::prelude::*;
+
+use super::schema::{change, counter};
+use super::{Db, on_backend};
+
+/// What changed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    /// A patient.
+    Patient,
+    /// A study, with its series and instances.
+    Study,
+    /// A dataset of the catalogue.
+    Dataset,
+}
+
+impl Kind {
+    const fn code(self) -> i16 {
+        match self {
+            Self::Patient => 1,
+            Self::Study => 2,
+            Self::Dataset => 3,
+        }
+    }
+
+    const fn of(code: i16) -> Option<Self> {
+        match code {
+            1 => Some(Self::Patient),
+            2 => Some(Self::Study),
+            3 => Some(Self::Dataset),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of the feed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Change {
+    /// Its place in the feed.
+    pub seq: i64,
+    /// What changed.
+    pub kind: Kind,
+    /// The store's number of it.
+    pub number: i64,
+}
+
+/// Takes `count` numbers of a counter and returns the first. On PostgreSQL the row stays locked
+/// until the transaction ends, so that no later number is ever seen before an earlier one.
+///
+/// # Errors
+/// When the database fails.
+pub fn take(db: &mut Db, name: &str, count: usize) -> QueryResult<i64> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let last: i64 = on_backend!(db, |c| diesel::update(counter::table.find(name))
+        .set(counter::value.eq(counter::value + count))
+        .returning(counter::value)
+        .get_result(c))?;
+    Ok(last - count + 1)
+}
+
+/// Appends changes to the feed.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_changes(db: &mut Db, changes: &[(Kind, i64)]) -> QueryResult<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let first = take(db, "change", changes.len())?;
+    let rows: Vec<_> = (first..)
+        .zip(changes)
+        .map(|(seq, (kind, number))| {
+            (change::seq.eq(seq), change::kind.eq(kind.code()), change::number.eq(*number))
+        })
+        .collect();
+    for rows in rows.chunks(2_000) {
+        on_backend!(db, |c| diesel::insert_into(change::table).values(rows).execute(c))?;
+    }
+    Ok(())
+}
+
+/// The last number of the feed.
+///
+/// # Errors
+/// When the database fails.
+pub fn last_change(db: &mut Db) -> QueryResult<i64> {
+    on_backend!(db, |c| counter::table.find("change").select(counter::value).first(c))
+}
+
+/// The entries after `seq`, at most `limit`, in order.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_changes(db: &mut Db, seq: i64, limit: i64) -> QueryResult<Vec<Change>> {
+    let rows: Vec<(i64, i16, i64)> = on_backend!(db, |c| change::table
+        .filter(change::seq.gt(seq))
+        .order(change::seq)
+        .limit(limit)
+        .load(c))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(seq, kind, number)| Some(Change { seq, kind: Kind::of(kind)?, number }))
+        .collect())
+}

@@ -1,0 +1,344 @@
+//! The journal: sources, runs, and what became of each input.
+
+use diesel::prelude::*;
+
+use super::changes::take;
+use super::schema::{input, run, source};
+use super::{Db, on_backend};
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum InputState {
+    /// Its content is in the store.
+    Ingested,
+    /// It cannot be used; the row says why.
+    Quarantined,
+    /// It is no DICOM.
+    NotDicom,
+    /// The last complete run did not find it any more; what it gave is kept.
+    Vanished,
+    /// To be read again whatever its stamp.
+    Retry,
+}
+
+impl InputState {
+    /// The code in the database.
+    #[must_use]
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::Ingested => 0,
+            Self::Quarantined => 1,
+            Self::NotDicom => 2,
+            Self::Vanished => 3,
+            Self::Retry => 4,
+        }
+    }
+
+    const fn of(code: i16) -> Self {
+        match code {
+            0 => Self::Ingested,
+            1 => Self::Quarantined,
+            2 => Self::NotDicom,
+            3 => Self::Vanished,
+            _ => Self::Retry,
+        }
+    }
+}
+
+/// A row of `source`.
+#[derive(Clone, Debug, Eq, PartialEq, Queryable, serde::Serialize)]
+#[allow(missing_docs, reason = "the columns are those of the migration")]
+pub struct SourceRow {
+    pub number: i64,
+    pub kind: String,
+    pub locator: String,
+    pub name: String,
+}
+
+/// A row of `run`.
+#[derive(Clone, Debug, Eq, PartialEq, Queryable)]
+pub struct RunRow {
+    /// The run's number.
+    pub number: i64,
+    /// The source that it read.
+    pub source: i64,
+    /// When it began, in microseconds since 1970-01-01T00:00:00Z.
+    pub started: i64,
+    /// When it ended; `None` while it goes on, or when it was killed.
+    pub finished: Option<i64>,
+    /// `running`, `done`, `stopped`, `failed`.
+    pub state: String,
+    /// The summary as JSON; empty while it goes on.
+    pub summary: String,
+}
+
+/// A row of `input`.
+#[derive(Clone, Debug, Eq, Insertable, PartialEq, Queryable, AsChangeset)]
+#[diesel(table_name = input, treat_none_as_null = true)]
+#[diesel(treat_none_as_default_value = false)]
+pub struct InputRow {
+    /// The source.
+    pub source: i64,
+    /// The input, relative to the source.
+    pub origin: String,
+    /// Size of its stamp.
+    pub size: i64,
+    /// Mark of its stamp.
+    pub mark: i64,
+    /// [`InputState::code`].
+    pub state: i16,
+    /// How many instances or rows it holds.
+    pub inputs: i64,
+    /// The series that its one instance belongs to.
+    pub series: Option<i64>,
+    /// The SOP instance that it is.
+    pub sop: Option<String>,
+    /// The run that settled it.
+    pub run: i64,
+    /// Why it is in quarantine: a code.
+    pub code: Option<String>,
+    /// Where in the data set.
+    pub path: Option<String>,
+    /// Where in the file: a byte offset, or a row.
+    pub place: Option<i64>,
+    /// In words.
+    pub detail: Option<String>,
+}
+
+impl InputRow {
+    /// What became of it.
+    #[must_use]
+    pub const fn what(&self) -> InputState {
+        InputState::of(self.state)
+    }
+}
+
+/// The source of that kind and locator, made if it is new.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_source(db: &mut Db, kind: &str, locator: &str, name: &str) -> QueryResult<SourceRow> {
+    let known: Option<SourceRow> = on_backend!(db, |c| source::table
+        .filter(source::kind.eq(kind).and(source::locator.eq(locator)))
+        .first(c)
+        .optional())?;
+    if let Some(mut row) = known {
+        if !name.is_empty() && row.name != name {
+            on_backend!(db, |c| diesel::update(source::table.find(row.number))
+                .set(source::name.eq(name))
+                .execute(c))?;
+            name.clone_into(&mut row.name);
+        }
+        return Ok(row);
+    }
+    let row = SourceRow {
+        number: take(db, "source", 1)?,
+        kind: kind.to_owned(),
+        locator: locator.to_owned(),
+        name: if name.is_empty() { locator.to_owned() } else { name.to_owned() },
+    };
+    on_backend!(db, |c| diesel::insert_into(source::table)
+        .values((
+            source::number.eq(row.number),
+            source::kind.eq(&row.kind),
+            source::locator.eq(&row.locator),
+            source::name.eq(&row.name),
+        ))
+        .execute(c))?;
+    Ok(row)
+}
+
+/// Every source.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_sources(db: &mut Db) -> QueryResult<Vec<SourceRow>> {
+    on_backend!(db, |c| source::table.order(source::number).load(c))
+}
+
+/// Begins a run.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_run(db: &mut Db, of: i64, started: i64) -> QueryResult<i64> {
+    let number = take(db, "run", 1)?;
+    on_backend!(db, |c| diesel::insert_into(run::table)
+        .values((
+            run::number.eq(number),
+            run::source.eq(of),
+            run::started.eq(started),
+            run::state.eq("running"),
+            run::summary.eq(""),
+        ))
+        .execute(c))?;
+    Ok(number)
+}
+
+/// Ends a run.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_run(
+    db: &mut Db,
+    number: i64,
+    finished: i64,
+    state: &str,
+    summary: &str,
+) -> QueryResult<()> {
+    on_backend!(db, |c| diesel::update(run::table.find(number))
+        .set((run::finished.eq(finished), run::state.eq(state), run::summary.eq(summary)))
+        .execute(c))
+    .map(drop)
+}
+
+/// The latest runs of a source, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_runs(db: &mut Db, of: i64, limit: i64) -> QueryResult<Vec<RunRow>> {
+    on_backend!(db, |c| run::table
+        .filter(run::source.eq(of))
+        .order(run::number.desc())
+        .limit(limit)
+        .load(c))
+}
+
+/// What the journal needs to know of each input of a source: origin, size, mark, state, inputs.
+pub type Settled = (String, i64, i64, i16, i64);
+
+/// Hands every input of a source to `each`, in chunks of the order of their origins.
+///
+/// # Errors
+/// When the database fails.
+pub fn scan_inputs(db: &mut Db, of: i64, mut each: impl FnMut(Settled)) -> QueryResult<()> {
+    let mut after = String::new();
+    loop {
+        let rows: Vec<Settled> = on_backend!(db, |c| input::table
+            .filter(input::source.eq(of).and(input::origin.gt(&after)))
+            .order(input::origin)
+            .limit(20_000)
+            .select((input::origin, input::size, input::mark, input::state, input::inputs))
+            .load(c))?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        last.0.clone_into(&mut after);
+        rows.into_iter().for_each(&mut each);
+    }
+}
+
+/// Inputs by origin.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_inputs(db: &mut Db, of: i64, origins: &[&str]) -> QueryResult<Vec<InputRow>> {
+    super::archive::chunked(origins, |origins| {
+        on_backend!(db, |c| input::table
+            .filter(input::source.eq(of).and(input::origin.eq_any(origins)))
+            .load(c))
+    })
+}
+
+/// Other inputs of a source that are the same SOP instance and are still there.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_inputs_of_instance(db: &mut Db, of: i64, uid: &str) -> QueryResult<Vec<InputRow>> {
+    on_backend!(db, |c| input::table
+        .filter(
+            input::sop
+                .eq(uid)
+                .and(input::source.eq(of))
+                .and(input::state.eq(InputState::Ingested.code()))
+        )
+        .load(c))
+}
+
+/// Inserts inputs that are new.
+///
+/// # Errors
+/// When one of them exists, or the database fails.
+pub fn put_new_inputs(db: &mut Db, rows: &[InputRow]) -> QueryResult<()> {
+    on_backend!(db, |c| {
+        for rows in rows.chunks(1_000) {
+            diesel::insert_into(input::table).values(rows).execute(c)?;
+        }
+        Ok(())
+    })
+}
+
+/// Inserts or replaces an input.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_input(db: &mut Db, row: &InputRow) -> QueryResult<()> {
+    on_backend!(db, |c| diesel::insert_into(input::table)
+        .values(row)
+        .on_conflict((input::source, input::origin))
+        .do_update()
+        .set(row)
+        .execute(c))
+    .map(drop)
+}
+
+/// Sets what became of inputs.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_input_state(
+    db: &mut Db,
+    of: i64,
+    origins: &[&str],
+    state: InputState,
+) -> QueryResult<()> {
+    on_backend!(db, |c| {
+        for origins in origins.chunks(super::CHUNK) {
+            diesel::update(
+                input::table.filter(input::source.eq(of).and(input::origin.eq_any(origins))),
+            )
+            .set(input::state.eq(state.code()))
+            .execute(c)?;
+        }
+        Ok(())
+    })
+}
+
+/// Marks every quarantined input of a source to be read again; tells how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn retry_quarantined(db: &mut Db, of: i64) -> QueryResult<usize> {
+    on_backend!(db, |c| diesel::update(
+        input::table
+            .filter(input::source.eq(of).and(input::state.eq(InputState::Quarantined.code())))
+    )
+    .set(input::state.eq(InputState::Retry.code()))
+    .execute(c))
+}
+
+/// The quarantined inputs, page by page: those after `(source, origin)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_quarantined(db: &mut Db, after: (i64, &str), limit: i64) -> QueryResult<Vec<InputRow>> {
+    on_backend!(db, |c| input::table
+        .filter(input::state.eq(InputState::Quarantined.code()))
+        .filter(
+            input::source.gt(after.0).or(input::source.eq(after.0).and(input::origin.gt(after.1)))
+        )
+        .order((input::source, input::origin))
+        .limit(limit)
+        .load(c))
+}
+
+/// How many inputs of a source are in each state: `(state, inputs)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn count_inputs(db: &mut Db, of: i64) -> QueryResult<Vec<(InputState, i64)>> {
+    let rows: Vec<(i16, i64)> = on_backend!(db, |c| input::table
+        .filter(input::source.eq(of))
+        .group_by(input::state)
+        .select((input::state, diesel::dsl::count_star()))
+        .order(input::state)
+        .load(c))?;
+    Ok(rows.into_iter().map(|(state, count)| (InputState::of(state), count)).collect())
+}

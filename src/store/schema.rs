@@ -1,0 +1,103 @@
+//! The tables, as `migrations/` makes them on both databases.
+
+diesel::table! {
+    counter (name) { name -> Text, value -> BigInt, }
+}
+diesel::table! {
+    change (seq) { seq -> BigInt, kind -> SmallInt, number -> BigInt, }
+}
+diesel::table! {
+    source (number) { number -> BigInt, kind -> Text, locator -> Text, name -> Text, }
+}
+diesel::table! {
+    run (number) {
+        number -> BigInt,
+        source -> BigInt,
+        started -> BigInt,
+        finished -> Nullable<BigInt>,
+        state -> Text,
+        summary -> Text,
+    }
+}
+diesel::table! {
+    input (source, origin) {
+        source -> BigInt,
+        origin -> Text,
+        size -> BigInt,
+        mark -> BigInt,
+        state -> SmallInt,
+        inputs -> BigInt,
+        series -> Nullable<BigInt>,
+        sop -> Nullable<Text>,
+        run -> BigInt,
+        code -> Nullable<Text>,
+        path -> Nullable<Text>,
+        place -> Nullable<BigInt>,
+        detail -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    patient (number) {
+        number -> BigInt,
+        issuer -> Text,
+        id -> Text,
+        care_id -> Text,
+        research_id -> Text,
+        attributes -> Text,
+        rank -> Text,
+        version -> Integer,
+        updated -> BigInt,
+        deleted -> Bool,
+    }
+}
+diesel::table! {
+    study (number) {
+        number -> BigInt,
+        uid -> Text,
+        patient -> BigInt,
+        source -> BigInt,
+        collection -> Nullable<Text>,
+        care_id -> Text,
+        research_id -> Text,
+        attributes -> Text,
+        rank -> Text,
+        version -> Integer,
+        updated -> BigInt,
+        deleted -> Bool,
+    }
+}
+diesel::table! {
+    series (number) {
+        number -> BigInt,
+        study -> BigInt,
+        uid -> Text,
+        patient -> BigInt,
+        attributes -> Text,
+        study_attributes -> Nullable<Text>,
+        rank -> Text,
+        images -> Integer,
+        bytes -> BigInt,
+        first_image -> BigInt,
+        image_block -> Integer,
+        sop_classes -> Text,
+        licence -> Nullable<Text>,
+        source_doi -> Nullable<Text>,
+        instances -> Nullable<Binary>,
+    }
+}
+diesel::table! {
+    instance (hash, series) { hash -> BigInt, series -> BigInt, }
+}
+diesel::table! {
+    lookup (kind, value, number) { kind -> SmallInt, value -> Text, number -> BigInt, }
+}
+diesel::table! {
+    finding (study, code, attribute) {
+        study -> BigInt,
+        code -> Text,
+        attribute -> Text,
+        value -> Text,
+        count -> BigInt,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(source, run, input, patient, study, series, finding);

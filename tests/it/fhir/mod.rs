@@ -1,0 +1,5 @@
+//! FHIR: what the rows of `mappings/` make of imaging values, and what a client sees.
+
+mod rendering;
+mod rows;
+mod sample;
