@@ -18,6 +18,7 @@ mod record;
 pub mod value;
 mod walk;
 pub mod worker;
+pub mod write;
 
 pub use json::record_from_json;
 pub use plan::Plan;
