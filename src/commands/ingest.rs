@@ -86,7 +86,7 @@ pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
 
 fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
     Ok(match from {
-        From::Folder { path } => return Err(Error::Internal(format!("{}", path.display()))),
+        From::Folder { path } => Box::new(folder(node, path)?),
         From::Dicomweb { url } => return Err(Error::Internal(url.clone())),
         From::Table { file, mapping } => {
             let overrides = &node.config.overrides.mappings;
@@ -94,6 +94,19 @@ fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
             Box::new(crate::source::table::Table::open(file, mapping, overrides)?)
         }
     })
+}
+
+pub(super) fn folder(node: &Node, path: &std::path::Path) -> Result<crate::source::folder::Folder> {
+    let executable = std::env::current_exe()
+        .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
+    let how = &node.config.ingest;
+    let pool = crate::dicom::worker::Pool::start(
+        &executable,
+        how.workers,
+        how.worker_memory_mib,
+        how.worker_cpu_seconds,
+    )?;
+    crate::source::folder::Folder::new(path, pool)
 }
 
 /// Runs the source into the store and brings the index up to it.

@@ -172,7 +172,17 @@ fn execute(cli: Cli) -> Result<Ended> {
         }
         Command::Token(token) => mint(common, &token),
         Command::Sample(sample) => {
-            let _ = (&sample.dir, sample.studies, sample.seed);
+            let written = crate::sample::write(&sample.dir, sample.studies, sample.seed)?;
+            let value = serde_json::to_value(&written).unwrap_or_default();
+            say(common, "summary", &value, || {
+                format!(
+                    "{} files of {} studies in {}",
+                    written.instances + written.broken,
+                    written.studies,
+                    sample.dir.display()
+                )
+            });
+
             Ok(Ended::Done)
         }
         Command::Schema { kind } => schema(kind.as_deref()),
