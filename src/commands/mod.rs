@@ -153,7 +153,11 @@ pub fn run() -> u8 {
 fn execute(cli: Cli) -> Result<Ended> {
     let common = &cli.common;
     match cli.command {
-        Command::Worker => Ok(Ended::Done),
+        Command::Worker => {
+            // The parent's pipes; locked handles would be buffered by lines.
+            crate::dicom::worker::run_worker(std::io::stdin(), std::io::stdout())?;
+            Ok(Ended::Done)
+        }
         Command::SparqlWorker => Ok(Ended::Done),
         Command::Demo(demo) => demo::demo(common, &demo),
         Command::Serve(serve) => demo::serve(common, &serve),
