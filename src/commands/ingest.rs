@@ -13,6 +13,7 @@ use super::{Common, Ended, Node, event};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Progress, Summary};
 use crate::source::Source;
+use crate::source::dicomweb::{Credentials, DicomWeb, Settings};
 use crate::store::{findings, journal};
 
 #[derive(Args)]
@@ -87,7 +88,10 @@ pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
 fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
     Ok(match from {
         From::Folder { path } => Box::new(folder(node, path)?),
-        From::Dicomweb { url } => return Err(Error::Internal(url.clone())),
+        From::Dicomweb { url } => {
+            let credentials = Credentials::from_environment(std::env::vars())?;
+            Box::new(DicomWeb::new(url, Settings::from(&node.config.ingest), credentials)?)
+        }
         From::Table { file, mapping } => {
             let overrides = &node.config.overrides.mappings;
             let overrides = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
