@@ -13,6 +13,7 @@ use super::{Common, Ended, Node, event};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Progress, Summary};
 use crate::source::Source;
+use crate::source::dicomweb::{Credentials, DicomWeb, Settings};
 use crate::store::{findings, journal};
 
 #[derive(Args)]
@@ -86,14 +87,30 @@ pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
 
 fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
     Ok(match from {
-        From::Folder { path } => return Err(Error::Internal(format!("{}", path.display()))),
-        From::Dicomweb { url } => return Err(Error::Internal(url.clone())),
+        From::Folder { path } => Box::new(folder(node, path)?),
+        From::Dicomweb { url } => {
+            let credentials = Credentials::from_environment(std::env::vars())?;
+            Box::new(DicomWeb::new(url, Settings::from(&node.config.ingest), credentials)?)
+        }
         From::Table { file, mapping } => {
             let overrides = &node.config.overrides.mappings;
             let overrides = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
             Box::new(crate::source::table::Table::open(file, mapping, overrides)?)
         }
     })
+}
+
+pub(super) fn folder(node: &Node, path: &std::path::Path) -> Result<crate::source::folder::Folder> {
+    let executable = std::env::current_exe()
+        .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
+    let how = &node.config.ingest;
+    let pool = crate::dicom::worker::Pool::start(
+        &executable,
+        how.workers,
+        how.worker_memory_mib,
+        how.worker_cpu_seconds,
+    )?;
+    crate::source::folder::Folder::new(path, pool)
 }
 
 /// Runs the source into the store and brings the index up to it.

@@ -153,7 +153,11 @@ pub fn run() -> u8 {
 fn execute(cli: Cli) -> Result<Ended> {
     let common = &cli.common;
     match cli.command {
-        Command::Worker => Ok(Ended::Done),
+        Command::Worker => {
+            // The parent's pipes; locked handles would be buffered by lines.
+            crate::dicom::worker::run_worker(std::io::stdin(), std::io::stdout())?;
+            Ok(Ended::Done)
+        }
         Command::SparqlWorker => Ok(Ended::Done),
         Command::Demo(demo) => demo::demo(common, &demo),
         Command::Serve(serve) => demo::serve(common, &serve),
@@ -172,7 +176,17 @@ fn execute(cli: Cli) -> Result<Ended> {
         }
         Command::Token(token) => mint(common, &token),
         Command::Sample(sample) => {
-            let _ = (&sample.dir, sample.studies, sample.seed);
+            let written = crate::sample::write(&sample.dir, sample.studies, sample.seed)?;
+            let value = serde_json::to_value(&written).unwrap_or_default();
+            say(common, "summary", &value, || {
+                format!(
+                    "{} files of {} studies in {}",
+                    written.instances + written.broken,
+                    written.studies,
+                    sample.dir.display()
+                )
+            });
+
             Ok(Ended::Done)
         }
         Command::Schema { kind } => schema(kind.as_deref()),
