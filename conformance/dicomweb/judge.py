@@ -47,6 +47,14 @@ def first(served_path, run_path):
         place = truth["unserved"][uid]
         known = uid in named or f"studies/{place['study']}" in reasons
         check(failures, known, f"unserved instance of {place['study'][-12:]} is listed")
+    for event in run.get("compared", []):
+        differs = run.get("differs", [])
+        instances = {difference["uid"] for difference in differs}
+        print(f"      {event['instances']} compared with their files, "
+              f"{len(instances)} differ in {len(differs)} values")
+        for difference in differs[:40]:
+            print("      " + json.dumps({k: difference[k] for k in ("key", "served", "file")},
+                                        ensure_ascii=False)[:170])
     for origin, reason in sorted(reasons.items()):
         print(f"      {reason['code']:<32} {reason['path']:<20} {origin[-60:]}")
     return failures

@@ -72,7 +72,10 @@ load "$@"
 python3 "$here/load.py" served "$base" > "$work/served.json"
 
 echo "== first run"
+VESALIUS_TEST_FOLDERS=$(IFS=:; echo "$*")
+export VESALIUS_TEST_FOLDERS
 ingest first
+unset VESALIUS_TEST_FOLDERS
 python3 "$here/judge.py" first "$work/served.json" "$work/first.jsonl"
 product all
 
