@@ -161,6 +161,32 @@ pub fn list_series(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<SeriesRow>> 
     })
 }
 
+/// Where series with these SeriesInstanceUIDs are: `(uid, study)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_series(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<(String, i64)>> {
+    chunked(uids, |uids| {
+        on_backend!(db, |c| series::table
+            .filter(series::uid.eq_any(uids))
+            .select((series::uid, series::study))
+            .load(c))
+    })
+}
+
+/// The series that name these patients: `(patient, series)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_series_of_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<(i64, i64)>> {
+    chunked(numbers, |numbers| {
+        on_backend!(db, |c| series::table
+            .filter(series::patient.eq_any(numbers))
+            .select((series::patient, series::number))
+            .load(c))
+    })
+}
+
 /// The packed instances of series; count-only series are left out.
 ///
 /// # Errors

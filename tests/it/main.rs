@@ -1,4 +1,6 @@
 //! The integration tests: a folder per room.
 
 mod fhir;
+mod ingest;
 mod source;
+mod support;
