@@ -148,6 +148,19 @@ pub fn scan_studies(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<Stu
         .load(c))
 }
 
+/// Patients after `number`, in order, deleted ones too.
+///
+/// # Errors
+/// When the database fails.
+pub fn scan_patients(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<PatientRow>> {
+    on_backend!(db, |c| patient::table
+        .filter(patient::number.gt(number))
+        .order(patient::number)
+        .limit(limit)
+        .select(PatientRow::as_select())
+        .load(c))
+}
+
 /// The series of studies, without instances.
 ///
 /// # Errors

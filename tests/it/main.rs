@@ -3,4 +3,5 @@
 mod fhir;
 mod ingest;
 mod source;
+mod store;
 mod support;
