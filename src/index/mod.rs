@@ -1,1 +1,3 @@
 //! index
+
+pub mod disclosure;
