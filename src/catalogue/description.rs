@@ -100,7 +100,7 @@ pub struct Description {
     /// Codes of EU languages of the data (`dct:language`): `ENG`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub language: Vec<String>,
-    /// Codes of EU countries (`dct:spatial`): `CZE`; empty: the organisation's country.
+    /// Codes of EU countries (`dct:spatial`): `CZE`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spatial: Vec<String>,
     /// Publisher (`dct:publisher`); absent: `organisation` of the configuration.
@@ -355,7 +355,8 @@ pub struct Distribution {
     /// The part of the dataset that it holds, for its size: facets of the selection, narrowed.
     #[serde(skip_serializing_if = "Selection::is_empty")]
     pub selection: Selection,
-    /// Whether our FHIR endpoint serves it (`dcat:accessService`).
+    /// Whether our FHIR endpoint serves it (`dcat:accessService`). When no distribution says
+    /// so, one for the study metadata over FHIR is added.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fhir: bool,
 }

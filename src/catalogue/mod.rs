@@ -7,10 +7,20 @@
 //! RDFC-1.0, Hydra. Absent: HTTP, SQL, the counting itself.
 
 mod description;
+mod emit;
+mod figures;
+mod graph;
+mod release;
 mod selection;
+mod shacl;
 
 pub use description::{
     AccessRights, Activity, Agent, Contact, Day, Description, Distribution, LegalBasis, Period,
     Precision, Series, Text, Words,
 };
+pub use emit::{Format, canonical, digest, emit, gzip, parse};
+pub use figures::{Disclosed, FACETS, Facts, Figures};
+pub use graph::{Subject, Writer, configured, moment};
+pub use release::{Release, Scheme, samples, schemas};
 pub use selection::Selection;
+pub use shacl::{FieldsFile, Outcome, Problem, Severity, Shapes};
