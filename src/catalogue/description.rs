@@ -157,6 +157,9 @@ pub struct Description {
     /// Address of the data quality and utility label (Article 78; `dqv:hasQualityAnnotation`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality_label: Option<String>,
+    /// The dataset is withdrawn: its address answers 410 with a tombstone, listings leave it out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// Which series of the archive form the dataset.
     #[serde(skip_serializing_if = "Selection::is_empty")]
     pub selection: Selection,

@@ -97,10 +97,20 @@ pub struct Disclosed {
     pub age_bands: Vec<Shown>,
     /// DICOM keywords that the data hold.
     pub attributes: Vec<String>,
-    /// Bytes of each distribution that narrows the selection, in their order.
-    pub parts: Vec<Option<u64>>,
+    /// Sizes of the distributions that narrow the selection, in their order.
+    pub parts: Vec<Part>,
     /// The selection that was counted.
     pub selection: Selection,
+}
+
+/// The size of a part of a dataset.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Part {
+    /// What the distribution narrows to.
+    pub selection: Selection,
+    /// Bytes, if they may be shown.
+    pub bytes: Option<u64>,
 }
 
 impl Figures {
@@ -227,7 +237,7 @@ impl Disclosed {
             for cell in cells {
                 rows.push([
                     names(*facet),
-                    cell.term.clone(),
+                    plain(&cell.term),
                     count(cell.records),
                     count(cell.individuals),
                 ]);
@@ -247,4 +257,9 @@ impl Disclosed {
         }
         writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
     }
+}
+
+/// Spreadsheets run cells that begin like a formula; names of manufacturers come from files.
+fn plain(term: &str) -> String {
+    if term.starts_with(['=', '+', '-', '@']) { format!("'{term}") } else { term.to_owned() }
 }

@@ -699,7 +699,7 @@ impl Writer<'_> {
             let bytes = if distribution.selection.is_empty() {
                 subject.figures.bytes
             } else {
-                parts.next().copied().flatten()
+                parts.next().and_then(|part| part.bytes)
             };
             self.distribution(draft, &part, description, distribution, bytes);
             if distribution.fhir {

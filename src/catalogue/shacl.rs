@@ -962,7 +962,7 @@ fn is_well_formed(literal: &Literal) -> bool {
             year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit())
         }
         "gYearMonth" => date(&format!("{}-01", zone_cut(value))).is_some(),
-        "duration" => duration(value),
+        "duration" => is_duration(value),
         "hexBinary" => value.len() % 2 == 0 && value.bytes().all(|b| b.is_ascii_hexdigit()),
         _ => true,
     }
@@ -1025,7 +1025,7 @@ fn date_time(value: &str) -> Option<f64> {
     Some(days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds - offset)
 }
 
-fn duration(value: &str) -> bool {
+pub(super) fn is_duration(value: &str) -> bool {
     let body = value.strip_prefix('-').unwrap_or(value);
     let Some(body) = body.strip_prefix('P') else { return false };
     let (days, time) = match body.split_once('T') {
