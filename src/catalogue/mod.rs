@@ -12,6 +12,7 @@ mod emit;
 mod export;
 mod figures;
 mod graph;
+mod kept;
 mod listing;
 mod publish;
 mod release;
@@ -28,6 +29,7 @@ pub use description::{
 pub use emit::{Format, canonical, digest, emit, gzip, parse};
 pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
 pub use graph::{Subject, Writer, configured, moment};
+pub use kept::{IndexFacts, StoreShelf, open_selections};
 pub use listing::Page;
 pub use publish::{
     Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, read_folder,
