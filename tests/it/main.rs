@@ -1,1 +1,3 @@
-//! x
+//! One integration binary, a folder for each room.
+
+mod dicom;
