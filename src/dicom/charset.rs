@@ -146,14 +146,14 @@ impl Charset {
     pub fn parse(text: &str) -> (Self, bool) {
         let mut charset = Self::default();
         let mut is_known = true;
-        for (place, word) in text.split('\\').enumerate() {
-            let word: String = word
+        for (place, part) in text.split('\\').enumerate() {
+            let word: String = part
                 .chars()
                 .filter(char::is_ascii_alphanumeric)
                 .map(|c| c.to_ascii_uppercase())
                 .collect();
             let registration = match word.as_str() {
-                "" => continue,
+                "" if part.trim_matches([' ', '\0']).is_empty() => continue,
                 "GB18030" => {
                     charset.whole = Some(encoding_rs::GB18030);
                     continue;

@@ -114,7 +114,7 @@ fn text(wanted: &Wanted, values: &[Json], into: &mut Collected) -> Option<String
         return None;
     }
     value::normalise(wanted.vr, keyword, &joined, &mut into.findings)
-        .filter(|text| into.affords(wanted.keyword, text.len()))
+        .filter(|text| wanted.goal != Goal::Item || into.affords(wanted.keyword, text.len()))
 }
 
 fn part(vr: VR, value: &Json) -> String {

@@ -371,7 +371,8 @@ impl Walk<'_> {
                 let Some(frame) = self.frames.last_mut() else { return Ok(()) };
                 frame.count += 1;
                 let (place, mut encoding, charset, is_guessed, is_fragments) = (
-                    frame.place,
+                    // What would not be kept is not read; on a way to something all items count.
+                    frame.place.filter(|_| frame.goal == Goal::Way || frame.items.len() < ITEMS),
                     frame.encoding,
                     frame.charset,
                     frame.is_guessed,
@@ -530,8 +531,11 @@ impl Walk<'_> {
                     return Err(self.beyond(length, left));
                 }
                 let big = encoding.big;
-                if let Some(text) = read(wanted, head.vr, found, big, &charset, into)
-                    .filter(|text| into.affords(wanted.keyword, text.len()))
+                if let Some(text) =
+                    read(wanted, head.vr, found, big, &charset, into).filter(|text| {
+                        // Attributes of the top are few; those of items share a budget.
+                        wanted.goal != Goal::Item || into.affords(wanted.keyword, text.len())
+                    })
                 {
                     let value = Value::Text(text.into());
                     match (wanted.goal, self.frames.last_mut()) {

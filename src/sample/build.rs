@@ -324,7 +324,6 @@ impl Archive {
             .text("BodyPartExamined", "BREAST")
             .text("OperatorsName", "Invented^Radiographer")
             .text("PresentationIntentType", "FOR PRESENTATION")
-            .text("Laterality", "")
             .item("RequestAttributesSequence", Self::request(study));
         let mut images = Vec::new();
         for (number, (side, view, code)) in (0_u64..).zip(views) {
