@@ -547,6 +547,7 @@ impl Input<'_> {
                     Some((system, code)) => {
                         json!({ "system": system, "code": code, "display": display })
                     }
+                    None if self.codes_only(element) => return Vec::new(),
                     None => json!({ "display": display }),
                 }]
             }
@@ -690,24 +691,17 @@ fn patient_element(
         Transform::PatientId if view == View::Pseudonymous => {
             vec![identifier::patient(&context.local_system("pseudonym", ""), &patient.public_id)]
         }
-        Transform::PatientId => identifier::patient_id(&patient.key)
-            .and_then(clean)
-            .map(|id| identifier::patient(&context.patient_system(bag, &patient.key.issuer), &id))
-            .into_iter()
+        // The first of the identifiers is the primary one, unless the patient has none.
+        Transform::PatientId => identifier::patient_identifiers(context, &patient.key, bag)
+            .iter()
+            .take(usize::from(identifier::patient_id(&patient.key).is_some()))
+            .filter_map(|known| Some(identifier::patient(&known.system, &clean(&known.value)?)))
             .collect(),
-        Transform::OtherPatientIds => {
-            let own = identifier::patient_id(&patient.key);
-            let own_system = context.patient_system(bag, &patient.key.issuer);
-            bag.items("OtherPatientIDsSequence")
-                .iter()
-                .filter_map(|item| {
-                    Some((context.patient_system(item, ""), item.first("PatientID")?))
-                })
-                // MADO repeats the primary identifier among the others.
-                .filter(|(system, id)| !(Some(*id) == own && *system == own_system))
-                .map(|(system, id)| identifier::patient(&system, id))
-                .collect()
-        }
+        Transform::OtherPatientIds => identifier::patient_identifiers(context, &patient.key, bag)
+            .iter()
+            .skip(usize::from(identifier::patient_id(&patient.key).is_some()))
+            .filter_map(|known| Some(identifier::patient(&known.system, &clean(&known.value)?)))
+            .collect(),
         Transform::PatientName => bag
             .text("PatientName")
             .and_then(clean)

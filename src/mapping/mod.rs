@@ -19,8 +19,10 @@ use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
 use crate::imaging::keyed;
 
+pub mod attributes;
 mod body;
 mod codes;
+mod data;
 pub mod element;
 mod facts;
 pub mod fhir;
@@ -29,16 +31,16 @@ mod identifier;
 pub mod lookup;
 mod moment;
 mod person;
-pub mod attributes;
-mod data;
 pub mod tables;
 
 pub use body::{Mixed, body_site_codes, common_side};
-pub use codes::DCM;
+pub use codes::{DCM, display_of};
+pub use data::Tables;
 pub use facts::{age_in_years, series_facts, study_facts};
 pub use findings::findings;
-pub use moment::midnight;
-pub use data::Tables;
+pub use identifier::{Identifier, patient_identifiers, study_identifiers};
+pub use moment::{midnight, offset_at};
+pub use person::{NameParts, patient_names};
 
 /// What the rules need besides attributes: the tables, the archive's zone, its identifier
 /// systems, and the key of secondary use. Cheap to clone.
