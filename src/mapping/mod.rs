@@ -35,7 +35,7 @@ pub mod tables;
 
 pub use body::{Mixed, body_site_codes, common_side};
 pub use codes::{DCM, display_of};
-pub use data::Tables;
+pub use data::{Tables, read as read_table};
 pub use facts::{age_in_years, series_facts, study_facts};
 pub use findings::findings;
 pub use identifier::{Identifier, patient_identifiers, study_identifiers};
@@ -116,6 +116,12 @@ impl Context {
     #[must_use]
     pub fn base(&self) -> &str {
         &self.0.base
+    }
+
+    /// The archive's name, for people; may be empty.
+    #[must_use]
+    pub fn archive_name(&self) -> &str {
+        &self.0.archive
     }
 
     /// Whether the archive's data name persons.
