@@ -414,7 +414,7 @@ fn collect(path: &str, value: &toml::Value, keys: &mut Vec<(String, toml::Value)
 }
 
 /// `VESALIUS_ARCHIVE_TIME_ZONE=…` sets `archive.time_zone`. Variables that the command line
-/// owns (`VESALIUS_REFERENCE` of the tests) are left alone; any other unknown one is refused,
+/// owns (`VESALIUS_REFERENCE` of the tests, the credentials `VESALIUS_DICOMWEB_…`) are left alone; any other unknown one is refused,
 /// because a misspelt key that does nothing is worse than an error.
 fn overlay(
     tree: &mut toml::Table,
@@ -423,7 +423,7 @@ fn overlay(
     let keys = Config::keys();
     for (name, text) in environment {
         let Some(rest) = name.strip_prefix("VESALIUS_") else { continue };
-        if rest == "REFERENCE" || rest.starts_with("TEST_") {
+        if rest == "REFERENCE" || rest.starts_with("TEST_") || rest.starts_with("DICOMWEB_") {
             continue;
         }
         let found = keys.iter().find(|(path, _)| path.replace('.', "_").to_uppercase() == rest);

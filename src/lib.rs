@@ -2,8 +2,10 @@
 //! infrastructure and of the European Health Data Space. `ARCHITECTURE.md` is the map.
 
 pub mod actor;
+pub mod app;
 pub mod auth;
 pub mod catalogue;
+pub mod commands;
 pub mod config;
 pub mod dicom;
 pub mod error;
@@ -14,6 +16,8 @@ pub mod index;
 pub mod ingest;
 pub mod mapping;
 pub mod sample;
+pub mod schemas;
 pub mod source;
 pub mod store;
+pub mod telemetry;
 pub mod web;

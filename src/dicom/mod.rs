@@ -8,6 +8,7 @@
 //! [`mapping::attributes`](crate::mapping::attributes)' business.
 
 pub mod charset;
+mod codec;
 mod digest;
 mod input;
 pub mod json;
@@ -16,6 +17,8 @@ pub mod read;
 mod record;
 pub mod value;
 mod walk;
+pub mod worker;
+pub mod write;
 
 pub use json::record_from_json;
 pub use plan::Plan;

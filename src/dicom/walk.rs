@@ -128,7 +128,7 @@ pub(super) struct Head {
     pub(super) length: u32,
 }
 
-const fn is_long(vr: VR) -> bool {
+pub(super) const fn is_long(vr: VR) -> bool {
     matches!(
         vr,
         VR::OB

@@ -108,17 +108,20 @@ fn reasons(context: &Context, study: &Attributes) -> Vec<String> {
 }
 
 pub(super) fn study_moment(context: &Context, study: &Attributes) -> Option<Moment> {
-    moment(context, study, "StudyDate", "StudyTime")
+    moment(context, study, study, "StudyDate", "StudyTime")
 }
 
+/// The moment that two attributes of a study or series name. The zone is that of the instance
+/// that described the series or the study.
 pub(super) fn moment(
     context: &Context,
+    study: &Attributes,
     bag: &Attributes,
     date: &'static str,
     time: &'static str,
 ) -> Option<Moment> {
     let day = Day::parse(bag.first(date)?)?;
-    let own = bag.first("TimezoneOffsetFromUTC");
+    let own = bag.first("TimezoneOffsetFromUTC").or_else(|| study.first("TimezoneOffsetFromUTC"));
     Some(Moment::new(day, bag.first(time), own, context.time_zone()))
 }
 

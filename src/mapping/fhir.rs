@@ -92,7 +92,7 @@ impl RenderedStudy {
 #[must_use]
 pub fn render_study(context: &Context, study: &Study, view: View) -> RenderedStudy {
     let mut object = head("ImagingStudy", &study.public_id, study.version, study.updated, {
-        is_deidentified(&study.attributes) || view != View::Care
+        is_deidentified(&study.patient.attributes) || view != View::Care
     });
     let input = Input { context, view, study };
     fill(&mut object, &context.0.tables.study, view, |element| input.study(element));
@@ -563,26 +563,22 @@ impl Input<'_> {
                     .collect()
             }
             Transform::Specimen => {
-                let ids = bag
-                    .items("SpecimenDescriptionSequence")
-                    .iter()
-                    .filter_map(|item| item.first("SpecimenIdentifier"))
-                    .chain(
-                        bag.first("ContainerIdentifier")
-                            .filter(|_| bag.items("SpecimenDescriptionSequence").is_empty()),
-                    );
                 let system = context.local_system("specimen", "");
-                ids.map(|id| {
-                    json!({
-                        "type": "Specimen",
-                        "identifier": { "system": system, "value": id },
+                bag.items(element.keyword())
+                    .iter()
+                    .filter_map(|item| item.first("SpecimenIdentifier").and_then(clean))
+                    .map(|id| {
+                        json!({
+                            "type": "Specimen",
+                            "identifier": { "system": system, "value": id },
+                        })
                     })
-                })
-                .collect()
+                    .collect()
             }
-            Transform::SeriesStarted => {
-                self.started(element, moment(context, bag, "SeriesDate", "SeriesTime"))
-            }
+            Transform::SeriesStarted => self.started(
+                element,
+                moment(context, &self.study.attributes, bag, "SeriesDate", "SeriesTime"),
+            ),
             Transform::PerformingPhysician => self.performers(bag, element, "PRF", "performer"),
             Transform::Operator => self.performers(bag, element, "SPRF", "secondary performer"),
             Transform::Device => device(context, bag, self.codes_only(element)),

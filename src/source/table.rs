@@ -750,11 +750,11 @@ impl Plan {
         uid.uid.clone().ok_or_else(|| {
             let text = self.text(uid.slot);
             let (code, detail) = if text.is_empty() {
-                (format!("{level}-uid-missing"), format!("the row has no {level} UID"))
+                ("uid-missing", format!("the row has no {level} UID"))
             } else {
-                (format!("{level}-uid-broken"), format!("the {level} UID is no UID (PS3.5 9.1)"))
+                ("uid-invalid", format!("the {level} UID is no UID (PS3.5 section 9.1)"))
             };
-            refused(&code, self.column(uid.slot), detail)
+            refused(code, self.column(uid.slot), detail)
         })
     }
 

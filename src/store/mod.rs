@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager as _};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -65,16 +65,16 @@ impl Db {
         &mut self,
         work: impl FnOnce(&mut Self) -> QueryResult<T>,
     ) -> QueryResult<T> {
-        self.batch("BEGIN IMMEDIATE", "BEGIN")?;
+        self.begin("BEGIN IMMEDIATE", "BEGIN")?;
         match work(self) {
             Ok(value) => {
-                self.batch("COMMIT", "COMMIT")?;
+                on_backend!(self, |c| AnsiTransactionManager::commit_transaction(c))?;
                 Ok(value)
             }
             Err(failure) => {
                 // The first failure is the one to report; a connection that cannot roll back
-                // is discarded by the pool's check.
-                let _ = self.batch("ROLLBACK", "ROLLBACK");
+                // is discarded by the pool.
+                let _ = on_backend!(self, |c| AnsiTransactionManager::rollback_transaction(c));
                 Err(failure)
             }
         }
@@ -88,16 +88,22 @@ impl Db {
         &mut self,
         work: impl FnOnce(&mut Self) -> QueryResult<T>,
     ) -> QueryResult<T> {
-        self.batch("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        self.begin("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         let answer = work(self);
-        let _ = self.batch("COMMIT", "COMMIT");
+        let _ = on_backend!(self, |c| AnsiTransactionManager::commit_transaction(c));
         answer
     }
 
-    fn batch(&mut self, sqlite: &str, postgres: &str) -> QueryResult<()> {
+    /// Begins through diesel's own account of transactions, because diesel nests savepoints of
+    /// its own around inserts of many rows.
+    fn begin(&mut self, sqlite: &str, postgres: &str) -> QueryResult<()> {
         match self {
-            Self::Sqlite(conn) => conn.batch_execute(sqlite),
-            Self::Postgres(conn) => conn.batch_execute(postgres),
+            Self::Sqlite(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(&mut **conn, sqlite)
+            }
+            Self::Postgres(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(&mut **conn, postgres)
+            }
         }
     }
 
@@ -155,7 +161,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Tuned {
 const WRITER: &str = "PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
     PRAGMA cache_size=-131072; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=8000;";
 const READER: &str = "PRAGMA busy_timeout=30000; PRAGMA query_only=1; PRAGMA cache_size=-16384; \
-    PRAGMA mmap_size=1073741824; PRAGMA temp_store=MEMORY;";
+    PRAGMA mmap_size=134217728; PRAGMA temp_store=MEMORY;";
 
 fn unreachable(url: &str, failure: &dyn std::fmt::Display) -> Error {
     // The password, if the URL has one, stays out of messages and logs.

@@ -263,7 +263,7 @@ fn number<T: std::str::FromStr>(digits: &str) -> Option<T> {
 fn iso_time(text: &str) -> Option<String> {
     let text = text.trim();
     let text = match text.find(['T', ' ']) {
-        Some(at) if at == 10 => text.get(11..)?,
+        Some(10) => text.get(11..)?,
         _ => text,
     };
     let text = text.trim_end_matches('Z');

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use vesalius::source::table::Table;
+use vesalius::source::table::descriptions::descriptions_from_table;
 use vesalius::source::{Item, Source as _};
 
 use super::{Memory, run};
@@ -155,8 +156,8 @@ fn a_row_that_cannot_be_used_is_quarantined_and_the_others_go_on() {
     assert_eq!(
         codes,
         [
-            ("row 1", "study-uid-missing", "studie"),
-            ("row 2", "series-uid-broken", "serie"),
+            ("row 1", "uid-missing", "studie"),
+            ("row 2", "uid-invalid", "serie"),
             ("row 3", "count-broken", "pocet"),
             ("row 4", "count-broken", "pocet"),
             ("row 5", "row-broken", ""),
@@ -300,4 +301,28 @@ fn the_idc_index_is_read_whole() {
     if !std::mem::take(&mut only_read) {
         assert_eq!((patients.len(), studies.len()), (86_451, 168_507));
     }
+}
+
+/// The 179 collections of IDC become descriptions.
+#[test]
+fn the_idc_collections_become_descriptions() {
+    let Ok(folder) = std::env::var("VESALIUS_TEST_IDC") else {
+        eprintln!("skipped: VESALIUS_TEST_IDC names no folder with collections_index.parquet");
+        return;
+    };
+    let file = Path::new(&folder).join("collections_index.parquet");
+    let rows = descriptions_from_table("idc-collections", None, &file).unwrap();
+    assert_eq!(rows.len(), 179);
+    let mut of_several_licences = 0;
+    for (slug, text) in &rows {
+        let table: toml::Table = text.parse().unwrap();
+        let several = table["distribution"].as_array().unwrap().len();
+        of_several_licences += u32::from(several > 1);
+        assert_eq!(table["selection"]["collection"][0].as_str(), Some(slug.as_str()));
+        assert!(!text.contains("<i>") && !text.contains("&amp;"), "{text}");
+        if let Ok(folder) = std::env::var("VESALIUS_TEST_WRITE") {
+            std::fs::write(Path::new(&folder).join(format!("{slug}.toml")), text).unwrap();
+        }
+    }
+    assert_eq!(of_several_licences, 39);
 }

@@ -1,0 +1,249 @@
+//! `vesalius doctor`: looks the node over; each finding with a remedy.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use super::{Common, Ended, Node, say};
+use crate::error::{Error, Result};
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Level {
+    Good,
+    Advice,
+    Broken,
+}
+
+struct Check {
+    level: Level,
+    what: &'static str,
+    found: String,
+    remedy: &'static str,
+}
+
+/// What the checks found so far.
+#[derive(Default)]
+struct Report(Vec<Check>);
+
+impl Report {
+    fn put(&mut self, what: &'static str, level: Level, found: String, remedy: &'static str) {
+        self.0.push(Check { level, what, found, remedy });
+    }
+
+    /// Good when `value` is set, advice otherwise.
+    fn setting(&mut self, what: &'static str, value: &str, remedy: &'static str) {
+        if value.is_empty() {
+            self.put(what, Level::Advice, "not set".to_owned(), remedy);
+        } else {
+            self.put(what, Level::Good, value.to_owned(), "");
+        }
+    }
+}
+
+pub(super) fn run(common: &Common) -> Result<Ended> {
+    let mut report = Report::default();
+    match common.config() {
+        Err(failure) => {
+            report.put(
+                "configuration",
+                Level::Broken,
+                failure.to_string(),
+                "mend the file or the variable that the message names",
+            );
+        }
+        Ok(config) => {
+            report.put("configuration", Level::Good, "read and checked".to_owned(), "");
+            let archive = &config.archive;
+            report.setting("server.public_url", &config.server.public_url, "set it to the address that the world uses: every IRI begins with it, and IRIs never change");
+            report.setting("archive.name", &archive.name, "name the archive, for people");
+            report.setting(
+                "archive.time_zone",
+                &archive.time_zone,
+                "set an IANA name such as `Europe/Prague`, or times are cut to dates",
+            );
+            report.setting(
+                "archive.wado_url",
+                &archive.wado_url,
+                "set the PACS's WADO-RS base, or Endpoint.address says that it is not specified",
+            );
+            report.setting(
+                "archive.identifiers.patient",
+                &archive.identifiers.patient,
+                "set the naming system of PatientIDs (`urn:oid:…`)",
+            );
+            report.setting(
+                "archive.identifiers.accession",
+                &archive.identifiers.accession,
+                "set the naming system of accession numbers (`urn:oid:…`)",
+            );
+            for (what, name, contact, remedy) in [
+                (
+                    "organisation",
+                    &config.organisation.name,
+                    format!("{}{}", config.organisation.email, config.organisation.page),
+                    "set `organisation.name` and `organisation.email` or `.page`: the data holder stands in every description",
+                ),
+                (
+                    "hdab",
+                    &config.hdab.name,
+                    format!("{}{}", config.hdab.email, config.hdab.page),
+                    "set `hdab.name` and `hdab.page`: HealthDCAT-AP demands the health data access body at every access level",
+                ),
+            ] {
+                if name.is_empty() || contact.is_empty() {
+                    report.put(
+                        what,
+                        Level::Advice,
+                        "name or contact is not set: nothing can be published".to_owned(),
+                        remedy,
+                    );
+                } else {
+                    report.put(what, Level::Good, name.clone(), "");
+                }
+            }
+            database(common, config, &mut report);
+        }
+    }
+    disk(common, &mut report);
+    clock(&mut report);
+    files(&mut report);
+    for (what, version) in crate::schemas::STANDARDS {
+        report.put("encoded standard", Level::Good, format!("{what} {version}"), "");
+    }
+
+    for check in &report.0 {
+        let value = serde_json::json!({
+            "level": check.level, "check": check.what, "found": check.found, "remedy": check.remedy,
+        });
+        say(common, "check", &value, || {
+            let mark = match check.level {
+                Level::Good => "ok    ",
+                Level::Advice => "advice",
+                Level::Broken => "BROKEN",
+            };
+            let remedy = if check.remedy.is_empty() {
+                String::new()
+            } else {
+                format!("\n         {}", check.remedy)
+            };
+            format!("{mark}  {}: {}{remedy}", check.what, check.found)
+        });
+    }
+    if report.0.iter().any(|check| check.level == Level::Broken) {
+        return Err(Error::Internal("something is broken; see above".to_owned()));
+    }
+    let advised = report.0.iter().any(|check| check.level == Level::Advice);
+    Ok(if advised { Ended::Look } else { Ended::Done })
+}
+
+fn database(common: &Common, config: crate::config::Config, report: &mut Report) {
+    let opened = Node::with(common, config).and_then(|node| {
+        let version = node.store.read(crate::store::Db::version)?;
+        let totals = node.store.read(crate::store::read::count_all)?;
+        Ok((version, totals))
+    });
+    match opened {
+        Ok((version, totals)) => report.put(
+            "database",
+            Level::Good,
+            format!(
+                "{version}; {} patients, {} studies, {} series, {} images",
+                totals.patients, totals.studies, totals.series, totals.images
+            ),
+            "",
+        ),
+        Err(failure) => report.put(
+            "database",
+            Level::Broken,
+            failure.to_string(),
+            "see the message; `vesalius migrate` makes the tables",
+        ),
+    }
+}
+
+fn disk(common: &Common, report: &mut Report) {
+    if let Err(failure) = std::fs::create_dir_all(&common.data) {
+        report.put(
+            "data folder",
+            Level::Broken,
+            format!("{}: {failure}", common.data.display()),
+            "give a folder that this user may write",
+        );
+        return;
+    }
+    match rustix::fs::statvfs(&common.data) {
+        Ok(found) => {
+            let free = found.f_bavail.saturating_mul(found.f_frsize) / (1 << 20);
+            let level = match free {
+                0..512 => Level::Broken,
+                512..4_096 => Level::Advice,
+                _ => Level::Good,
+            };
+            let remedy = if level == Level::Good {
+                ""
+            } else {
+                "an archive of a million series needs about 2 GiB; free some space"
+            };
+            report.put("free disk", level, format!("{free} MiB"), remedy);
+        }
+        Err(failure) => {
+            report.put("free disk", Level::Advice, failure.to_string(), "check the file system")
+        }
+    }
+    match fsync_rate(&common.data) {
+        Ok(rate) => {
+            let level = if rate < 20.0 { Level::Advice } else { Level::Good };
+            let remedy = if level == Level::Good {
+                ""
+            } else {
+                "every stored batch waits for the disk: use a local disk, not a network share"
+            };
+            report.put("durable writes", level, format!("{rate:.0} fsync/s"), remedy);
+        }
+        Err(failure) => report.put(
+            "durable writes",
+            Level::Broken,
+            failure.to_string(),
+            "the data folder must be writable",
+        ),
+    }
+}
+
+/// Durable small writes a second, measured for a fifth of a second.
+fn fsync_rate(folder: &std::path::Path) -> std::io::Result<f64> {
+    let path = folder.join(format!("doctor-{}.tmp", std::process::id()));
+    let measure = || {
+        let mut file = std::fs::File::create(&path)?;
+        let began = Instant::now();
+        let mut writes = 0_u32;
+        while began.elapsed() < Duration::from_millis(200) {
+            file.write_all(&[0; 4_096])?;
+            file.sync_data()?;
+            writes += 1;
+        }
+        Ok(f64::from(writes) / began.elapsed().as_secs_f64())
+    };
+    let rate = measure();
+    let _ = std::fs::remove_file(&path);
+    rate
+}
+
+fn clock(report: &mut Report) {
+    let now = jiff::Zoned::now();
+    // A clock that was never set shows a year before this program was written.
+    let level = if now.year() < 2026 { Level::Broken } else { Level::Good };
+    let remedy = if level == Level::Good { "" } else { "set the clock and keep it by NTP" };
+    report.put("clock", level, now.to_string(), remedy);
+}
+
+fn files(report: &mut Report) {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let level = match limit.current {
+        Some(0..1_024) => Level::Advice,
+        _ => Level::Good,
+    };
+    let found = limit.current.map_or("no limit".to_owned(), |limit| limit.to_string());
+    let remedy = if level == Level::Good { "" } else { "raise `ulimit -n` to 4096" };
+    report.put("file descriptors", level, found, remedy);
+}

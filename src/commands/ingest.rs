@@ -1,0 +1,245 @@
+//! `vesalius ingest`: an archive into the store, with progress.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Common, Ended, Node, event};
+use crate::error::{Error, Result};
+use crate::ingest::{self, Progress, Summary};
+use crate::source::Source;
+use crate::source::dicomweb::{Credentials, DicomWeb, Settings};
+use crate::store::{findings, journal};
+
+#[derive(Args)]
+pub(super) struct Ingest {
+    #[command(subcommand)]
+    from: From,
+    /// What the source is called on pages and in selections.
+    #[arg(long, global = true, default_value = "")]
+    name: String,
+    /// Read quarantined inputs again although they did not change.
+    #[arg(long, global = true)]
+    retry_quarantined: bool,
+    /// Remove what a folder no longer holds (otherwise it is reported and kept).
+    #[arg(long, global = true)]
+    prune: bool,
+    /// Exit with 1 when there is quarantined input or a finding.
+    #[arg(long, global = true)]
+    strict: bool,
+}
+
+#[derive(Subcommand)]
+enum From {
+    /// A folder of DICOM files.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A PACS, over QIDO-RS and WADO-RS.
+    Dicomweb {
+        /// Base URL of its DICOMweb service.
+        url: String,
+    },
+    /// A table of series: Parquet or CSV.
+    Table {
+        /// The file.
+        file: PathBuf,
+        /// Name of a mapping in `mappings/tables/`, or the path of one.
+        #[arg(long)]
+        mapping: String,
+    },
+}
+
+pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
+    let node = Node::open(common)?;
+    let mut source = open(&node, &command.from)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The first signal ends after the batch under way; the second ends at once.
+        let registered =
+            signal_hook::flag::register_conditional_shutdown(signal, 3, Arc::clone(&stop))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)));
+        registered.map_err(|failure| Error::Internal(failure.to_string()))?;
+    }
+    if command.retry_quarantined {
+        let (kind, locator) = (source.kind(), source.locator());
+        node.store.write(|db| {
+            let row = journal::put_source(db, kind, &locator, &command.name)?;
+            journal::retry_quarantined(db, row.number)
+        })?;
+    }
+    let summary = drive(common, &node, source.as_mut(), &command.name, command.prune, &stop)?;
+    tell(common, &node, &summary)?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Internal(
+            "stopped; what is stored stays, and the next run goes on from there".to_owned(),
+        ));
+    }
+    let asks = summary.files.quarantined > 0 || summary.findings > 0;
+    Ok(if command.strict && asks { Ended::Look } else { Ended::Done })
+}
+
+fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
+    Ok(match from {
+        From::Folder { path } => Box::new(folder(node, path)?),
+        From::Dicomweb { url } => {
+            let credentials = Credentials::from_environment(std::env::vars())?;
+            Box::new(DicomWeb::new(url, Settings::from(&node.config.ingest), credentials)?)
+        }
+        From::Table { file, mapping } => {
+            let overrides = &node.config.overrides.mappings;
+            let overrides = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
+            Box::new(crate::source::table::Table::open(file, mapping, overrides)?)
+        }
+    })
+}
+
+pub(super) fn folder(node: &Node, path: &std::path::Path) -> Result<crate::source::folder::Folder> {
+    let executable = std::env::current_exe()
+        .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
+    let how = &node.config.ingest;
+    let pool = crate::dicom::worker::Pool::start(
+        &executable,
+        how.workers,
+        how.worker_memory_mib,
+        how.worker_cpu_seconds,
+    )?;
+    crate::source::folder::Folder::new(path, pool)
+}
+
+/// Runs the source into the store and brings the index up to it.
+pub(super) fn drive(
+    common: &Common,
+    node: &Node,
+    source: &mut dyn Source,
+    name: &str,
+    prune: bool,
+    stop: &AtomicBool,
+) -> Result<Summary> {
+    let how = ingest::Ingest {
+        name: name.to_owned(),
+        context: node.context.clone(),
+        pseudonym_key: node.keys.pseudonym.clone(),
+        batch: node.config.ingest.batch,
+        prune,
+    };
+    let mut display = Display::new(common);
+    let summary = ingest::ingest(&node.store, source, &how, &super::now, stop, &mut |progress| {
+        display.show(progress);
+    });
+    display.end();
+    let summary = summary?;
+    node.index.catch_up(&node.store)?;
+    if summary.studies_changed > 0 {
+        node.index.save()?;
+    }
+    Ok(summary)
+}
+
+/// The end of a run, in words or as the `summary` event.
+pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()> {
+    if common.json {
+        event("summary", &serde_json::to_value(summary).unwrap_or_default());
+        return Ok(());
+    }
+    let files = &summary.files;
+    println!(
+        "{} seen = {} ingested + {} unchanged + {} quarantined + {} not DICOM, in {:.1} s",
+        files.seen,
+        files.ingested,
+        files.unchanged,
+        files.quarantined,
+        files.not_dicom,
+        summary.seconds
+    );
+    if summary.changed + summary.vanished > 0 {
+        println!("{} had changed, {} are no longer there", summary.changed, summary.vanished);
+    }
+    println!(
+        "the store holds {} patients, {} studies, {} series, {} images",
+        summary.patients, summary.studies, summary.series, summary.images
+    );
+    let findings = node.store.read(findings::count_findings)?;
+    for row in findings.iter().take(12) {
+        let meaning = crate::imaging::FINDING_KINDS.iter().find(|kind| kind.code == row.code);
+        println!(
+            "  {:>9}  {} ({} studies): {}",
+            row.count,
+            row.code,
+            row.studies,
+            meaning.map_or("", |kind| kind.meaning)
+        );
+    }
+    if files.quarantined > 0 {
+        println!("quarantined:");
+        for row in node.store.read(|db| journal::list_quarantined(db, (0, ""), 20))? {
+            let place = row.place.map(|place| format!(" at {place}")).unwrap_or_default();
+            println!(
+                "  {}: {}{} {} {}",
+                row.origin,
+                row.code.as_deref().unwrap_or(""),
+                place,
+                row.path.as_deref().unwrap_or(""),
+                row.detail.as_deref().unwrap_or("")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Progress: a bar on a terminal, an event a second with `--json`, nothing in a pipe.
+struct Display {
+    bar: Option<ProgressBar>,
+    json: bool,
+    last: Instant,
+}
+
+impl Display {
+    fn new(common: &Common) -> Self {
+        let bar = (!common.json && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::no_length();
+            let style = ProgressStyle::with_template(
+                "{spinner} {pos}/{len} {wide_bar} {per_sec} {eta} {msg}",
+            );
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { bar, json: common.json, last: Instant::now() }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        if let Some(bar) = &self.bar {
+            if let Some(expected) = progress.expected {
+                bar.set_length(expected);
+            }
+            bar.set_position(progress.files.seen);
+            bar.set_message(format!(
+                "{} findings, {} quarantined",
+                progress.findings, progress.files.quarantined
+            ));
+        } else if self.json && self.last.elapsed() > Duration::from_secs(1) {
+            self.last = Instant::now();
+            // What an event counts is stored: a reader may rely on it after a kill.
+            event(
+                "progress",
+                &serde_json::json!({
+                    "files": progress.files,
+                    "findings": progress.findings,
+                    "expected": progress.expected,
+                }),
+            );
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

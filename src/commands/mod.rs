@@ -1,0 +1,345 @@
+//! The command line: one function per subcommand. The only room that writes to the terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the terminal's room")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::actor::Role;
+use crate::auth::Keys;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::mapping::Context;
+use crate::store::Store;
+
+mod catalogue;
+mod demo;
+mod doctor;
+mod ingest;
+mod views;
+
+/// Turns a cancer imaging archive into a node of the European cancer imaging infrastructure and
+/// of the European Health Data Space.
+#[derive(Parser)]
+#[command(name = "vesalius", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Folder with the node's data: database, keys, index, descriptions.
+    #[arg(long, global = true, default_value = "vesalius-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// `postgres://…`; the embedded database in the data folder otherwise.
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// TOML file with the configuration; `vesalius.toml` in the data folder if it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON object a line, each with an `event`.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// More messages; twice for even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A synthetic archive, ingested, published and served: look around.
+    Demo(demo::Demo),
+    /// Serve pages, FHIR and the catalogue.
+    Serve(demo::Serve),
+    /// Read an archive into the store.
+    Ingest(ingest::Ingest),
+    /// Check, publish or export the catalogue.
+    Catalogue(catalogue::Catalogue),
+    /// Throw a view away and make it anew.
+    Rebuild(views::Rebuild),
+    /// Prove that the views agree with the store.
+    Verify,
+    /// Look over configuration, database, disk, clock and limits.
+    Doctor,
+    /// Bring the database to this version.
+    Migrate,
+    /// Mint a bearer token.
+    Token(Token),
+    /// Write a synthetic archive of DICOM files.
+    Sample(Sample),
+    /// Print the JSON Schema of a file: `config`, `description`, `table`, …
+    #[command(hide = true)]
+    Schema {
+        /// The kind of file; without it a list of all.
+        kind: Option<String>,
+    },
+    /// Reads files for a parent process.
+    #[command(hide = true)]
+    Worker,
+    /// Evaluates SPARQL for a parent process.
+    #[command(hide = true)]
+    SparqlWorker,
+}
+
+#[derive(Args)]
+struct Token {
+    /// What its bearer may do.
+    #[arg(long, value_enum)]
+    role: Role,
+    /// Who bears it, for the log.
+    #[arg(long, default_value = "operator")]
+    subject: String,
+    /// OAuth scopes, for clients that ask.
+    #[arg(long, default_value = "")]
+    scope: String,
+    /// How long it is good for: `90s`, `15m`, `1h`, `30d`.
+    #[arg(long, default_value = "1h", value_parser = duration)]
+    ttl: u64,
+}
+
+#[derive(Args)]
+struct Sample {
+    /// Folder to write to; made if it is missing.
+    dir: PathBuf,
+    /// How many studies.
+    #[arg(long, default_value_t = 10)]
+    studies: usize,
+    /// The same seed gives the same files.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// How a command ended (DESIGN: 0 done, 1 look, 2 usage or configuration, 3 could not go on).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// Done.
+    Done,
+    /// Done, and something asks for a look.
+    Look,
+}
+
+/// Runs the command line; the exit status.
+#[must_use]
+pub fn run() -> u8 {
+    let cli = Cli::parse();
+    let is_worker = matches!(cli.command, Command::Worker | Command::SparqlWorker);
+    if !is_worker {
+        crate::telemetry::start(cli.common.verbose, cli.common.json);
+    }
+    let json = cli.common.json;
+    match execute(cli) {
+        Ok(Ended::Done) => 0,
+        Ok(Ended::Look) => 1,
+        Err(failure) => {
+            if json {
+                event("error", &serde_json::json!({ "message": failure.to_string() }));
+            } else {
+                eprintln!("vesalius: {failure}");
+            }
+            match failure {
+                Error::Configuration(_) | Error::Parameter { .. } | Error::Invalid(_) => 2,
+                _ => 3,
+            }
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<Ended> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Worker => {
+            // The parent's pipes; locked handles would be buffered by lines.
+            crate::dicom::worker::run_worker(std::io::stdin(), std::io::stdout())?;
+            Ok(Ended::Done)
+        }
+        Command::SparqlWorker => Ok(Ended::Done),
+        Command::Demo(demo) => demo::demo(common, &demo),
+        Command::Serve(serve) => demo::serve(common, &serve),
+        Command::Ingest(command) => ingest::run(common, &command),
+        Command::Catalogue(command) => catalogue::run(common, &command),
+        Command::Rebuild(command) => views::rebuild(common, &command),
+        Command::Verify => views::verify(common),
+        Command::Doctor => doctor::run(common),
+        Command::Migrate => {
+            let node = Node::open(common)?;
+            let version = node.store.read(crate::store::Db::version)?;
+            say(common, "migrated", &serde_json::json!({ "database": version }), || {
+                format!("the database is at this version ({version})")
+            });
+            Ok(Ended::Done)
+        }
+        Command::Token(token) => mint(common, &token),
+        Command::Sample(sample) => {
+            let written = crate::sample::write(&sample.dir, sample.studies, sample.seed)?;
+            let value = serde_json::to_value(&written).unwrap_or_default();
+            say(common, "summary", &value, || {
+                format!(
+                    "{} files of {} studies in {}",
+                    written.instances + written.broken,
+                    written.studies,
+                    sample.dir.display()
+                )
+            });
+
+            Ok(Ended::Done)
+        }
+        Command::Schema { kind } => schema(kind.as_deref()),
+    }
+}
+
+fn mint(common: &Common, token: &Token) -> Result<Ended> {
+    if token.role == Role::Public {
+        return Err(Error::Invalid("role `public` needs no token".to_owned()));
+    }
+    let keys = Keys::open(&common.data)?;
+    let minted = crate::auth::Tokens::new(&keys.token).mint(
+        &token.subject,
+        token.role,
+        &token.scope,
+        token.ttl,
+        now_seconds(),
+    )?;
+    let value = serde_json::json!({
+        "role": token.role, "token": minted.token, "expires": minted.expires,
+    });
+    say(common, "token", &value, || minted.token.clone());
+    Ok(Ended::Done)
+}
+
+fn schema(kind: Option<&str>) -> Result<Ended> {
+    let schemas = crate::schemas::all();
+    match kind {
+        None => schemas.iter().for_each(|(kind, _)| println!("{kind}")),
+        Some(kind) => {
+            let found = schemas.iter().find(|(known, _)| *known == kind).ok_or_else(|| {
+                let known: Vec<_> = schemas.iter().map(|(known, _)| *known).collect();
+                Error::Invalid(format!("`{kind}` is no kind of file; one of {}", known.join(", ")))
+            })?;
+            println!("{}", serde_json::to_string_pretty(&found.1).unwrap_or_default());
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// Seconds of `90s`, `15m`, `1h`, `30d`.
+fn duration(text: &str) -> Result<u64, String> {
+    let help = || format!("`{text}` is no duration; write `90s`, `15m`, `1h` or `30d`");
+    let split = text.len().saturating_sub(1);
+    let (number, unit) = text.split_at_checked(split).ok_or_else(help)?;
+    let number: u64 = number.parse().map_err(|_| help())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(help()),
+    };
+    number.checked_mul(seconds).filter(|seconds| *seconds > 0).ok_or_else(help)
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z, from the system's clock.
+#[must_use]
+pub fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+fn now_seconds() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
+}
+
+/// What most commands open: configuration, keys, store, index.
+pub struct Node {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The node's keys.
+    pub keys: Keys,
+    /// The truth.
+    pub store: Arc<Store>,
+    /// The index, as its file has it.
+    pub index: Arc<Index>,
+    /// Zone and identifier systems.
+    pub context: Context,
+}
+
+impl Common {
+    /// Reads the configuration: the file, the environment, the command line.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`].
+    pub fn config(&self) -> Result<Config> {
+        let beside = self.data.join("vesalius.toml");
+        let file = self.config.clone().or_else(|| beside.exists().then_some(beside));
+        let mut config = Config::load(file.as_deref(), std::env::vars())?;
+        if let Some(url) = &self.database_url {
+            config.database.url.clone_from(url);
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl Node {
+    /// Opens everything of the data folder.
+    ///
+    /// # Errors
+    /// When the configuration, the folder or the database is not usable.
+    pub fn open(common: &Common) -> Result<Self> {
+        Self::with(common, common.config()?)
+    }
+
+    /// Opens the data folder under a configuration.
+    ///
+    /// # Errors
+    /// When the folder or the database is not usable.
+    pub fn with(common: &Common, config: Config) -> Result<Self> {
+        let keys = Keys::open(&common.data)?;
+        let store = Arc::new(Store::open(&common.data, &config.database.url)?);
+        let context = Context::new(&config, &keys.pseudonym)?;
+        let index = Arc::new(Index::open(Some(&common.data), context.clone()));
+        Ok(Self { config: Arc::new(config), keys, store, index, context })
+    }
+}
+
+/// One line: a JSON object with its event, or words.
+fn say(common: &Common, name: &str, value: &serde_json::Value, words: impl FnOnce() -> String) {
+    if common.json {
+        event(name, value);
+    } else {
+        println!("{}", words());
+    }
+}
+
+fn event(name: &str, value: &serde_json::Value) {
+    let mut object = serde_json::Map::new();
+    object.insert("event".to_owned(), serde_json::Value::from(name));
+    if let serde_json::Value::Object(fields) = value {
+        object.extend(fields.clone());
+    }
+    println!("{}", serde_json::Value::Object(object));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, duration};
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_numbers_with_a_unit() {
+        assert_eq!(duration("90s"), Ok(90));
+        assert_eq!(duration("2h"), Ok(7_200));
+        for bad in ["", "h", "1w", "-1h", "1", "99999999999999999999d", "0s", "é"] {
+            assert!(duration(bad).is_err(), "{bad} was accepted");
+        }
+    }
+}

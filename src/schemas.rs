@@ -1,0 +1,23 @@
+//! JSON Schemas of every file that a person writes, and the standards that are encoded.
+
+use schemars::Schema;
+
+/// The standards that data files and code of this version encode, for `doctor` and the pages.
+pub const STANDARDS: &[(&str, &str)] = &[
+    ("HL7 FHIR", "R4 4.0.1"),
+    ("HL7 Europe Imaging", "1.0.0-ballot"),
+    ("IHE RAD MADO", "trial implementation 2026-03"),
+    ("DICOM", "PS3 2026 (PS3.3, PS3.5, PS3.6, PS3.10, PS3.16 Annex L, PS3.18)"),
+    ("HealthDCAT-AP", "Release 8 (2026-09)"),
+    ("DCAT-AP", "3.0.1"),
+    ("Regulation (EU) 2025/327", "2025-03-05"),
+];
+
+/// The kinds of files with their JSON Schema (draft 2020-12).
+#[must_use]
+pub fn all() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("config", schemars::schema_for!(crate::config::Config)),
+        ("table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
+    ]
+}

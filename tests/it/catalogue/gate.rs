@@ -1,0 +1,1 @@
+//! The gate: what is refused, what stays, what may be shown.
