@@ -261,6 +261,12 @@ impl View {
         }
     }
 
+    /// The terms of a facet, to word a question with; who has them is asked with an actor.
+    #[must_use]
+    pub fn terms(&self, facet: Facet) -> Vec<String> {
+        self.dictionary.terms_of(facet).map(|(_, text)| text.to_owned()).collect()
+    }
+
     /// Whether the actor may read the study.
     #[must_use]
     pub fn may_read_study(&self, actor: &Actor, number: i64) -> bool {
