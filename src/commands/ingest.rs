@@ -15,7 +15,7 @@ use crate::ingest::{self, Progress, Summary};
 use crate::mapping::tables;
 use crate::source::Source;
 use crate::source::dicomweb::{Credentials, DicomWeb, Settings};
-use crate::source::table::descriptions_from_table;
+use crate::source::table::descriptions::descriptions_from_table;
 use crate::store::{findings, journal};
 
 #[derive(Args)]
