@@ -48,6 +48,15 @@ pub struct View {
     open_studies: OnceLock<RoaringBitmap>,
     by_started: OnceLock<Vec<u32>>,
     by_updated: OnceLock<Vec<u32>>,
+    columns: OnceLock<Columns>,
+}
+
+/// What queries scan, side by side: a scan reads only the bytes that it compares.
+#[derive(Debug, Default)]
+struct Columns {
+    started: Vec<Option<Started>>,
+    updated: Vec<i64>,
+    patient: Vec<u32>,
 }
 
 /// Facets that every series has its own value of; the others are of the study or its patient.
@@ -100,6 +109,15 @@ impl View {
         self.open_studies = OnceLock::new();
         self.by_started = OnceLock::new();
         self.by_updated = OnceLock::new();
+        self.columns = OnceLock::new();
+    }
+
+    fn columns(&self) -> &Columns {
+        self.columns.get_or_init(|| Columns {
+            started: self.studies.iter().map(|study| study.started).collect(),
+            updated: self.studies.iter().map(|study| study.updated).collect(),
+            patient: self.studies.iter().map(|study| study.patient).collect(),
+        })
     }
 
     pub(super) fn put_patient(&mut self, number: i64, is_there: bool) {
@@ -345,13 +363,13 @@ impl View {
             Query::Patients(numbers) => {
                 let patients: RoaringBitmap =
                     numbers.iter().filter_map(|number| slot(*number)).collect();
-                self.studies_where(visible, |study| patients.contains(study.patient))
+                scan(visible, &self.columns().patient, |patient| patients.contains(*patient))
             }
             Query::Started(condition) => {
-                self.studies_where(visible, |study| condition(study.started))
+                scan(visible, &self.columns().started, |started| condition(*started))
             }
             Query::Updated(condition) => {
-                self.studies_where(visible, |study| condition(study.updated))
+                scan(visible, &self.columns().updated, |updated| condition(*updated))
             }
             Query::Set(studies) => studies.clone(),
             Query::And(parts) => {
@@ -381,16 +399,6 @@ impl View {
     fn posting(&self, facet: Facet, text: &str) -> Option<&super::terms::Posting> {
         let term = self.dictionary.find(facet, text)?;
         self.dictionary.postings.get(term as usize)
-    }
-
-    fn studies_where(
-        &self,
-        within: &RoaringBitmap,
-        condition: impl Fn(&StudySlot) -> bool,
-    ) -> RoaringBitmap {
-        let hits =
-            within.iter().filter(|at| self.studies.get(*at as usize).is_some_and(&condition));
-        RoaringBitmap::from_sorted_iter(hits).unwrap_or_default()
     }
 
     /// The series on which all criteria hold.
@@ -710,6 +718,30 @@ impl Tally {
             bytes: self.bytes,
         }
     }
+}
+
+/// The slots within a set whose value in a column satisfies a condition.
+fn scan<T>(within: &RoaringBitmap, column: &[T], condition: impl Fn(&T) -> bool) -> RoaringBitmap {
+    // Hits are gathered into runs: a run costs as much as one value.
+    let mut hits = RoaringBitmap::new();
+    let mut run: Option<(u32, u32)> = None;
+    for at in within {
+        if !column.get(at as usize).is_some_and(&condition) {
+            continue;
+        }
+        run = match run {
+            Some((first, last)) if at == last.wrapping_add(1) => Some((first, at)),
+            Some((first, last)) => {
+                hits.insert_range(first..=last);
+                Some((at, at))
+            }
+            None => Some((at, at)),
+        };
+    }
+    if let Some((first, last)) = run {
+        hits.insert_range(first..=last);
+    }
+    hits
 }
 
 /// Walks a sorted order from behind `after` and picks hits.
