@@ -115,6 +115,7 @@ fn text(wanted: &Wanted, values: &[Json], into: &mut Collected) -> Option<String
     }
     value::normalise(wanted.vr, keyword, &joined, &mut into.findings)
         .filter(|text| wanted.goal != Goal::Item || into.affords(wanted.keyword, text.len()))
+        .map(std::borrow::Cow::into_owned)
 }
 
 fn part(vr: VR, value: &Json) -> String {

@@ -419,7 +419,7 @@ impl Archive {
             .collect();
         let report = self.report(study, 1, "No nodule that needs follow-up.", CHEST);
         let mut all = vec![images, vec![report], vec![self.dose(study, 2, "CT")]];
-        if study.visit.person % 8 == 0 {
+        if study.visit.person.is_multiple_of(8) {
             let middle = slices / 2;
             all.push(vec![self.key_objects(study, 3, CLASS, &[(0, middle)])]);
         }
@@ -496,7 +496,7 @@ impl Archive {
 
     /// An imaging report: Basic Text SR, and Enhanced SR in every second study.
     fn report(&self, study: &Study, place: u64, text: &str, region: Code) -> DataSet {
-        let class = if study.number % 2 == 0 {
+        let class = if study.number.is_multiple_of(2) {
             "1.2.840.10008.5.1.4.1.1.88.11"
         } else {
             "1.2.840.10008.5.1.4.1.1.88.22"
