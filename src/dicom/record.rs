@@ -150,7 +150,9 @@ fn row<'a>(
 fn side(plan: &Plan, collected: &mut Collected, keyword: &'static str) -> Option<Laterality> {
     let text = collected.text(plan, keyword)?;
     let side = Laterality::parse(text);
-    if side.is_none() {
+    // Of an image or frame, `U` says that the body part is not paired (PS3.3 10.5).
+    let is_unpaired = text == "U" && keyword != "Laterality";
+    if side.is_none() && !is_unpaired {
         let finding = Finding::new("laterality-odd", keyword, text);
         collected.note(finding);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -12,6 +13,13 @@ use vesalius::source::folder::{Folder, Remembered};
 use vesalius::source::{Item, Source};
 
 const VESALIUS: &str = env!("CARGO_BIN_EXE_vesalius");
+
+/// One test ends workers, which it finds as children of this process: none may run beside it.
+static WORKERS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What is wrong with what became of a file.
 fn complaint(file: &Hostile, outcome: &Outcome) -> Option<String> {
@@ -57,11 +65,10 @@ fn hostile_files_become_what_they_must_in_process() {
 
 #[test]
 fn hostile_files_become_what_they_must_through_workers() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let files = hostile::files();
-    for file in &files {
-        std::fs::write(dir.path().join(&file.name), &file.bytes).unwrap();
-    }
+    assert_eq!(hostile::write(dir.path()).unwrap().len(), files.len());
     let pool = Pool::start(Path::new(VESALIUS), 2, 512, 20).unwrap();
     let (mut complaints, mut seen) = (Vec::new(), 0);
     let reader = Reader::default();
@@ -90,6 +97,7 @@ fn hostile_files_become_what_they_must_through_workers() {
 /// was alone with.
 #[test]
 fn a_worker_that_dies_costs_one_file() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     vesalius::sample::write(dir.path(), 40, 3).unwrap();
     let paths: Vec<_> = walkdir::WalkDir::new(dir.path())
@@ -121,6 +129,42 @@ fn a_worker_that_dies_costs_one_file() {
     assert!(kills > 0 && lost <= kills, "{lost} files lost by {kills} kills");
 }
 
+/// 16 million empty elements in a file without a block on the disk cost more than a second.
+#[test]
+fn a_file_that_costs_too_much_time_is_quarantined_alone() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    vesalius::sample::write(dir.path(), 2, 9).unwrap();
+    let mut bytes = vec![0; 128];
+    bytes.extend_from_slice(b"DICM\x02\0\x10\0UI\x12\x001.2.840.10008.1.2\0");
+    bytes.extend_from_slice(&[0x09, 0, 0x01, 0x10, 0xff, 0xff, 0xff, 0xff]);
+    bytes.extend_from_slice(&[0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]);
+    let path = dir.path().join("breast/slow.dcm");
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(400 << 20).unwrap();
+
+    let pool = Pool::start(Path::new(VESALIUS), 1, 512, 0).unwrap();
+    let (mut records, mut refused) = (0, Vec::new());
+    Folder::new(dir.path(), pool)
+        .unwrap()
+        .read(&Remembered::default(), &mut |item| {
+            match item {
+                Item::Record { .. } => records += 1,
+                Item::Quarantined { origin, reason, .. } => refused.push((origin, reason.code)),
+                _ => {}
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(records > 5, "{records}");
+    // A fast machine may come to the end of the bound on elements first.
+    let codes = ["worker-timeout", "too-many-elements"];
+    assert!(
+        matches!(refused.as_slice(), [(origin, code)] if origin == "breast/slow.dcm" && codes.contains(&code.as_str())),
+        "{refused:?}"
+    );
+}
+
 /// Ends this test's own workers, found by their parent.
 fn kill_children() -> usize {
     let own = std::process::id().to_string();
@@ -143,6 +187,7 @@ fn kill_children() -> usize {
 
 #[test]
 fn a_worker_without_memory_is_told_when_it_starts() {
+    let _alone = alone();
     let error = Pool::start(Path::new(VESALIUS), 1, 1, 20).unwrap_err().to_string();
     assert!(error.contains("worker"), "{error}");
     assert!(Pool::start(Path::new("/nowhere"), 1, 512, 20).is_err());
@@ -150,6 +195,7 @@ fn a_worker_without_memory_is_told_when_it_starts() {
 
 #[test]
 fn a_folder_through_workers_equals_a_folder_in_process() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     vesalius::sample::write(dir.path(), 10, 5).unwrap();
     let read = |mut folder: Folder| {
