@@ -326,17 +326,19 @@ impl Worker {
     fn end(&mut self) -> End {
         self.input = None;
         let mut child = locked(&self.child);
-        // A process that has ended keeps its own status; one that has not is ended here.
-        let ended = match child.try_wait() {
-            Ok(Some(status)) => Some(status),
-            _ => {
-                std::thread::sleep(Duration::from_millis(20));
-                let ended = child.try_wait().ok().flatten();
-                if ended.is_none() {
+        // One that is ending keeps its own status; one that does not end is ended here.
+        let patience = Instant::now() + Duration::from_secs(1);
+        let ended = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break Some(status),
+                Ok(None) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                _ => {
                     let _ = child.kill();
                     let _ = child.wait();
+                    break None;
                 }
-                ended
             }
         };
         let is_late = self.is_late.load(Ordering::Relaxed);

@@ -218,8 +218,6 @@ fn a_folder_through_workers_equals_a_folder_in_process() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     /// Bytes changed, cut out and doubled: always an answer, never a panic.
     #[test]
     fn mutants_are_answered(
@@ -256,4 +254,47 @@ proptest! {
             prop_assert!(serde_json::to_string(&record).unwrap().len() < 4 << 20);
         }
     }
+}
+
+/// Every source that the map of DICOM to FHIR names is read, or it is known why not.
+#[test]
+fn the_table_of_attributes_covers_the_map_to_fhir() {
+    let Ok(reference) = std::env::var("VESALIUS_REFERENCE") else {
+        #[allow(clippy::print_stderr, reason = "a skipped check says so")]
+        {
+            eprintln!("skipped: VESALIUS_REFERENCE is not set");
+        }
+        return;
+    };
+    const NOT_READ: &[(&str, &str)] = &[
+        ("ModalitiesInStudy", "computed: only in answers to queries"),
+        ("NumberOfStudyRelatedSeries", "computed"),
+        ("NumberOfStudyRelatedInstances", "computed"),
+        ("NumberOfSeriesRelatedInstances", "computed"),
+        ("StudyComments", "retired; the map says to avoid it"),
+        ("AccessoryCode", "retired with the specimen modules that had it"),
+        ("RetrieveURL", "of a manifest, not of an instance"),
+        ("RetrieveLocationUID", "of a manifest, not of an instance"),
+        ("ImageComments", "free text that may name the person"),
+        ("ContentDescription", "free text that may name the person"),
+        ("SpecificCharacterSet", "used up by decoding"),
+        ("CurrentRequestedProcedureEvidenceSequence", "of the content of a key object selection"),
+        ("UniqueDeviceIdentifier", "inside UDISequence"),
+        ("SpecimenIdentifier", "inside SpecimenDescriptionSequence"),
+    ];
+    let map = Path::new(&reference).join("reference/data/dicom-fhir-map.tsv");
+    let map = std::fs::read_to_string(map).unwrap();
+    let table = vesalius::mapping::attributes::AttributeTable::embedded();
+    let mut missing = Vec::new();
+    for line in map.lines().skip(1) {
+        let keywords = line.split('\t').nth(4).unwrap_or_default();
+        for word in keywords.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let is_keyword = vesalius::imaging::Keyword::parse(word).is_ok();
+            let is_known = table.level(word).is_some() || NOT_READ.iter().any(|(w, _)| *w == word);
+            if is_keyword && !is_known {
+                missing.push(word.to_owned());
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }
