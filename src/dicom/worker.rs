@@ -199,6 +199,7 @@ impl Pool {
     ) -> Result<()> {
         let jobs = Mutex::new(jobs);
         let is_over = AtomicBool::new(false);
+        let is_done = AtomicBool::new(false);
         let watch = Mutex::new(Vec::<Watched>::new());
         let (sender, receiver) = sync_channel(self.count * 4);
         std::thread::scope(|scope| {
@@ -222,7 +223,7 @@ impl Pool {
                 })
                 .collect();
             drop(sender);
-            let watcher = scope.spawn(|| keep_watch(&watch, &is_over));
+            let watcher = scope.spawn(|| keep_watch(&watch, &is_done));
             let mut result = receive(&receiver, deliver);
             if result.is_err() {
                 is_over.store(true, Ordering::Relaxed);
@@ -234,7 +235,7 @@ impl Pool {
                     .unwrap_or_else(|_| Err(Error::Internal("a reading thread failed".to_owned())));
                 result = result.and(ended);
             }
-            is_over.store(true, Ordering::Relaxed);
+            is_done.store(true, Ordering::Relaxed);
             watcher.thread().unpark();
             result
         })
@@ -378,8 +379,8 @@ struct Watched {
 
 /// Ends workers that are late: those that wait for a device, for the processor's limit ends the
 /// others.
-fn keep_watch(watch: &Mutex<Vec<Watched>>, is_over: &AtomicBool) {
-    while !is_over.load(Ordering::Relaxed) {
+fn keep_watch(watch: &Mutex<Vec<Watched>>, is_done: &AtomicBool) {
+    while !is_done.load(Ordering::Relaxed) {
         std::thread::park_timeout(Duration::from_millis(200));
         let now = Instant::now();
         for watched in locked(watch).iter().filter(|watched| watched.deadline < now) {

@@ -217,6 +217,40 @@ fn a_folder_through_workers_equals_a_folder_in_process() {
     assert!(!one.is_empty());
 }
 
+/// Files seen = ingested + unchanged + quarantined + not DICOM, always.
+#[test]
+fn every_file_of_a_folder_is_accounted_for() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let count = hostile::write(dir.path()).unwrap().len() as u64;
+    let pool = Pool::start(Path::new(VESALIUS), 2, 512, 20).unwrap();
+    let mut folder = Folder::new(dir.path(), pool).unwrap();
+    let mut journal = Remembered::default();
+    for run in 0..2 {
+        let (mut expected, mut seen, mut unchanged) = (0, 0, 0);
+        let mut settled = Vec::new();
+        folder
+            .read(&journal, &mut |item| {
+                seen += u64::from(!matches!(item, Item::Expected(_)));
+                match item {
+                    Item::Expected(files) => expected = files,
+                    Item::Record { record, stamp } => settled.push((record.origin, stamp.unwrap())),
+                    Item::NotDicom { origin, stamp } => settled.push((origin, stamp)),
+                    Item::Quarantined { origin, stamp, .. } => {
+                        settled.push((origin, stamp.unwrap()))
+                    }
+                    Item::Unchanged { .. } => unchanged += 1,
+                    Item::Settled { .. } => panic!("a file is settled by its record"),
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!((expected, seen), (count, count));
+        assert_eq!(unchanged, run * count);
+        journal.0.extend(settled);
+    }
+}
+
 proptest! {
     /// Bytes changed, cut out and doubled: always an answer, never a panic.
     #[test]
@@ -279,6 +313,7 @@ fn the_table_of_attributes_covers_the_map_to_fhir() {
         ("ContentDescription", "free text that may name the person"),
         ("SpecificCharacterSet", "used up by decoding"),
         ("CurrentRequestedProcedureEvidenceSequence", "of the content of a key object selection"),
+        ("CodeMeaning", "inside every sequence of codes"),
         ("UniqueDeviceIdentifier", "inside UDISequence"),
         ("SpecimenIdentifier", "inside SpecimenDescriptionSequence"),
     ];
