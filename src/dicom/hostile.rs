@@ -4,10 +4,13 @@
 //! Every file is made here, holds no person, and is described by its name.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use dicom_core::VR;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+
+use crate::error::{Error, Result};
 
 /// What must become of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -224,6 +227,23 @@ fn implicit(elements: &Elements) -> Vec<u8> {
         out.extend_from_slice(value);
     }
     out
+}
+
+/// Writes all files into a folder, and beside it nothing: what is expected is returned.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(dir: &Path) -> Result<Vec<(String, Expected)>> {
+    let failed = |error: std::io::Error| {
+        Error::Internal(format!("`{}` cannot be written: {error}", dir.display()))
+    };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let mut all = Vec::new();
+    for file in files() {
+        std::fs::write(dir.join(&file.name), &file.bytes).map_err(failed)?;
+        all.push((file.name, file.expected));
+    }
+    Ok(all)
 }
 
 /// All files, in the order of their names' first words.

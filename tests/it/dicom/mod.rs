@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -12,6 +13,13 @@ use vesalius::source::folder::{Folder, Remembered};
 use vesalius::source::{Item, Source};
 
 const VESALIUS: &str = env!("CARGO_BIN_EXE_vesalius");
+
+/// One test ends workers, which it finds as children of this process: none may run beside it.
+static WORKERS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What is wrong with what became of a file.
 fn complaint(file: &Hostile, outcome: &Outcome) -> Option<String> {
@@ -53,16 +61,14 @@ fn hostile_files_become_what_they_must_in_process() {
         files.len(),
         complaints.join("\n")
     );
-    println!("{} hostile files", files.len());
 }
 
 #[test]
 fn hostile_files_become_what_they_must_through_workers() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let files = hostile::files();
-    for file in &files {
-        std::fs::write(dir.path().join(&file.name), &file.bytes).unwrap();
-    }
+    assert_eq!(hostile::write(dir.path()).unwrap().len(), files.len());
     let pool = Pool::start(Path::new(VESALIUS), 2, 512, 20).unwrap();
     let (mut complaints, mut seen) = (Vec::new(), 0);
     let reader = Reader::default();
@@ -91,6 +97,7 @@ fn hostile_files_become_what_they_must_through_workers() {
 /// was alone with.
 #[test]
 fn a_worker_that_dies_costs_one_file() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     vesalius::sample::write(dir.path(), 40, 3).unwrap();
     let paths: Vec<_> = walkdir::WalkDir::new(dir.path())
@@ -122,11 +129,47 @@ fn a_worker_that_dies_costs_one_file() {
     assert!(kills > 0 && lost <= kills, "{lost} files lost by {kills} kills");
 }
 
+/// 16 million empty elements in a file without a block on the disk cost more than a second.
+#[test]
+fn a_file_that_costs_too_much_time_is_quarantined_alone() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    vesalius::sample::write(dir.path(), 2, 9).unwrap();
+    let mut bytes = vec![0; 128];
+    bytes.extend_from_slice(b"DICM\x02\0\x10\0UI\x12\x001.2.840.10008.1.2\0");
+    bytes.extend_from_slice(&[0x09, 0, 0x01, 0x10, 0xff, 0xff, 0xff, 0xff]);
+    bytes.extend_from_slice(&[0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]);
+    let path = dir.path().join("breast/slow.dcm");
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(400 << 20).unwrap();
+
+    let pool = Pool::start(Path::new(VESALIUS), 1, 512, 0).unwrap();
+    let (mut records, mut refused) = (0, Vec::new());
+    Folder::new(dir.path(), pool)
+        .unwrap()
+        .read(&Remembered::default(), &mut |item| {
+            match item {
+                Item::Record { .. } => records += 1,
+                Item::Quarantined { origin, reason, .. } => refused.push((origin, reason.code)),
+                _ => {}
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(records > 5, "{records}");
+    // A fast machine may come to the end of the bound on elements first.
+    let codes = ["worker-timeout", "too-many-elements"];
+    assert!(
+        matches!(refused.as_slice(), [(origin, code)] if origin == "breast/slow.dcm" && codes.contains(&code.as_str())),
+        "{refused:?}"
+    );
+}
+
 /// Ends this test's own workers, found by their parent.
 fn kill_children() -> usize {
     let own = std::process::id().to_string();
     let mut kills = 0;
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
@@ -144,6 +187,7 @@ fn kill_children() -> usize {
 
 #[test]
 fn a_worker_without_memory_is_told_when_it_starts() {
+    let _alone = alone();
     let error = Pool::start(Path::new(VESALIUS), 1, 1, 20).unwrap_err().to_string();
     assert!(error.contains("worker"), "{error}");
     assert!(Pool::start(Path::new("/nowhere"), 1, 512, 20).is_err());
@@ -151,6 +195,7 @@ fn a_worker_without_memory_is_told_when_it_starts() {
 
 #[test]
 fn a_folder_through_workers_equals_a_folder_in_process() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     vesalius::sample::write(dir.path(), 10, 5).unwrap();
     let read = |mut folder: Folder| {
@@ -172,9 +217,41 @@ fn a_folder_through_workers_equals_a_folder_in_process() {
     assert!(!one.is_empty());
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+/// Files seen = ingested + unchanged + quarantined + not DICOM, always.
+#[test]
+fn every_file_of_a_folder_is_accounted_for() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let count = hostile::write(dir.path()).unwrap().len() as u64;
+    let pool = Pool::start(Path::new(VESALIUS), 2, 512, 20).unwrap();
+    let mut folder = Folder::new(dir.path(), pool).unwrap();
+    let mut journal = Remembered::default();
+    for run in 0..2 {
+        let (mut expected, mut seen, mut unchanged) = (0, 0, 0);
+        let mut settled = Vec::new();
+        folder
+            .read(&journal, &mut |item| {
+                seen += u64::from(!matches!(item, Item::Expected(_)));
+                match item {
+                    Item::Expected(files) => expected = files,
+                    Item::Record { record, stamp } => settled.push((record.origin, stamp.unwrap())),
+                    Item::NotDicom { origin, stamp } => settled.push((origin, stamp)),
+                    Item::Quarantined { origin, stamp, .. } => {
+                        settled.push((origin, stamp.unwrap()))
+                    }
+                    Item::Unchanged { .. } => unchanged += 1,
+                    Item::Settled { .. } => panic!("a file is settled by its record"),
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!((expected, seen), (count, count));
+        assert_eq!(unchanged, run * count);
+        journal.0.extend(settled);
+    }
+}
 
+proptest! {
     /// Bytes changed, cut out and doubled: always an answer, never a panic.
     #[test]
     fn mutants_are_answered(
@@ -211,4 +288,48 @@ proptest! {
             prop_assert!(serde_json::to_string(&record).unwrap().len() < 4 << 20);
         }
     }
+}
+
+/// Every source that the map of DICOM to FHIR names is read, or it is known why not.
+#[test]
+fn the_table_of_attributes_covers_the_map_to_fhir() {
+    let Ok(reference) = std::env::var("VESALIUS_REFERENCE") else {
+        #[allow(clippy::print_stderr, reason = "a skipped check says so")]
+        {
+            eprintln!("skipped: VESALIUS_REFERENCE is not set");
+        }
+        return;
+    };
+    const NOT_READ: &[(&str, &str)] = &[
+        ("ModalitiesInStudy", "computed: only in answers to queries"),
+        ("NumberOfStudyRelatedSeries", "computed"),
+        ("NumberOfStudyRelatedInstances", "computed"),
+        ("NumberOfSeriesRelatedInstances", "computed"),
+        ("StudyComments", "retired; the map says to avoid it"),
+        ("AccessoryCode", "retired with the specimen modules that had it"),
+        ("RetrieveURL", "of a manifest, not of an instance"),
+        ("RetrieveLocationUID", "of a manifest, not of an instance"),
+        ("ImageComments", "free text that may name the person"),
+        ("ContentDescription", "free text that may name the person"),
+        ("SpecificCharacterSet", "used up by decoding"),
+        ("CurrentRequestedProcedureEvidenceSequence", "of the content of a key object selection"),
+        ("CodeMeaning", "inside every sequence of codes"),
+        ("UniqueDeviceIdentifier", "inside UDISequence"),
+        ("SpecimenIdentifier", "inside SpecimenDescriptionSequence"),
+    ];
+    let map = Path::new(&reference).join("reference/data/dicom-fhir-map.tsv");
+    let map = std::fs::read_to_string(map).unwrap();
+    let table = vesalius::mapping::attributes::AttributeTable::embedded();
+    let mut missing = Vec::new();
+    for line in map.lines().skip(1) {
+        let keywords = line.split('\t').nth(4).unwrap_or_default();
+        for word in keywords.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let is_keyword = vesalius::imaging::Keyword::parse(word).is_ok();
+            let is_known = table.level(word).is_some() || NOT_READ.iter().any(|(w, _)| *w == word);
+            if is_keyword && !is_known {
+                missing.push(word.to_owned());
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }
