@@ -1,4 +1,3 @@
-//! The integration tests: a folder per room.
 //! The integration tests: one binary, a folder per room.
 
 mod catalogue;
