@@ -17,6 +17,7 @@ mod publish;
 mod release;
 mod selection;
 mod shacl;
+pub mod sparql;
 
 use crate::imaging::Facet;
 
