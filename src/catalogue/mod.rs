@@ -18,6 +18,7 @@ mod publish;
 mod release;
 mod selection;
 mod shacl;
+pub mod sparql;
 
 use crate::imaging::Facet;
 
