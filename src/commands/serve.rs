@@ -67,7 +67,7 @@ pub(super) fn serve(common: &Common, command: &Serve) -> Result<Ended> {
     let listener = command.address.listen(&mut config)?;
     let node = Node::with(common, config)?;
     node.index.catch_up(&node.store)?;
-    run(common, node, listener, |url| {
+    run(node, listener, |url| {
         if common.json {
             event("ready", &serde_json::json!({ "url": url }));
         } else {
@@ -77,16 +77,10 @@ pub(super) fn serve(common: &Common, command: &Serve) -> Result<Ended> {
     })
 }
 
-fn run(
-    common: &Common,
-    node: Node,
-    listener: TcpListener,
-    ready: impl FnOnce(&str) -> Result<()>,
-) -> Result<Ended> {
+fn run(node: Node, listener: TcpListener, ready: impl FnOnce(&str) -> Result<()>) -> Result<Ended> {
     let url = node.config.server.base();
-    let data = common.data.clone();
     actix_web::rt::System::new().block_on(async move {
-        let server = Server::bind(node, &data, listener)?;
+        let server = Server::bind(node, listener)?;
         ready(&url)?;
         server.run().await
     })?;
@@ -154,7 +148,7 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
         .into_iter()
         .map(|role| Ok((role, mint(role)?)))
         .collect::<Result<Vec<(Role, Minted)>>>()?;
-    run(common, node, listener, |url| {
+    run(node, listener, |url| {
         let seconds = began.elapsed().as_secs_f64();
         if common.json {
             let tokens: serde_json::Map<String, serde_json::Value> = minted
@@ -200,7 +194,7 @@ fn put_samples(node: &Node, data: &Path) -> Result<()> {
         |failure: std::io::Error| Error::Configuration(format!("{}: {failure}", folder.display()));
     std::fs::create_dir_all(&folder).map_err(failed)?;
     for (name, text) in crate::catalogue::samples() {
-        let path = folder.join(&name);
+        let path = folder.join(format!("{name}.toml"));
         if !path.exists() {
             std::fs::write(&path, text).map_err(failed)?;
         }
