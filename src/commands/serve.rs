@@ -128,6 +128,7 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
     let mut config = common.config()?;
     demo_config(&mut config);
     let listener = command.address.listen(&mut config)?;
+    keep_config(&config, &listener, &common.data)?;
     let node = Node::with(common, config)?;
     let archive = common.data.join("demo-archive");
     if !archive.exists() {
@@ -185,6 +186,27 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
         println!("\nCtrl-C ends it");
         Ok(())
     })
+}
+
+/// Writes the demo's configuration into its data folder, unless there is one, so that `verify`,
+/// `serve` and every other command see what the demo saw.
+fn keep_config(config: &Config, listener: &TcpListener, data: &Path) -> Result<()> {
+    let path = data.join("vesalius.toml");
+    if path.exists() {
+        return Ok(());
+    }
+    let failed = |failure: &dyn std::fmt::Display| {
+        Error::Configuration(format!("{}: {failure}", path.display()))
+    };
+    let mut kept = config.clone();
+    kept.server.listen = listener.local_addr().map_err(|failure| failed(&failure))?.to_string();
+    if kept.server.public_url == format!("http://{}", kept.server.listen) {
+        kept.server.public_url.clear();
+    }
+    let text = toml::to_string(&kept).map_err(|failure| failed(&failure))?;
+    std::fs::create_dir_all(data).map_err(|failure| failed(&failure))?;
+    let text = format!("# Written by `vesalius demo`; everything here is synthetic.\n\n{text}");
+    std::fs::write(&path, text).map_err(|failure| failed(&failure))
 }
 
 /// The demo's descriptions, where the steward has none of that name.
