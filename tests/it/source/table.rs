@@ -140,7 +140,7 @@ fn a_row_becomes_a_record() {
 fn a_row_that_cannot_be_used_is_quarantined_and_the_others_go_on() {
     let (_folder, table, mapping) = folder(&[
         "1;;;;;1.2.3.4;1.2;CT;1;;a;;",
-        "1;;;;1.2.3;x;1.2;CT;1;;a;;",
+        "1;;;;1.2.3;1_2;1.2;CT;1;;a;;",
         "1;;;;1.2.3;1.2.3.4;1.2;CT;0;;a;;",
         "1;;;;1.2.3;1.2.3.4;1.2;CT;many;;a;;",
         "1;too;few",
