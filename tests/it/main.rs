@@ -1,4 +1,6 @@
-//! The integration tests: a folder per room.
+//! The integration tests: one binary, a folder per room.
 
+mod catalogue;
+mod dicom;
 mod fhir;
 mod source;

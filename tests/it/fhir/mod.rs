@@ -3,3 +3,5 @@
 mod rendering;
 mod rows;
 mod sample;
+mod search;
+mod server;
