@@ -316,6 +316,8 @@ fn the_idc_collections_become_descriptions() {
     let mut of_several_licences = 0;
     for (slug, text) in &rows {
         let table: toml::Table = text.parse().unwrap();
+        let read: vesalius::catalogue::Description = toml::from_str(text).unwrap();
+        assert!(vesalius::catalogue::is_slug(slug) && !read.title.is_empty(), "{slug}");
         let several = table["distribution"].as_array().unwrap().len();
         of_several_licences += u32::from(several > 1);
         assert_eq!(table["selection"]["collection"][0].as_str(), Some(slug.as_str()));
