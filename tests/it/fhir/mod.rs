@@ -1,5 +1,6 @@
 //! FHIR: what the rows of `mappings/` make of imaging values, and what a client sees.
 
+mod edges;
 mod rendering;
 mod rows;
 mod sample;
