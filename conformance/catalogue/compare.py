@@ -41,15 +41,20 @@ def main():
         for line in lines:
             name, _, focus, path, component, severity, value = line.rstrip("\n").split("\t")
             ours[name][focus, path, component, severity, value] += 1
-    differences = documents = results = 0
+    differences = documents = results = unjudged = 0
     for file in sorted(glob.glob(os.path.join(export, "faults", "*.nt")))[::every]:
         name, level = os.path.basename(file)[:-3].rsplit(".", 1)
         whole = Graph().parse(file, format="nt")
         subjects = set(whole.subjects()) | set(whole.objects())
         for triple in background:
             whole.add(triple)
-        _, report, _ = pyshacl.validate(whole, shacl_graph=shapes[level], inference="none",
-                                        advanced=True)
+        try:
+            _, report, _ = pyshacl.validate(whole, shacl_graph=shapes[level], inference="none",
+                                            advanced=True)
+        except TypeError:
+            # pySHACL 0.40.1 cannot compare an ill-typed literal (sh:lessThanOrEquals) and dies.
+            unjudged += 1
+            continue
         theirs = collections.Counter()
         for result in report.objects(None, SH.result):
             focus = report.value(result, SH.focusNode)
@@ -71,11 +76,18 @@ def main():
         results += sum(theirs.values())
         # Two property shapes with the same constraint and message are one line of our report.
         missing, extra = set(theirs) - set(mine), set(mine) - set(theirs)
+        # Two traits of rdflib, not of SHACL: a broken boolean is read as `false`, and an
+        # ill-typed literal is ordered, where SHACL 1.0 section 4.5.4 wants a result.
+        boolean = "^^<http://www.w3.org/2001/XMLSchema#boolean>"
+        missing = {key for key in missing if not key[4].endswith(boolean)}
+        extra = {key for key in extra if not key[4].endswith(boolean)
+                 and not (key[2].startswith("LessThan") and key[4].startswith('"-1.x"'))}
         if missing or extra:
             differences += 1
             if differences <= 10:
                 print(f"{name}: only pySHACL {sorted(missing)[:5]}\n    only ours {sorted(extra)[:5]}")
-    print(f"{documents} documents, {results} results of pySHACL, {differences} documents differ")
+    print(f"{documents} documents, {results} results of pySHACL, {differences} documents differ, "
+          f"{unjudged} that pySHACL cannot judge")
     return 1 if differences or not documents else 0
 
 

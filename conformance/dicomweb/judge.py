@@ -3,6 +3,7 @@
 
     judge.py first  SERVED.json RUN.jsonl
     judge.py same   RUN.jsonl
+    judge.py product NOW.json RUN.jsonl all|none|some
     judge.py change RUN.jsonl ADDED_STUDY CHANGED_STUDY DROPPED_FROM_STUDY DELETED_STUDY
 
 RUN.jsonl is what the product prints with --json, or the test driver with one `record` event an
@@ -46,6 +47,14 @@ def first(served_path, run_path):
         place = truth["unserved"][uid]
         known = uid in named or f"studies/{place['study']}" in reasons
         check(failures, known, f"unserved instance of {place['study'][-12:]} is listed")
+    for event in run.get("compared", []):
+        differs = run.get("differs", [])
+        instances = {difference["uid"] for difference in differs}
+        print(f"      {event['instances']} compared with their files, "
+              f"{len(instances)} differ in {len(differs)} values")
+        for difference in differs[:40]:
+            print("      " + json.dumps({k: difference[k] for k in ("key", "served", "file")},
+                                        ensure_ascii=False)[:170])
     for origin, reason in sorted(reasons.items()):
         print(f"      {reason['code']:<32} {reason['path']:<20} {origin[-60:]}")
     return failures
@@ -73,6 +82,27 @@ def change(run_path, added, changed, dropped, deleted):
     return failures
 
 
+def product(served_path, run_path, fetched):
+    """The command line's summary against what the server serves at this moment."""
+    failures = []
+    truth = json.load(open(served_path, encoding="utf-8"))
+    summary = events(run_path)["summary"][-1]
+    files, served, unserved = summary["files"], len(truth["served"]), len(truth["unserved"])
+    print("      " + json.dumps({k: summary[k] for k in ("files", "studies", "images")}))
+    check(failures, summary["images"] == served, f"the store holds the {served} served instances")
+    check(failures, files["seen"] == sum(v for k, v in files.items() if k != "seen"),
+          "every input is accounted for")
+    check(failures, files["seen"] == served + unserved, "and every one that the server has")
+    if fetched == "all":
+        check(failures, files["ingested"] == served and files["quarantined"] == unserved,
+              "ingested what is served, quarantined what is not")
+    elif fetched == "none":
+        check(failures, files["unchanged"] == files["seen"], "nothing is fetched again")
+    else:
+        check(failures, 0 < files["ingested"] < served, "only what changed is fetched")
+    return failures
+
+
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    sys.exit(1 if {"first": first, "same": same, "change": change}[what](*arguments) else 0)
+    sys.exit(1 if {"first": first, "same": same, "product": product, "change": change}[what](*arguments) else 0)

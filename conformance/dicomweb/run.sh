@@ -4,12 +4,13 @@
 #   run.sh FOLDER...     folders of DICOM files (for instance pydicom's test files)
 #
 # Needs: Orthanc with its DICOMweb plugin, dcmtk, iproute2, python3, unshare; and the test binary
-# of the product in VESALIUS_IT (`cargo test --no-run --test it` prints its path).
+# of the product in VESALIUS_TEST_IT (`cargo test --no-run --test it` prints its path). With VESALIUS_TEST_BINARY set
+# to the product's binary its command line is run as well, into a store of its own.
 # Orthanc 1.10.1 listens on every address whatever it is told, so it and everything that talks
 # to it run in a network namespace that has only loopback. Nothing is left running.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-: "${VESALIUS_IT:?set VESALIUS_IT to the path of the integration test binary}"
+: "${VESALIUS_TEST_IT:?set VESALIUS_TEST_IT to the path of the integration test binary}"
 
 if [ "${IN_NAMESPACE:-}" != yes ]; then
     flags=-n
@@ -36,7 +37,7 @@ cat > "$work/orthanc.json" <<EOF
   "DicomAet": "PEER", "DicomPort": 14242, "LimitFindResults": 0, "Plugins": ["$plugin"],
   "DicomWeb": { "Enable": true, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full" } }
 EOF
-Orthanc "$work/orthanc.json" > "$work/orthanc.log" 2>&1 &
+Orthanc --verbose "$work/orthanc.json" > "$work/orthanc.log" 2>&1 &
 orthanc=$!
 base=http://127.0.0.1:18042
 export VESALIUS_DICOMWEB_USER=peer VESALIUS_DICOMWEB_PASSWORD=peer-secret
@@ -54,8 +55,15 @@ EOF
 
 ingest() {
     VESALIUS_TEST_DICOMWEB=$base/dicom-web VESALIUS_TEST_JOURNAL=$work/journal.json \
-        "$VESALIUS_IT" source::dicomweb::a_real_server_is_read --exact --nocapture > "$work/$1.jsonl"
+        "$VESALIUS_TEST_IT" source::dicomweb::a_real_server_is_read --exact --nocapture > "$work/$1.jsonl"
     grep '"event":"summary"' "$work/$1.jsonl" | cut -c1-300
+}
+product() {
+    [ -n "${VESALIUS_TEST_BINARY:-}" ] || return 0
+    "$VESALIUS_TEST_BINARY" --data "$work/data" --json ingest dicomweb "$base/dicom-web" > "$work/product.jsonl"
+    python3 "$here/load.py" served "$base" > "$work/now.json"
+    python3 "$here/judge.py" product "$work/now.json" "$work/product.jsonl" "$1"
+    "$VESALIUS_TEST_BINARY" --data "$work/data" verify
 }
 load() { python3 "$here/load.py" load "$base" "$@"; }
 
@@ -64,12 +72,17 @@ load "$@"
 python3 "$here/load.py" served "$base" > "$work/served.json"
 
 echo "== first run"
+VESALIUS_TEST_FOLDERS=$(IFS=:; echo "$*")
+export VESALIUS_TEST_FOLDERS
 ingest first
+unset VESALIUS_TEST_FOLDERS
 python3 "$here/judge.py" first "$work/served.json" "$work/first.jsonl"
+product all
 
 echo "== second run: nothing changed"
 ingest second
 python3 "$here/judge.py" same "$work/second.jsonl"
+product none
 
 echo "== third run: a study added, one with an instance more, one with one less, one deleted"
 python3 - "$work/served.json" > "$work/chosen" <<'EOF'
@@ -105,15 +118,17 @@ python3 "$here/load.py" drop "$base" "$victim"
 python3 "$here/load.py" delete "$base" "$deleted"
 ingest third
 python3 "$here/judge.py" change "$work/third.jsonl" "$added" "$changed" "$dropped" "$deleted"
+product some
 
 echo "== fourth run: a wrong password ends the run and removes nothing"
 if VESALIUS_DICOMWEB_PASSWORD=wrong VESALIUS_TEST_DICOMWEB=$base/dicom-web \
     VESALIUS_TEST_JOURNAL=$work/journal.json \
-    "$VESALIUS_IT" source::dicomweb::a_real_server_is_read --exact --nocapture > "$work/fourth" 2>&1
+    "$VESALIUS_TEST_IT" source::dicomweb::a_real_server_is_read --exact --nocapture > "$work/fourth" 2>&1
 then
     echo "FAIL  the run went on without credentials"; exit 1
 fi
 grep -q 'http-401' "$work/fourth" && ! grep -q 'peer-secret' "$work/fourth"
 echo "ok    http-401"
-if grep -q 'bulk' "$work/orthanc.log"; then echo "FAIL  bulk data were asked for"; exit 1; fi
+grep -q 'GET /dicom-web/studies' "$work/orthanc.log"
+if grep -q 'GET .*/bulk' "$work/orthanc.log"; then echo "FAIL  bulk data were asked for"; exit 1; fi
 echo "all held"

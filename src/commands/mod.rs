@@ -15,9 +15,9 @@ use crate::mapping::Context;
 use crate::store::Store;
 
 mod catalogue;
-mod demo;
 mod doctor;
 mod ingest;
+mod serve;
 mod views;
 
 /// Turns a cancer imaging archive into a node of the European cancer imaging infrastructure and
@@ -54,9 +54,9 @@ pub struct Common {
 #[derive(Subcommand)]
 enum Command {
     /// A synthetic archive, ingested, published and served: look around.
-    Demo(demo::Demo),
+    Demo(serve::Demo),
     /// Serve pages, FHIR and the catalogue.
-    Serve(demo::Serve),
+    Serve(serve::Serve),
     /// Read an archive into the store.
     Ingest(ingest::Ingest),
     /// Check, publish or export the catalogue.
@@ -159,8 +159,8 @@ fn execute(cli: Cli) -> Result<Ended> {
             Ok(Ended::Done)
         }
         Command::SparqlWorker => Ok(Ended::Done),
-        Command::Demo(demo) => demo::demo(common, &demo),
-        Command::Serve(serve) => demo::serve(common, &serve),
+        Command::Demo(demo) => serve::demo(common, &demo),
+        Command::Serve(serve) => serve::serve(common, &serve),
         Command::Ingest(command) => ingest::run(common, &command),
         Command::Catalogue(command) => catalogue::run(common, &command),
         Command::Rebuild(command) => views::rebuild(common, &command),

@@ -127,7 +127,7 @@ impl<'a, I: Input> Inflating<'a, I> {
     /// `from` is where the deflated bytes begin.
     pub(super) fn new(source: &'a mut I, from: u64) -> Self {
         let deflated = source.end().saturating_sub(from);
-        let limit = deflated.saturating_mul(RATIO).max(ALWAYS).min(INFLATED);
+        let limit = deflated.saturating_mul(RATIO).clamp(ALWAYS, INFLATED);
         Self {
             source,
             next: from,

@@ -57,6 +57,8 @@ pub enum Facet {
     Referrer,
     /// `system|value` of an identifier of an interpreter, `|` for one without. Of a study.
     Interpreter,
+    /// Keyword of an attribute that has a value: `StudyDate`. Of a series, a study or a patient.
+    Attribute,
 }
 
 impl Facet {
@@ -81,6 +83,7 @@ impl Facet {
         Self::Reason,
         Self::Referrer,
         Self::Interpreter,
+        Self::Attribute,
     ];
 }
 

@@ -84,6 +84,8 @@ pub struct Progress {
 /// The journal of a source as one run needs it: in memory, by a hash of the origin.
 struct Known {
     inputs: HashMap<u64, (Stamp, i16, u64)>,
+    /// The origins themselves, for a source that asks for inputs by name.
+    origins: Vec<String>,
 }
 
 fn origin_key(origin: &str) -> u64 {
@@ -100,6 +102,16 @@ impl Journal for Known {
     fn inputs(&self, origin: &str) -> u64 {
         self.inputs.get(&origin_key(origin)).map_or(0, |known| known.2)
     }
+
+    fn origins(&self) -> Vec<String> {
+        self.origins.clone()
+    }
+}
+
+/// What an input is a part of: of `studies/1.2/series/1.3` the series' study, of `a.csv/row 7`
+/// the table. Only a settled input is asked for, so a folder's subfolders do no harm.
+fn ancestors(origin: &str) -> impl Iterator<Item = &str> {
+    origin.match_indices('/').filter_map(|(at, _)| origin.get(..at))
 }
 
 /// How long a small batch waits for more before it is stored.
@@ -124,11 +136,15 @@ pub fn ingest(
     let (kind, locator) = (source.kind(), source.locator());
     let is_authoritative = source.is_authoritative() || how.prune;
     let row = store.write(|db| journal::put_source(db, kind, &locator, &how.name))?;
-    let mut known = Known { inputs: HashMap::new() };
+    let mut known = Known { inputs: HashMap::new(), origins: Vec::new() };
+    let asks_by_name = kind == "dicomweb";
     store.read(|db| {
         journal::scan_inputs(db, row.number, |(origin, size, mark, state, inputs)| {
             let stamp = Stamp { size: size.cast_unsigned(), mark };
             known.inputs.insert(origin_key(&origin), (stamp, state, inputs.unsigned_abs()));
+            if asks_by_name && state != InputState::Vanished.code() {
+                known.origins.push(origin);
+            }
         })
     })?;
     let run = store.write(|db| journal::put_run(db, row.number, clock()))?;
@@ -140,6 +156,7 @@ pub fn ingest(
         clock,
         known: &known,
         seen: HashSet::new(),
+        unchanged: HashSet::new(),
         progress: Progress::default(),
         summary: Summary::default(),
     };
@@ -230,6 +247,8 @@ struct Writer<'a> {
     clock: &'a (dyn Fn() -> i64 + Sync),
     known: &'a Known,
     seen: HashSet<u64>,
+    /// Those of them that the source found unchanged.
+    unchanged: HashSet<u64>,
     progress: Progress,
     summary: Summary,
 }
@@ -296,15 +315,25 @@ impl Writer<'_> {
     /// What earlier runs saw and this one did not.
     fn vanished(&mut self, remove: bool) -> Result<()> {
         let mut gone: Vec<String> = Vec::new();
+        let mut parts = 0_u64;
         self.store.read(|db| {
             journal::scan_inputs(db, self.source, |(origin, _, _, state, _)| {
                 let is_new = state != InputState::Vanished.code() || remove;
-                if is_new && !self.seen.contains(&origin_key(&origin)) {
+                if !is_new || self.seen.contains(&origin_key(&origin)) {
+                    return;
+                }
+                // The parts of an unchanged input stand as they did. Those of an input that was
+                // read again and were not reported this time are mended, not gone.
+                let of = |inputs: &HashSet<u64>| {
+                    ancestors(&origin).any(|origin| inputs.contains(&origin_key(origin)))
+                };
+                if !of(&self.unchanged) {
+                    parts += u64::from(of(&self.seen));
                     gone.push(origin);
                 }
             })
         })?;
-        self.summary.vanished = gone.len() as u64;
+        self.summary.vanished = gone.len() as u64 - parts;
         for origins in gone.chunks(500) {
             let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
             let (how, source, now) = (self.how, self.source, (self.clock)());
@@ -389,6 +418,7 @@ impl Sorted {
             }
             Item::Unchanged { origin, inputs } => {
                 note(&origin);
+                writer.unchanged.insert(origin_key(&origin));
                 self.files.unchanged += inputs;
             }
             Item::NotDicom { origin, stamp } => {

@@ -50,7 +50,8 @@ pub enum Item {
     },
     /// An input that cannot be used.
     Quarantined {
-        /// The input, relative to the source.
+        /// The input, relative to the source. A part of an input is named below it:
+        /// `studies/1.2/series/1.3`, `series.csv/row 7`.
         origin: String,
         /// Its stamp; `None` for a part of an input.
         stamp: Option<Stamp>,

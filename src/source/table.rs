@@ -201,7 +201,9 @@ impl Source for Table {
                 Ok(record) => Item::Record { record: Box::new(record), stamp: None },
                 Err(mut reason) => {
                     reason.offset = Some(number);
-                    Item::Quarantined { origin: format!("row {number}"), stamp: None, reason }
+                    // Named as a part of the table, which is what the journal settles.
+                    let origin = format!("{origin}/row {number}");
+                    Item::Quarantined { origin, stamp: None, reason }
                 }
             })
         })?;

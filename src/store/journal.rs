@@ -301,17 +301,25 @@ pub fn put_input_state(
     })
 }
 
-/// Marks every quarantined input of a source to be read again; tells how many.
+/// Marks every quarantined input of a source to be read again, and what it is a part of
+/// (`studies/1.2` of `studies/1.2/series/1.3`), for a part is read with its whole; tells how many
+/// were quarantined.
 ///
 /// # Errors
 /// When the database fails.
 pub fn retry_quarantined(db: &mut Db, of: i64) -> QueryResult<usize> {
-    on_backend!(db, |c| diesel::update(
-        input::table
-            .filter(input::source.eq(of).and(input::state.eq(InputState::Quarantined.code())))
-    )
-    .set(input::state.eq(InputState::Retry.code()))
-    .execute(c))
+    let quarantined: Vec<String> = on_backend!(db, |c| input::table
+        .filter(input::source.eq(of).and(input::state.eq(InputState::Quarantined.code())))
+        .select(input::origin)
+        .load(c))?;
+    let mut marked: Vec<&str> = quarantined.iter().map(String::as_str).collect();
+    for origin in &quarantined {
+        marked.extend(origin.match_indices('/').filter_map(|(at, _)| origin.get(..at)));
+    }
+    marked.sort_unstable();
+    marked.dedup();
+    put_input_state(db, of, &marked, InputState::Retry)?;
+    Ok(quarantined.len())
 }
 
 /// The quarantined inputs, page by page: those after `(source, origin)`.

@@ -1,5 +1,6 @@
 //! The catalogue and its doors, over an index that is played.
 
+mod doors;
 mod gate;
 mod graphs;
 mod judge;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vesalius::imaging::Record;
 use vesalius::source::dicomweb::{Credentials, DicomWeb, Settings};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
@@ -595,6 +596,55 @@ fn a_data_set_beyond_the_bound_is_not_held() {
     });
 }
 
+/// Where what came over DICOMweb differs from the same instances read from files. Their size and
+/// digest belong to the file, and so does its transfer syntax.
+fn differences(run: &Run, folders: &str) -> Vec<Value> {
+    use vesalius::dicom::{Outcome, Reader};
+    let mut reader = Reader::default();
+    let mut files: HashMap<String, Vec<Record>> = HashMap::new();
+    for folder in folders.split(':').filter(|folder| !folder.is_empty()) {
+        for entry in walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten() {
+            if let Outcome::Record(record) = reader.file(entry.path(), "file") {
+                let uid = record.instance.as_ref().unwrap().uid.to_string();
+                files.entry(uid).or_default().push(*record);
+            }
+        }
+    }
+    let shown = |record: &Record| {
+        let mut record = record.clone();
+        let instance = record.instance.as_mut().unwrap();
+        (instance.bytes, instance.digest, instance.transfer_syntax) = (0, 0, None);
+        (record.bytes, record.origin, record.findings) = (0, String::new(), Vec::new());
+        serde_json::to_value(&record).unwrap()
+    };
+    let mut differences = Vec::new();
+    let mut compared = 0;
+    for record in &run.records {
+        let uid = record.instance.as_ref().unwrap().uid.as_str();
+        let Some(copies) = files.get(uid) else { continue };
+        compared += 1;
+        let served = shown(record);
+        let stored: Vec<Value> = copies.iter().map(shown).collect();
+        if stored.contains(&served) {
+            continue;
+        }
+        let stored = &stored[0];
+        for level in ["patient_key", "patient", "study", "series", "instance"] {
+            let (served, stored) = (&served[level], &stored[level]);
+            let keys: BTreeSet<&String> = [served, stored]
+                .into_iter()
+                .flat_map(|value| value.as_object().into_iter().flat_map(|o| o.keys()))
+                .collect();
+            for key in keys.into_iter().filter(|key| served[*key] != stored[*key]) {
+                differences.push(json!({ "event": "differs", "uid": uid, "key": key,
+                    "served": served[key], "file": stored[key] }));
+            }
+        }
+    }
+    differences.push(json!({ "event": "compared", "instances": compared }));
+    differences
+}
+
 /// `conformance/dicomweb/run.sh` drives this against a real Orthanc: it prints one JSON line an
 /// item, and remembers in a file what was settled.
 #[test]
@@ -615,6 +665,10 @@ fn a_real_server_is_read() {
     }
     for (origin, reason) in &run.quarantined {
         println!("{}", json!({ "event": "quarantined", "origin": origin, "reason": reason }));
+    }
+    let folders = std::env::var("VESALIUS_TEST_FOLDERS").unwrap_or_default();
+    for difference in differences(&run, &folders) {
+        println!("{difference}");
     }
     let summary = json!({
         "event": "summary",

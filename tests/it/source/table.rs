@@ -156,12 +156,12 @@ fn a_row_that_cannot_be_used_is_quarantined_and_the_others_go_on() {
     assert_eq!(
         codes,
         [
-            ("row 1", "uid-missing", "studie"),
-            ("row 2", "uid-invalid", "serie"),
-            ("row 3", "count-broken", "pocet"),
-            ("row 4", "count-broken", "pocet"),
-            ("row 5", "row-broken", ""),
-            ("row 6", "left-out-by-mapping", "stav"),
+            ("serie.csv/row 1", "uid-missing", "studie"),
+            ("serie.csv/row 2", "uid-invalid", "serie"),
+            ("serie.csv/row 3", "count-broken", "pocet"),
+            ("serie.csv/row 4", "count-broken", "pocet"),
+            ("serie.csv/row 5", "row-broken", ""),
+            ("serie.csv/row 6", "left-out-by-mapping", "stav"),
         ]
     );
     assert_eq!(run.quarantined[4].1.offset, Some(5));
