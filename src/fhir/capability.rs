@@ -30,7 +30,7 @@ pub(super) fn statement(table: &Table, context: &Context, base: &str) -> Value {
             "url": base,
         },
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["json"],
         "rest": [{
             "mode": "server",
             "documentation": "Read and search by GET and POST. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names a patient, an identifier or an `_id` in every search. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule.",

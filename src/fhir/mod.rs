@@ -282,6 +282,10 @@ impl State {
     fn search_studies(&self, asking: &Asking<'_>, search: &Search) -> Result<Vec<u8>> {
         let control = &search.control;
         let mut db = self.store.reader()?;
+        let after = match &control.after {
+            None => None,
+            Some(id) => Some(beginning(read::find_studies_by_id(&mut db, asking.ids(), &[id]))?),
+        };
         let conditions = studies::conditions(&search.criteria);
         let query = studies::query(asking, &mut db, &search.criteria, &conditions)?;
         let (total, numbers) = {
@@ -300,11 +304,12 @@ impl State {
                 return Ok(Bundle::new(total, &[("self", &self.self_link(search))]).finish());
             }
             let more = control.count.saturating_add(1);
-            (hits.len(), index.page(&hits, control.sort, control.after, more))
+            (hits.len(), index.page(&hits, control.sort, after, more))
         };
-        let (numbers, next) = cut_page(numbers, control.count);
+        let (numbers, has_more) = cut_page(numbers, control.count);
         let rendered =
             self.rendered(&mut db, asking, &numbers, control.subset.needs_instances())?;
+        let next = rendered.last().filter(|_| has_more).map(|(_, _, study)| &*study.id);
         let mut bundle = self.begin(search, total, next);
         let row = self.table.row(search.resource);
         for (_, _, study) in &rendered {
@@ -339,14 +344,21 @@ impl State {
             let total = Total::Known(hits.len());
             return Ok(Bundle::new(total, &[("self", &self.self_link(search))]).finish());
         }
-        let start = control.after.and_then(|after| u32::try_from(after).ok());
-        let start = start.map_or(0, |after| after.saturating_add(1));
+        let start = match &control.after {
+            None => 0,
+            Some(id) => {
+                let after = beginning(read::find_patients_by_id(&mut db, asking.ids(), &[id]))?;
+                u32::try_from(after).unwrap_or(u32::MAX).saturating_add(1)
+            }
+        };
         let more = control.count.saturating_add(1);
         let numbers = hits.range(start..).take(more).map(i64::from).collect();
-        let (numbers, next) = cut_page(numbers, control.count);
+        let (numbers, has_more) = cut_page(numbers, control.count);
+        let page = read::load_patients(&mut db, &numbers, asking.ids()).map_err(Error::from)?;
+        let next = page.last().filter(|_| has_more).map(|patient| patient.public_id.as_str());
         let mut bundle = self.begin(search, hits.len(), next);
         let row = self.table.row(search.resource);
-        for patient in read::load_patients(&mut db, &numbers, asking.ids()).map_err(Error::from)? {
+        for patient in page {
             let bytes = render_patient(&self.context, &patient, asking.view);
             let cut = control.subset.cut(row, &bytes);
             let url = format!("{}/Patient/{}", self.base, patient.public_id);
@@ -422,7 +434,7 @@ impl State {
         format!("{}/{}{}", self.base, search.resource.name(), request::query_of(pairs))
     }
 
-    fn begin(&self, search: &Search, total: u64, next: Option<i64>) -> Bundle {
+    fn begin(&self, search: &Search, total: u64, next: Option<&str>) -> Bundle {
         let total = if search.control.has_total { Total::Known(total) } else { Total::Untold };
         let link = self.self_link(search);
         let next = next.map(|after| {
@@ -442,12 +454,19 @@ impl State {
     }
 }
 
-/// The numbers of a page, and the last of them if another page follows.
-fn cut_page(mut numbers: Vec<i64>, count: usize) -> (Vec<i64>, Option<i64>) {
+/// The numbers of a page, and whether another page follows.
+fn cut_page(mut numbers: Vec<i64>, count: usize) -> (Vec<i64>, bool) {
     let has_more = numbers.len() > count;
     numbers.truncate(count);
-    let last = numbers.last().copied().filter(|_| has_more);
-    (numbers, last)
+    (numbers, has_more)
+}
+
+/// The store's number of what a page begins behind; it may have been deleted since.
+fn beginning(found: diesel::QueryResult<Vec<read::Found>>) -> Result<i64> {
+    let found = found.map_err(Error::from)?;
+    found.first().map(|found| found.number).ok_or_else(|| {
+        Failure::parameter(search::CURSOR, "names a page of another archive; search again")
+    })
 }
 
 /// A count of rows that the actor may not read: nothing below the threshold, rounded above it.

@@ -28,8 +28,8 @@ pub(crate) struct Control {
     pub(crate) subset: Subset,
     pub(crate) include: Vec<Target>,
     pub(crate) revinclude: Vec<Target>,
-    /// The store's number of the last entry of the page before.
-    pub(crate) after: Option<i64>,
+    /// The logical id of the last entry of the page before.
+    pub(crate) after: Option<String>,
 }
 
 /// What an `_include` brings.
@@ -215,16 +215,17 @@ fn reverse_included(resource: Resource, value: &str) -> Option<Target> {
     }
 }
 
-/// Opaque to clients; it names the last entry of a page, so that a page begins at the same place
-/// whatever was written in between.
-pub(crate) fn cursor(after: i64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("1{after:x}"))
+/// Opaque to clients. It names the last entry of a page, so that the next one begins at the same
+/// place whatever was written in between; by its logical id, because the store's number would
+/// tell how many rows there are that the client may not see.
+pub(crate) fn cursor(after: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("1{after}"))
 }
 
-fn read_cursor(text: &str) -> Option<i64> {
+fn read_cursor(text: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let text = std::str::from_utf8(&bytes).ok()?;
-    i64::from_str_radix(text.strip_prefix('1')?, 16).ok().filter(|after| *after >= 0)
+    let id = std::str::from_utf8(&bytes).ok()?.strip_prefix('1')?;
+    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_owned())
 }
 
 #[cfg(test)]
@@ -272,6 +273,7 @@ mod tests {
             control.subset,
             Subset::Elements(vec!["id".to_owned(), "identifier".to_owned()])
         );
-        assert_eq!(read_cursor(&cursor(123_456)), Some(123_456));
+        let id = "0123456789abcdef0123456789abcdef";
+        assert_eq!(read_cursor(&cursor(id)).as_deref(), Some(id));
     }
 }

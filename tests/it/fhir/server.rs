@@ -171,6 +171,14 @@ pub fn link(bundle: &Value, relation: &str) -> Option<String> {
 pub struct Dice(pub u64);
 
 impl Dice {
+    fn new(seed: u64, of: usize) -> Self {
+        let mut dice = Self(seed.wrapping_mul(1_000_003) + of as u64 * 7_919);
+        for _ in 0..4 {
+            dice.roll(2);
+        }
+        dice
+    }
+
     pub fn roll(&mut self, sides: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -184,14 +192,16 @@ impl Dice {
 
 /// A synthetic archive of studies that differ in everything that can be searched.
 pub fn archive(studies: usize, seed: u64) -> Vec<Record> {
-    let mut dice = Dice(seed);
     let mut records = Vec::new();
-    let patients = studies / 2 + 1;
     let mut persons: BTreeMap<usize, (PatientKey, Attributes)> = BTreeMap::new();
     for study in 0..studies {
-        let number = dice.roll(patients);
-        let (key, patient) =
-            persons.entry(number).or_insert_with(|| a_patient(&mut dice, number)).clone();
+        // Each study has its own dice, so that a larger archive begins like a smaller one.
+        let mut dice = Dice::new(seed, study);
+        let number = dice.roll(60);
+        let (key, patient) = persons
+            .entry(number)
+            .or_insert_with(|| a_patient(&mut Dice::new(seed + 1, number), number))
+            .clone();
         let study_uid = format!("2.25.8{study:05}");
         let attributes = a_study(&mut dice, study);
         for series in 1..=1 + dice.roll(3) {
