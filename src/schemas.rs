@@ -16,8 +16,11 @@ pub const STANDARDS: &[(&str, &str)] = &[
 /// The kinds of files with their JSON Schema (draft 2020-12).
 #[must_use]
 pub fn all() -> Vec<(&'static str, Schema)> {
-    vec![
+    let mut all = vec![
         ("config", schemars::schema_for!(crate::config::Config)),
-        ("table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
-    ]
+        ("series-table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
+        ("description-table", schemars::schema_for!(crate::mapping::tables::DescriptionTable)),
+    ];
+    all.extend(crate::catalogue::schemas());
+    all
 }

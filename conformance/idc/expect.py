@@ -9,9 +9,9 @@ Needs pandas and pyarrow.
 
 Every group is {"value": {"patients", "studies", "series", "images"}}; "" stands for an absent
 value. A patient is a PatientID within its collection. Values are the file's own, except where a
-name ends in `_resolved`: there a study (for sex also a patient) has one value, that of its first
-image series as DESIGN ranks them (images before derived objects, then SeriesNumber, then
-SeriesInstanceUID), after the rules of mappings/tables/idc.toml.
+name ends in `_resolved`: there a study has one value, that of its first image series as the design
+ranks them (images before derived objects, then SeriesNumber, then SeriesInstanceUID), and a patient
+that of the latest study, after the rules of mappings/tables/idc.toml.
 """
 
 import json
@@ -94,9 +94,15 @@ def main() -> None:
     first = ranked.drop_duplicates("StudyInstanceUID")
     by_study = first.set_index("StudyInstanceUID")
 
-    sex = by_study["PatientSex"].where(by_study["PatientSex"].isin(["F", "M", "O"]))
-    rows["sex_of_study"] = rows["StudyInstanceUID"].map(sex)
-    expected["sex_resolved"] = grouped(rows, "sex_of_study")
+    # A patient is as the first image series of the latest study says: by the date of each row,
+    # rows without a usable date last, then by rank.
+    usable = ranked["StudyDate"].astype(str).where(ranked["StudyDate"].astype(str) >= "1895-11-08")
+    latest = ranked.assign(date=usable).sort_values(
+        "date", ascending=False, na_position="last", kind="stable"
+    )
+    one = latest.drop_duplicates("patient").set_index("patient")["PatientSex"]
+    rows["sex_of_patient"] = rows["patient"].map(one.where(one.isin(["F", "M", "O"])))
+    expected["sex_resolved"] = grouped(rows, "sex_of_patient")
 
     date = by_study["StudyDate"].where(by_study["StudyDate"].astype(str) >= "1895-11-08")
     rows["year_of_study"] = rows["StudyInstanceUID"].map(date.astype(str).str[:4]).where(

@@ -56,9 +56,17 @@ fn encode_record(plan: &Plan, record: &Record, out: &mut Vec<u8>) {
 
 fn encode_bag(plan: &Plan, bag: &Attributes, out: &mut Vec<u8>) {
     put(out, bag.iter().count() as u64);
+    let mut from = 0;
     for (keyword, value) in bag.iter() {
-        // A keyword outside the plan cannot be: the plan made the bag.
-        let number = plan.keywords.binary_search(&keyword).unwrap_or(usize::MAX);
+        // Both are sorted, and equal keywords are the same text of the dictionary.
+        let rest = plan.keywords.get(from..).unwrap_or_default();
+        let is_same = |known: &Keyword| std::ptr::eq(known.as_str(), keyword.as_str());
+        let number = match rest.iter().position(is_same) {
+            Some(ahead) => from + ahead,
+            // A keyword outside the plan cannot be: the plan made the bag.
+            None => plan.keywords.binary_search(&keyword).unwrap_or(usize::MAX),
+        };
+        from = number.saturating_add(1);
         put(out, number as u64);
         match value {
             Value::Text(text) => {

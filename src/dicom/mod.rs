@@ -10,6 +10,7 @@
 pub mod charset;
 mod codec;
 mod digest;
+pub mod hostile;
 mod input;
 pub mod json;
 mod plan;

@@ -199,8 +199,9 @@ impl Pool {
     ) -> Result<()> {
         let jobs = Mutex::new(jobs);
         let is_over = AtomicBool::new(false);
+        let is_done = AtomicBool::new(false);
         let watch = Mutex::new(Vec::<Watched>::new());
-        let (sender, receiver) = sync_channel(self.count * BATCH * 2);
+        let (sender, receiver) = sync_channel(self.count * 4);
         std::thread::scope(|scope| {
             let managers: Vec<_> = (0..self.count)
                 .map(|_| {
@@ -215,13 +216,14 @@ impl Pool {
                             worker: None,
                             pending: VecDeque::new(),
                             alone: VecDeque::new(),
+                            done: Vec::new(),
                         };
                         manager.run()
                     })
                 })
                 .collect();
             drop(sender);
-            let watcher = scope.spawn(|| keep_watch(&watch, &is_over));
+            let watcher = scope.spawn(|| keep_watch(&watch, &is_done));
             let mut result = receive(&receiver, deliver);
             if result.is_err() {
                 is_over.store(true, Ordering::Relaxed);
@@ -233,7 +235,7 @@ impl Pool {
                     .unwrap_or_else(|_| Err(Error::Internal("a reading thread failed".to_owned())));
                 result = result.and(ended);
             }
-            is_over.store(true, Ordering::Relaxed);
+            is_done.store(true, Ordering::Relaxed);
             watcher.thread().unpark();
             result
         })
@@ -293,10 +295,10 @@ impl Pool {
 }
 
 fn receive(
-    receiver: &Receiver<(usize, Outcome)>,
+    receiver: &Receiver<Vec<(usize, Outcome)>>,
     deliver: &mut dyn FnMut(usize, Outcome) -> Result<()>,
 ) -> Result<()> {
-    for (number, outcome) in receiver {
+    for (number, outcome) in receiver.iter().flatten() {
         deliver(number, outcome)?;
     }
     Ok(())
@@ -325,17 +327,19 @@ impl Worker {
     fn end(&mut self) -> End {
         self.input = None;
         let mut child = locked(&self.child);
-        // A process that has ended keeps its own status; one that has not is ended here.
-        let ended = match child.try_wait() {
-            Ok(Some(status)) => Some(status),
-            _ => {
-                std::thread::sleep(Duration::from_millis(20));
-                let ended = child.try_wait().ok().flatten();
-                if ended.is_none() {
+        // One that is ending keeps its own status; one that does not end is ended here.
+        let patience = Instant::now() + Duration::from_secs(1);
+        let ended = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break Some(status),
+                Ok(None) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                _ => {
                     let _ = child.kill();
                     let _ = child.wait();
+                    break None;
                 }
-                ended
             }
         };
         let is_late = self.is_late.load(Ordering::Relaxed);
@@ -375,8 +379,8 @@ struct Watched {
 
 /// Ends workers that are late: those that wait for a device, for the processor's limit ends the
 /// others.
-fn keep_watch(watch: &Mutex<Vec<Watched>>, is_over: &AtomicBool) {
-    while !is_over.load(Ordering::Relaxed) {
+fn keep_watch(watch: &Mutex<Vec<Watched>>, is_done: &AtomicBool) {
+    while !is_done.load(Ordering::Relaxed) {
         std::thread::park_timeout(Duration::from_millis(200));
         let now = Instant::now();
         for watched in locked(watch).iter().filter(|watched| watched.deadline < now) {
@@ -390,7 +394,7 @@ fn keep_watch(watch: &Mutex<Vec<Watched>>, is_over: &AtomicBool) {
 struct Manager<'a, I> {
     pool: &'a Pool,
     jobs: &'a Mutex<I>,
-    sender: SyncSender<(usize, Outcome)>,
+    sender: SyncSender<Vec<(usize, Outcome)>>,
     is_over: &'a AtomicBool,
     watch: &'a Mutex<Vec<Watched>>,
     worker: Option<Worker>,
@@ -399,6 +403,8 @@ struct Manager<'a, I> {
     /// What a worker that died had not answered: each is sent alone, so that the next death
     /// tells which one it was.
     alone: VecDeque<Job>,
+    /// Answers of the request at the front that are not handed on.
+    done: Vec<(usize, Outcome)>,
 }
 
 impl<I: Iterator<Item = Job>> Manager<'_, I> {
@@ -422,15 +428,21 @@ impl<I: Iterator<Item = Job>> Manager<'_, I> {
                 continue;
             };
             let Some(batch) = self.pending.front_mut() else { continue };
-            let job = batch.pop_front();
+            if let Some(job) = batch.pop_front() {
+                self.done.push((job.number, outcome));
+            }
             if batch.is_empty() {
                 self.pending.pop_front();
-            }
-            let Some(job) = job else { continue };
-            if self.sender.send((job.number, outcome)).is_err() {
-                return Ok(());
+                if !self.hand_on() {
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// `false` when nobody listens any more.
+    fn hand_on(&mut self) -> bool {
+        self.done.is_empty() || self.sender.send(std::mem::take(&mut self.done)).is_ok()
     }
 
     /// Sends requests ahead; `false` when the worker does not take them.
@@ -465,7 +477,7 @@ impl<I: Iterator<Item = Job>> Manager<'_, I> {
                 self.worker = Some(self.pool.worker()?);
             }
             let sent = self.worker.as_mut().and_then(|worker| worker.input.as_mut());
-            if !sent.is_some_and(|input| write_frame(input, &request).is_ok()) {
+            if sent.is_none_or(|input| write_frame(input, &request).is_err()) {
                 return Ok(false);
             }
             if is_alone {
@@ -501,15 +513,16 @@ impl<I: Iterator<Item = Job>> Manager<'_, I> {
             // They come before what waits already.
             jobs.append(&mut self.alone);
             self.alone = jobs;
-            return true;
+            return self.hand_on();
         }
-        let Some(job) = jobs.pop_front() else { return true };
+        let Some(job) = jobs.pop_front() else { return self.hand_on() };
         let reason = Quarantine {
             code: end.code.to_owned(),
             path: String::new(),
             offset: None,
             detail: end.detail,
         };
-        self.sender.send((job.number, Outcome::Quarantined(reason))).is_ok()
+        self.done.push((job.number, Outcome::Quarantined(reason)));
+        self.hand_on()
     }
 }

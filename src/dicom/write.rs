@@ -204,7 +204,7 @@ impl DataSet {
         put(&mut meta, tag(2, 2), VR::UI, self.value(tag(8, 0x16)).ok_or_else(missing)?)?;
         put(&mut meta, tag(2, 3), VR::UI, self.value(tag(8, 0x18)).ok_or_else(missing)?)?;
         put(&mut meta, tag(2, 0x10), VR::UI, b"1.2.840.10008.1.2.1\0")?;
-        put(&mut meta, tag(2, 0x12), VR::UI, IMPLEMENTATION.as_bytes())?;
+        put(&mut meta, tag(2, 0x12), VR::UI, IMPLEMENTATION)?;
         put(&mut meta, tag(2, 0x13), VR::SH, b"VESALIUS")?;
         put(&mut out, tag(2, 0), VR::UL, &length(meta.len())?.to_le_bytes())?;
         out.extend_from_slice(&meta);
@@ -214,7 +214,7 @@ impl DataSet {
 }
 
 /// ImplementationClassUID: a UUID-derived UID (PS3.5 annex B) of this program.
-const IMPLEMENTATION: &str = "2.25.158416742093417283940161839550281746";
+const IMPLEMENTATION: &[u8] = b"2.25.158416742093417283940161839550281746\0";
 
 fn length(bytes: usize) -> Result<u32> {
     u32::try_from(bytes)

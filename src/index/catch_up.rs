@@ -200,18 +200,21 @@ impl Index {
             }
             let patient = patients.get(&row.patient).unwrap_or(&nobody);
             let attributes = read::attributes(&row.attributes, "study", row.number)?;
-            let study = NewStudy {
+            let mut study = NewStudy {
                 patient: row.patient,
                 source: names.get(&row.source).map_or("", String::as_str),
                 collection: row.collection,
                 updated: row.updated,
                 facts: mapping::study_facts(&self.context, patient, &attributes),
             };
+            let present = patient.iter().chain(attributes.iter());
+            study.facts.terms.extend(present.map(|(keyword, _)| present_term(keyword)));
             let mut new_series = Vec::with_capacity(series.len());
             for row in &series {
                 let attributes = read::attributes(&row.attributes, "series", row.number)?;
                 let mut facts =
                     mapping::series_facts(&self.context, &attributes, &row.sop_class_uids());
+                facts.terms.extend(attributes.iter().map(|(keyword, _)| present_term(keyword)));
                 let told = [(Facet::Licence, &row.licence), (Facet::SourceDoi, &row.source_doi)];
                 for (facet, text) in told {
                     if let Some(text) = text {
@@ -254,6 +257,11 @@ impl Index {
             _ => Ok(()),
         }
     }
+}
+
+/// That an attribute has a value.
+fn present_term(keyword: crate::imaging::Keyword) -> (Facet, String) {
+    (Facet::Attribute, keyword.as_str().to_owned())
 }
 
 fn source_names(db: &mut Db) -> Result<HashMap<i64, String>> {

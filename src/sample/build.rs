@@ -35,16 +35,41 @@ pub(super) struct Archive {
     seed: u64,
 }
 
-/// Family names, given names and the character set that writes them. None is a real person's.
-const NAMES: [(&str, &[&str], &[&str]); 4] = [
-    (
-        "ISO_IR 101",
-        &["Smyšlená", "Zkušební", "Ukázková", "Vzorová", "Příkladná"],
-        &["Žofie", "Anežka", "Božena", "Růžena", "Květa"],
-    ),
-    ("ISO_IR 126", &["Δοκιμή", "Φανταστική", "Υποθετική"], &["Αθηνά", "Καλλιόπη", "Ευτέρπη"]),
-    ("ISO_IR 192", &["Muster-Erfunden", "Przykładowa", "Näidis"], &["Ülle", "Łucja", "Jürgen"]),
-    ("ISO_IR 100", &["Invenção", "Exemplæ", "Fictício"], &["Zoé", "Inês", "Åse"]),
+/// Invented names of one language: nobody's, for they mean "invented", "for example", "trial".
+struct Names {
+    charset: &'static str,
+    /// Family and given names of women, then of men.
+    women: [&'static [&'static str]; 2],
+    men: [&'static [&'static str]; 2],
+}
+
+const NAMES: [Names; 4] = [
+    Names {
+        charset: "ISO_IR 101",
+        women: [
+            &["Smyšlená", "Zkušební", "Ukázková", "Vzorová", "Příkladná"],
+            &["Žofie", "Anežka", "Božena", "Růžena", "Květa"],
+        ],
+        men: [
+            &["Smyšlený", "Zkušební", "Ukázkový", "Vzorový", "Příkladný"],
+            &["Řehoř", "Matouš", "Jiří", "Vavřinec", "Ondřej"],
+        ],
+    },
+    Names {
+        charset: "ISO_IR 126",
+        women: [&["Δοκιμή", "Φανταστική", "Υποθετική"], &["Αθηνά", "Καλλιόπη", "Ευτέρπη"]],
+        men: [&["Δοκιμαστικός", "Φανταστικός", "Υποθετικός"], &["Αχιλλέας", "Ορφέας", "Ερμής"]],
+    },
+    Names {
+        charset: "ISO_IR 192",
+        women: [&["Muster-Erfunden", "Przykładowa", "Näidis"], &["Ülle", "Łucja", "Käthe"]],
+        men: [&["Muster-Erfunden", "Przykładowy", "Näidis"], &["Jürgen", "Łukasz", "Tõnu"]],
+    },
+    Names {
+        charset: "ISO_IR 100",
+        women: [&["Invenção", "Exemplæ", "Fictícia"], &["Zoé", "Inês", "Åse"]],
+        men: [&["Invenção", "Exemplæ", "Fictício"], &["René", "João", "Håkon"]],
+    },
 ];
 
 #[derive(Clone, Copy)]
@@ -152,20 +177,21 @@ impl Archive {
         let person = visit.person as u64;
         let key = [person, visit.round as u64];
         let number = person * 8 + visit.round as u64;
-        let (charset, families, givens) = NAMES[self.dice("charset", &[person], 4)];
-        let name = format!(
-            "{}^{}",
-            self.pick("family", &[person], families),
-            self.pick("given", &[person], givens)
-        );
         let sex = match visit.kind {
             Kind::Mammography => "F",
             Kind::ProstateMr => "M",
             Kind::LungScreening => self.pick("sex", &[person], &["F", "M"]),
         };
+        let names = &NAMES[self.dice("charset", &[person], 4)];
+        let [families, givens] = if sex == "F" { names.women } else { names.men };
+        let name = format!(
+            "{}^{}",
+            self.pick("family", &[person], families),
+            self.pick("given", &[person], givens)
+        );
         let age = match visit.kind {
             Kind::LungScreening => 55 + self.dice("age", &[person], 18),
-            _ => 50 + self.dice("age", &[person], 16),
+            _ => 54 + self.dice("age", &[person], 14),
         };
         // The last round is in 2023 or 2024, two years after the one before it.
         let last = 2023 + self.dice("year", &[person], 2);
@@ -199,7 +225,7 @@ impl Archive {
             .text("UniversalEntityIDType", "ISO");
         let uid = self.uid("study", &key);
         let mut base = DataSet::new()
-            .charset(charset)
+            .charset(names.charset)
             .text("PatientName", &name)
             .text("PatientID", &format!("SYN{person:07}"))
             .text("IssuerOfPatientID", "SYNTHETIC")
@@ -324,7 +350,6 @@ impl Archive {
             .text("BodyPartExamined", "BREAST")
             .text("OperatorsName", "Invented^Radiographer")
             .text("PresentationIntentType", "FOR PRESENTATION")
-            .text("Laterality", "")
             .item("RequestAttributesSequence", Self::request(study));
         let mut images = Vec::new();
         for (number, (side, view, code)) in (0_u64..).zip(views) {
@@ -420,7 +445,7 @@ impl Archive {
             .collect();
         let report = self.report(study, 1, "No nodule that needs follow-up.", CHEST);
         let mut all = vec![images, vec![report], vec![self.dose(study, 2, "CT")]];
-        if study.visit.person % 8 == 0 {
+        if study.visit.person.is_multiple_of(8) {
             let middle = slices / 2;
             all.push(vec![self.key_objects(study, 3, CLASS, &[(0, middle)])]);
         }
@@ -497,7 +522,7 @@ impl Archive {
 
     /// An imaging report: Basic Text SR, and Enhanced SR in every second study.
     fn report(&self, study: &Study, place: u64, text: &str, region: Code) -> DataSet {
-        let class = if study.number % 2 == 0 {
+        let class = if study.number.is_multiple_of(2) {
             "1.2.840.10008.5.1.4.1.1.88.11"
         } else {
             "1.2.840.10008.5.1.4.1.1.88.22"

@@ -5,7 +5,6 @@
 //! bytes. Persons, institutions and devices are invented and their names say so.
 
 mod build;
-pub mod hostile;
 
 use std::fs;
 use std::io;
