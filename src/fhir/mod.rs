@@ -284,11 +284,14 @@ impl State {
         let mut db = self.store.reader()?;
         let after = match &control.after {
             None => None,
-            Some(id) => Some(beginning(read::find_studies_by_id(&mut db, asking.ids(), &[id]))?),
+            Some((id, key)) => {
+                let found = read::find_studies_by_id(&mut db, asking.ids(), &[id]);
+                Some((beginning(found)?, *key))
+            }
         };
         let conditions = studies::conditions(&search.criteria);
         let query = studies::query(asking, &mut db, &search.criteria, &conditions)?;
-        let (total, numbers) = {
+        let (total, numbers, last_key) = {
             let index = self.index.read();
             let hits = index.search(asking.actor, &query);
             if control.is_count_only {
@@ -304,12 +307,15 @@ impl State {
                 return Ok(Bundle::new(total, &[("self", &self.self_link(search))]).finish());
             }
             let more = control.count.saturating_add(1);
-            (hits.len(), index.page(&hits, control.sort, after, more))
+            let numbers = index.page(&hits, control.sort, after, more);
+            let last = numbers.iter().take(control.count).last();
+            let key = last.map_or(0, |last| index.sort_key(control.sort, *last));
+            (hits.len(), numbers, key)
         };
         let (numbers, has_more) = cut_page(numbers, control.count);
         let rendered =
             self.rendered(&mut db, asking, &numbers, control.subset.needs_instances())?;
-        let next = rendered.last().filter(|_| has_more).map(|(_, _, study)| &*study.id);
+        let next = rendered.last().filter(|_| has_more).map(|(_, _, study)| (&*study.id, last_key));
         let mut bundle = self.begin(search, total, next);
         let row = self.table.row(search.resource);
         for (_, _, study) in &rendered {
@@ -346,7 +352,7 @@ impl State {
         }
         let start = match &control.after {
             None => 0,
-            Some(id) => {
+            Some((id, _)) => {
                 let after = beginning(read::find_patients_by_id(&mut db, asking.ids(), &[id]))?;
                 u32::try_from(after).unwrap_or(u32::MAX).saturating_add(1)
             }
@@ -355,7 +361,7 @@ impl State {
         let numbers = hits.range(start..).take(more).map(i64::from).collect();
         let (numbers, has_more) = cut_page(numbers, control.count);
         let page = read::load_patients(&mut db, &numbers, asking.ids()).map_err(Error::from)?;
-        let next = page.last().filter(|_| has_more).map(|patient| patient.public_id.as_str());
+        let next = page.last().filter(|_| has_more).map(|patient| (patient.public_id.as_str(), 0));
         let mut bundle = self.begin(search, hits.len(), next);
         let row = self.table.row(search.resource);
         for patient in page {
@@ -434,11 +440,11 @@ impl State {
         format!("{}/{}{}", self.base, search.resource.name(), request::query_of(pairs))
     }
 
-    fn begin(&self, search: &Search, total: u64, next: Option<&str>) -> Bundle {
+    fn begin(&self, search: &Search, total: u64, next: Option<(&str, i64)>) -> Bundle {
         let total = if search.control.has_total { Total::Known(total) } else { Total::Untold };
         let link = self.self_link(search);
-        let next = next.map(|after| {
-            let cursor = search::cursor(after);
+        let next = next.map(|(after, key)| {
+            let cursor = search::cursor(after, key);
             let pairs = search
                 .processed
                 .iter()
