@@ -4,6 +4,7 @@
 mod catalogue;
 mod dicom;
 mod fhir;
+mod index;
 mod ingest;
 mod source;
 mod store;

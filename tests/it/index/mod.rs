@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use vesalius::actor::{Actor, Role};
 use vesalius::imaging::{Facet, Started};
-use vesalius::index::{Counts, Criteria, FacetCount, Index, Place, Query, Row, Sort, View};
+use vesalius::index::{Counts, Criteria, FacetCount, Index, Query, Row, Sort, View};
 use vesalius::mapping::Context;
 use vesalius::store::Store;
 
@@ -129,9 +129,9 @@ fn query(random: &mut Random, rows: &[Row], depth: u32) -> Query<'static> {
         }
         3 => Query::HasAny(terms(random, rows).0),
         4 => Query::SameSeries(criteria(random, rows)),
-        5 => Query::Studies(
-            (0..random.below(9)).map(|_| i64::from(random.below(60)) - 3).collect(),
-        ),
+        5 => {
+            Query::Studies((0..random.below(9)).map(|_| i64::from(random.below(60)) - 3).collect())
+        }
         6 => Query::Started(&since_2018),
         7 => Query::Updated(&is_even),
         8 => Query::And((0..random.below(4)).map(|_| part(random)).collect()),
@@ -211,16 +211,11 @@ fn studies_are_found_by_the_patient_that_they_name() {
     on_both(|fresh| {
         ingest(&fresh.store, &mut Folder::of(&archive(11, 40)), &How { batch: 9, prune: false });
         let index = caught_up(&fresh.store);
-        let studies = fresh
-            .store
-            .read(|db| vesalius::store::archive::scan_studies(db, 0, i64::MAX))
-            .unwrap();
+        let studies =
+            fresh.store.read(|db| vesalius::store::archive::scan_studies(db, 0, i64::MAX)).unwrap();
         for patient in 1..40 {
-            let expected: BTreeSet<i64> = studies
-                .iter()
-                .filter(|row| row.patient == patient)
-                .map(|row| row.number)
-                .collect();
+            let expected: BTreeSet<i64> =
+                studies.iter().filter(|row| row.patient == patient).map(|row| row.number).collect();
             let found = index.read().search(&it(), &Query::Patients(vec![patient]));
             assert_eq!(found.iter().map(i64::from).collect::<BTreeSet<_>>(), expected);
         }
@@ -269,11 +264,7 @@ fn catching_up_costs_the_change_and_not_the_store() {
     ingest(&fresh.store, &mut folder, &How::default());
     let index = caught_up(&fresh.store);
     assert_eq!(index.catch_up(&fresh.store).unwrap().changes, 0);
-    folder.put(
-        "new.dcm",
-        1,
-        crate::support::Content::Dicom(Box::new(record(900, 900, 1, 1))),
-    );
+    folder.put("new.dcm", 1, crate::support::Content::Dicom(Box::new(record(900, 900, 1, 1))));
     ingest(&fresh.store, &mut folder, &How::default());
     let done = index.catch_up(&fresh.store).unwrap();
     assert_eq!((done.changes, done.studies), (2, 1));
@@ -352,11 +343,11 @@ const SORTS: &[Sort] = &[
 fn walk(view: &View, sort: Sort, size: usize) -> Vec<i64> {
     let hits = view.search(&it(), &Query::All);
     let mut all = Vec::new();
-    let mut after: Option<Place> = None;
+    let mut after: Option<(i64, i64)> = None;
     loop {
         let page = view.page(&hits, sort, after, size);
         let Some(last) = page.last() else { return all };
-        after = view.place(sort, *last);
+        after = Some((*last, view.sort_key(sort, *last)));
         all.extend(page);
     }
 }
@@ -400,22 +391,21 @@ fn a_walk_through_pages_misses_nothing_while_studies_come_change_and_go() {
         let mut random = Random(seed);
         let mut touched: BTreeSet<i64> = BTreeSet::new();
         let mut seen = Vec::new();
-        let mut after: Option<Place> = None;
+        let mut after: Option<(i64, i64)> = None;
         for round in 0_u32.. {
             let page = {
                 let view = index.read();
                 let hits = view.search(&it(), &Query::All);
                 let page = view.page(&hits, *sort, after, 4);
-                after = page.last().and_then(|last| view.place(*sort, *last));
+                after = page.last().map(|last| (*last, view.sort_key(*sort, *last)));
                 page
             };
             let Some(last) = page.last().copied() else { break };
             seen.extend(page);
             // The last study of the page goes or changes, another one changes, one comes.
             let uid = |number: i64| {
-                let rows = store
-                    .read(|db| vesalius::store::archive::list_studies(db, &[number]))
-                    .unwrap();
+                let rows =
+                    store.read(|db| vesalius::store::archive::list_studies(db, &[number])).unwrap();
                 format!("studies/{}", rows[0].uid)
             };
             let origin = uid(last);
@@ -442,11 +432,12 @@ fn a_walk_through_pages_misses_nothing_while_studies_come_change_and_go() {
         }
         for number in &before {
             let times = seen.iter().filter(|known| *known == number).count();
-            if touched.contains(number) {
-                // What changes may move behind the reader when the order is that of changes.
-                assert!(times <= 2, "{sort:?}: study {number} came {times} times");
-            } else {
+            let is_by_change = matches!(sort, Sort::Updated { .. });
+            if !touched.contains(number) {
                 assert_eq!(times, 1, "{sort:?}: study {number}, which did not change");
+            } else if !is_by_change {
+                // What changes moves when the order is that of changes, else never.
+                assert!(times <= 1, "{sort:?}: study {number} came {times} times");
             }
         }
     }
@@ -459,7 +450,12 @@ fn a_walk_through_pages_misses_nothing_while_studies_come_change_and_go() {
 fn what_is_hidden_influences_no_answer() {
     let open = vec![Criteria::of(Facet::Collection, &["breast"])];
     for seed in 1..=4 {
-        let records = archive(seed, 40);
+        let mut records = archive(seed, 40);
+        for record in &mut records {
+            // A person is one person: the latest study of several describes the same.
+            let id = record.patient_key.id.clone();
+            set(&mut record.patient, "PatientSex", if id.len() % 2 == 0 { "F" } else { "M" });
+        }
         let shown: Vec<_> = records
             .iter()
             .filter(|record| record.collection.as_deref() == Some("breast"))
@@ -474,9 +470,8 @@ fn what_is_hidden_influences_no_answer() {
             index
         });
         let uids = [&whole.store, &part.store].map(|store| {
-            let rows = store
-                .read(|db| vesalius::store::archive::scan_studies(db, 0, i64::MAX))
-                .unwrap();
+            let rows =
+                store.read(|db| vesalius::store::archive::scan_studies(db, 0, i64::MAX)).unwrap();
             rows.into_iter()
                 .map(|row| (row.number, row.uid))
                 .collect::<std::collections::HashMap<_, _>>()
