@@ -560,8 +560,9 @@ impl Publisher<'_> {
             .filter(|distribution| !distribution.selection.is_empty())
             .map(|distribution| description.selection.and(&distribution.selection))
             .collect();
-        let live = before.filter(|entry| entry.state == State::Published);
-        if !is_open && let Some(entry) = live {
+        // A withdrawn dataset keeps its figures: coming back must not be a way round the schedule.
+        let counted_before = before.filter(|entry| entry.state != State::Failed);
+        if !is_open && let Some(entry) = counted_before {
             let figures = entry.figures();
             // Figures that were exact, because the dataset was open, must not outlive that.
             let must_recount =

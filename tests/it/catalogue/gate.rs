@@ -194,6 +194,12 @@ fn figures_change_only_with_a_version_on_the_release_schedule() {
     let next = GOOD.replace("[selection]", "version = \"2.0\"\n[selection]");
     let (outcome, _) = run(&facts, &next, 4);
     assert!(outcome.problems[0].rule.contains("release schedule"), "{outcome:#?}");
+    // Neither is withdrawing and coming back a way round it.
+    let (outcome, _) = run(&facts, &format!("withdrawn = true\n{GOOD}"), 5);
+    assert_eq!(outcome.verdict, Verdict::Withdrawn);
+    let (outcome, back) = run(&facts, GOOD, 6);
+    assert_eq!((outcome.verdict, &back.figures), (Verdict::Published, &first.figures));
+    assert_eq!((back.state, back.issued), (State::Published, now()));
     let (outcome, last) = run(&facts, &next, 91);
     assert_eq!((outcome.verdict, last.figures().records), (Verdict::Published, Some(9_000)));
 }
