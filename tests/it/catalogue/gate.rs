@@ -249,6 +249,21 @@ fn a_withdrawn_dataset_leaves_a_tombstone() {
 }
 
 #[test]
+fn a_document_can_be_made_again_from_what_is_kept() {
+    let (config, release) = (config(), release());
+    let shelf = published(&config);
+    let (slug, text) = vesalius::catalogue::samples().swap_remove(2);
+    publish(&config, &shelf, &format!("{slug}.toml"), &format!("withdrawn = true\n{text}"), now());
+    publish(&config, &shelf, "draft.toml", "title = 1", now());
+    let gate = Gate::load(&release).unwrap();
+    let publisher = Publisher { config: &config, release: &release, gate: &gate };
+    for slug in shelf.slugs().unwrap() {
+        let entry = shelf.find(&slug).unwrap().unwrap();
+        assert_eq!(publisher.remake(&entry), entry.document, "{slug}");
+    }
+}
+
+#[test]
 fn recommendations_do_not_stop_a_publication() {
     let shelf = MemoryShelf::default();
     let outcome = publish(&config(), &shelf, "x.toml", GOOD, now());
