@@ -19,5 +19,11 @@ pub fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("config", schemars::schema_for!(crate::config::Config)),
         ("table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
+        ("elements", schemars::schema_for!(crate::mapping::element::File)),
+        ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),
+        ("codes", schemars::schema_for!(crate::mapping::Codes)),
+        ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
+        ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
+        ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
     ]
 }
