@@ -461,39 +461,47 @@ impl View {
 
     // ── pages ──────────────────────────────────────────────────────────────────────────────
 
-    /// The numbers of the hits after `after` in the order, at most `count`. A page that starts
-    /// behind a study continues rightly whatever was written in between.
+    /// The numbers of the hits after `after` in the order, at most `count`. `after` is the last
+    /// entry of the page before, with its [`View::sort_key`] of then: so a page continues rightly
+    /// whatever was written or deleted in between.
     #[must_use]
     pub fn page(
         &self,
         hits: &RoaringBitmap,
         sort: Sort,
-        after: Option<i64>,
+        after: Option<(i64, i64)>,
         count: usize,
     ) -> Vec<i64> {
-        let after = after.and_then(slot);
+        let after = after.and_then(|(number, key)| Some((key, slot(number)?)));
+        let key = |at: u32| self.sort_key(sort, i64::from(at));
         match sort {
             Sort::Arrival => {
-                let start = after.map_or(0, |at| at.saturating_add(1));
+                let start = after.map_or(0, |(_, at)| at.saturating_add(1));
                 hits.range(start..).take(count).map(i64::from).collect()
             }
             Sort::Started { descending } => {
                 let order = self.by_started.get_or_init(|| {
                     self.ordered(|study| study.started.map_or(i64::MAX, |started| started.from))
                 });
-                let key = |at: u32| {
-                    self.studies
-                        .get(at as usize)
-                        .and_then(|study| study.started)
-                        .map_or(i64::MAX, |started| started.from)
-                };
                 walk(order, hits, after, count, descending, key)
             }
             Sort::Updated { descending } => {
                 let order = self.by_updated.get_or_init(|| self.ordered(|study| study.updated));
-                let key = |at: u32| self.studies.get(at as usize).map_or(0, |study| study.updated);
                 walk(order, hits, after, count, descending, key)
             }
+        }
+    }
+
+    /// What a study is sorted by: 0 in the order of arrival.
+    #[must_use]
+    pub fn sort_key(&self, sort: Sort, number: i64) -> i64 {
+        let study = usize::try_from(number).ok().and_then(|at| self.studies.get(at));
+        match sort {
+            Sort::Arrival => 0,
+            Sort::Started { .. } => {
+                study.and_then(|study| study.started).map_or(i64::MAX, |started| started.from)
+            }
+            Sort::Updated { .. } => study.map_or(0, |study| study.updated),
         }
     }
 
@@ -748,19 +756,18 @@ fn scan<T>(within: &RoaringBitmap, column: &[T], condition: impl Fn(&T) -> bool)
 fn walk(
     order: &[u32],
     hits: &RoaringBitmap,
-    after: Option<u32>,
+    after: Option<(i64, u32)>,
     count: usize,
     descending: bool,
     key: impl Fn(u32) -> i64,
 ) -> Vec<i64> {
-    let before = |at: u32, other: u32| (key(at), at) <= (key(other), other);
     let pick = |at: &&u32| hits.contains(**at);
     if descending {
         let end =
-            after.map_or(order.len(), |after| order.partition_point(|at| !before(after, *at)));
+            after.map_or(order.len(), |after| order.partition_point(|at| (key(*at), *at) < after));
         order.iter().take(end).rev().filter(pick).take(count).map(|at| i64::from(*at)).collect()
     } else {
-        let start = after.map_or(0, |after| order.partition_point(|at| before(*at, after)));
+        let start = after.map_or(0, |after| order.partition_point(|at| (key(*at), *at) <= after));
         order.iter().skip(start).filter(pick).take(count).map(|at| i64::from(*at)).collect()
     }
 }

@@ -87,6 +87,12 @@ impl Context {
         }
     }
 
+    /// The naming system of StudyIDs, if one is configured.
+    #[must_use]
+    pub fn study_id_system(&self) -> Option<&str> {
+        self.0.study_id.as_deref()
+    }
+
     /// The naming system of an accession number: its issuer's, else the configured one.
     fn accession_system(&self, bag: &Attributes) -> String {
         for item in bag.items("IssuerOfAccessionNumberSequence") {
@@ -151,6 +157,9 @@ pub(super) fn patient(system: &str, value: &str) -> Value {
     })
 }
 
+/// System and code of the types of an accession number.
+pub const ACCESSION: &[(&str, &str)] = &[(IDENTIFIER_TYPE, "ACSN"), (super::codes::DCM, "121022")];
+
 /// An identifier as a resource gives it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identifier {
@@ -173,7 +182,7 @@ pub fn study_identifiers(context: &Context, uid: &Uid, study: &Attributes) -> Ve
     found.extend(context.accessions(study).into_iter().map(|(system, value)| Identifier {
         system,
         value: value.to_owned(),
-        types: &[(IDENTIFIER_TYPE, "ACSN"), (super::codes::DCM, "121022")],
+        types: ACCESSION,
     }));
     if let (Some(system), Some(value)) = (&context.0.study_id, study.first("StudyID")) {
         found.push(Identifier { system: system.clone(), value: value.to_owned(), types: &[] });

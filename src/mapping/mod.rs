@@ -35,10 +35,10 @@ pub mod tables;
 
 pub use body::{Mixed, body_site_codes, common_side};
 pub use codes::{DCM, display_of};
-pub use data::{Tables, read as read_table};
+pub use data::{BodyParts, Codes, CodingSchemes, Manufacturers, Tables, read as read_table};
 pub use facts::{age_in_years, series_facts, study_facts};
 pub use findings::findings;
-pub use identifier::{Identifier, patient_identifiers, study_identifiers};
+pub use identifier::{ACCESSION, Identifier, patient_identifiers, study_identifiers};
 pub use moment::{midnight, offset_at};
 pub use person::{NameParts, patient_names};
 

@@ -28,8 +28,8 @@ pub(crate) struct Control {
     pub(crate) subset: Subset,
     pub(crate) include: Vec<Target>,
     pub(crate) revinclude: Vec<Target>,
-    /// The logical id of the last entry of the page before.
-    pub(crate) after: Option<String>,
+    /// The logical id of the last entry of the page before, and what it was sorted by.
+    pub(crate) after: Option<(String, i64)>,
 }
 
 /// What an `_include` brings.
@@ -215,17 +215,18 @@ fn reverse_included(resource: Resource, value: &str) -> Option<Target> {
     }
 }
 
-/// Opaque to clients. It names the last entry of a page, so that the next one begins at the same
-/// place whatever was written in between; by its logical id, because the store's number would
-/// tell how many rows there are that the client may not see.
-pub(crate) fn cursor(after: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("1{after}"))
+/// Opaque to clients. It names the last entry of a page and what it was sorted by, so that the
+/// next page begins at the same place whatever was written in between; by its logical id,
+/// because the store's number would tell how many rows there are that the client may not see.
+pub(crate) fn cursor(after: &str, key: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("1{after}.{key}"))
 }
 
-fn read_cursor(text: &str) -> Option<String> {
+fn read_cursor(text: &str) -> Option<(String, i64)> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let id = std::str::from_utf8(&bytes).ok()?.strip_prefix('1')?;
-    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_owned())
+    let (id, key) = std::str::from_utf8(&bytes).ok()?.strip_prefix('1')?.split_once('.')?;
+    let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    Some((is_id.then(|| id.to_owned())?, key.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -274,6 +275,6 @@ mod tests {
             Subset::Elements(vec!["id".to_owned(), "identifier".to_owned()])
         );
         let id = "0123456789abcdef0123456789abcdef";
-        assert_eq!(read_cursor(&cursor(id)).as_deref(), Some(id));
+        assert_eq!(read_cursor(&cursor(id, -7)), Some((id.to_owned(), -7)));
     }
 }

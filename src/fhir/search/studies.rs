@@ -9,7 +9,7 @@ use crate::fhir::Asking;
 use crate::fhir::outcome::{Failure, Result};
 use crate::imaging::{Facet, Lookup, Started, fold};
 use crate::index::Query;
-use crate::mapping::{self, DCM, body_site_codes, display_of};
+use crate::mapping::{self, ACCESSION, DCM, body_site_codes, display_of};
 use crate::store::Db;
 use crate::store::read::{self, Compare};
 
@@ -388,19 +388,27 @@ fn identified(
         if token.system.as_deref() == Some("urn:dicom:uid") {
             continue;
         }
-        let mut candidates =
-            store(read::find_by_lookup(db, Lookup::Accession, Compare::Equal, value))?;
-        candidates.extend(store(read::find_by_lookup(db, Lookup::StudyId, Compare::Equal, value))?);
-        candidates.sort_unstable();
-        candidates.dedup();
+        let context = &asking.state.context;
+        // Every StudyID is of the one configured system: nothing needs to be loaded.
+        if let Some(system) = context.study_id_system()
+            && is_asked(&[])
+            && token.matches(Some(system), value)
+        {
+            found.extend(store(read::find_by_lookup(db, Lookup::StudyId, Compare::Equal, value))?);
+        }
+        let candidates = store(read::find_by_lookup(db, Lookup::Accession, Compare::Equal, value))?;
+        if candidates.is_empty() || !is_asked(ACCESSION) {
+            continue;
+        }
+        if token.system.is_none() {
+            found.extend(candidates);
+            continue;
+        }
         for study in store(read::load_studies(db, &candidates, asking.ids(), false))? {
-            let has =
-                mapping::study_identifiers(&asking.state.context, &study.uid, &study.attributes)
-                    .iter()
-                    .any(|known| {
-                        is_asked(known.types) && token.matches(Some(&known.system), &known.value)
-                    });
-            if has {
+            let known = mapping::study_identifiers(context, &study.uid, &study.attributes);
+            if known.iter().any(|known| {
+                known.types == ACCESSION && token.matches(Some(&known.system), &known.value)
+            }) {
                 found.push(study.number);
             }
         }

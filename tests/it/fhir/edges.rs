@@ -274,8 +274,14 @@ async fn pages_hold_each_study_once_while_writes_go_on() {
             next = link(&bundle, "next");
             page += 1;
             if page == 2 {
-                // More studies arrive while the client reads on.
-                server.ingest(archive(36, 3), 1_763_000_100_000_000);
+                // More studies arrive while the client reads on, and the very study that the next
+                // page begins behind is deleted.
+                let last = bundle["entry"].as_array().unwrap().last().unwrap();
+                let uid = last["resource"]["identifier"][0]["value"].as_str().unwrap();
+                let uid = uid.trim_start_matches("urn:oid:").to_owned();
+                let mut records = archive(36, 3);
+                records.retain(|record| record.study_uid.as_str() != uid);
+                server.ingest(records, 1_763_000_100_000_000);
             }
         }
         let distinct: BTreeSet<_> = seen.iter().collect();
