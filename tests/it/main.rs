@@ -3,4 +3,8 @@
 mod catalogue;
 mod dicom;
 mod fhir;
+mod index;
+mod ingest;
 mod source;
+mod store;
+mod support;
