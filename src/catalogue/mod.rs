@@ -1,1 +1,39 @@
-//! catalogue
+//! Turns a steward's [`Description`] and the figures of the index into RDF documents by
+//! HealthDCAT-AP, holds them to shapes, and publishes them.
+//!
+//! In: descriptions (TOML), [`Facts`] (counts over the index), the configuration, the clock.
+//! Out: one document per dataset, its catalogue record, the listing, answers to SPARQL.
+//! Governed by HealthDCAT-AP Release 8 (Regulation (EU) 2026/2098), DCAT-AP 3.0.1, W3C SHACL,
+//! RDFC-1.0, Hydra. Absent: HTTP, SQL, the counting itself.
+
+mod check;
+mod description;
+mod emit;
+mod export;
+mod figures;
+mod graph;
+mod listing;
+mod publish;
+mod release;
+mod selection;
+mod shacl;
+
+use crate::imaging::Facet;
+
+pub use check::{Refusal, is_slug, read};
+pub use description::{
+    AccessRights, Activity, Agent, Contact, Day, Description, Distribution, LegalBasis, Period,
+    Precision, Series, Text, Words,
+};
+pub use emit::{Format, canonical, digest, emit, gzip, parse};
+pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
+pub use graph::{Subject, Writer, configured, moment};
+pub use listing::Page;
+pub use publish::{
+    Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, read_folder,
+};
+pub use release::{
+    CodeSystemsFile, LicencesFile, Release, Scheme, VariablesFile, VocabularyFile, samples, schemas,
+};
+pub use selection::Selection;
+pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};

@@ -1,4 +1,5 @@
-//! The integration tests: a folder per room.
+//! The integration tests: one binary, a folder per room.
 
+mod catalogue;
 mod fhir;
 mod source;

@@ -1,0 +1,265 @@
+//! What the archive says about a dataset, before and after the disclosure rule.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Day, Selection};
+use crate::error::Result;
+use crate::imaging::Facet;
+use crate::index::disclosure::{Cell, Rule, Shown, band_limits};
+
+/// Who counts: the index. One implementation serves search, pages and catalogue, so that figures
+/// cannot disagree.
+pub trait Facts: Send + Sync {
+    /// Counts what a selection holds. A selection that matches nothing gives zeros.
+    ///
+    /// # Errors
+    /// When the index or the store does not answer.
+    fn figures(&self, selection: &Selection) -> Result<Figures>;
+}
+
+/// Exact figures of a selection. They never leave the house but through [`Figures::disclose`],
+/// or, for an open dataset, [`Figures::exact`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Studies: what HealthDCAT-AP's `numberOfRecords` counts here.
+    pub records: u64,
+    /// Distinct patients.
+    pub individuals: u64,
+    /// Series.
+    pub series: u64,
+    /// Instances.
+    pub images: u64,
+    /// Bytes in the archive; 0: not known.
+    pub bytes: u64,
+    /// Date of the first study.
+    pub first: Option<Day>,
+    /// Date of the last study.
+    pub last: Option<Day>,
+    /// Least age at a study, in completed years.
+    pub min_age: Option<u16>,
+    /// Greatest age at a study.
+    pub max_age: Option<u16>,
+    /// Per facet of [`FACETS`] the studies and distinct patients of each term.
+    pub facets: BTreeMap<Facet, Vec<Cell>>,
+    /// Studies and *distinct* patients per band of ages (terms of
+    /// [`age_band`](crate::index::disclosure::age_band)).
+    pub age_bands: Vec<Cell>,
+    /// DICOM keywords that the selection holds, with the studies that have them. Keywords whose
+    /// facet has terms need not be repeated.
+    pub attributes: Vec<(String, u64)>,
+}
+
+/// The facets whose counts the catalogue publishes. The finer ones (model, month, performer …)
+/// stay in the house.
+pub const FACETS: &[Facet] = &[
+    Facet::Modality,
+    Facet::BodySite,
+    Facet::Laterality,
+    Facet::Manufacturer,
+    Facet::SopClass,
+    Facet::Sex,
+    Facet::Species,
+    Facet::Year,
+    Facet::Licence,
+];
+
+/// Figures as they may be published: the only form that is stored beside a dataset.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Disclosed {
+    /// Whether they are exact.
+    pub is_exact: bool,
+    /// The threshold that they passed; 0 when exact.
+    pub threshold: u64,
+    /// Studies.
+    pub records: Option<u64>,
+    /// Patients.
+    pub individuals: Option<u64>,
+    /// Series.
+    pub series: Option<u64>,
+    /// Instances.
+    pub images: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// First day of coverage.
+    pub from: Option<Day>,
+    /// Last day of coverage.
+    pub to: Option<Day>,
+    /// Least age.
+    pub min_age: Option<u16>,
+    /// Greatest age.
+    pub max_age: Option<u16>,
+    /// Counts per facet.
+    pub facets: BTreeMap<Facet, Vec<Shown>>,
+    /// Counts per band of ages.
+    pub age_bands: Vec<Shown>,
+    /// DICOM keywords that the data hold.
+    pub attributes: Vec<String>,
+    /// Sizes of the distributions that narrow the selection, in their order.
+    pub parts: Vec<Part>,
+    /// The selection that was counted.
+    pub selection: Selection,
+}
+
+/// The size of a part of a dataset.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Part {
+    /// What the distribution narrows to.
+    pub selection: Selection,
+    /// Bytes, if they may be shown.
+    pub bytes: Option<u64>,
+}
+
+impl Figures {
+    /// Everything as counted: for open datasets only.
+    #[must_use]
+    pub fn exact(&self, selection: &Selection) -> Disclosed {
+        let show = |cells: &[Cell]| -> Vec<Shown> {
+            cells
+                .iter()
+                .map(|cell| Shown {
+                    term: cell.term.clone(),
+                    records: Some(cell.records),
+                    individuals: Some(cell.individuals),
+                })
+                .collect()
+        };
+        Disclosed {
+            is_exact: true,
+            threshold: 0,
+            records: Some(self.records),
+            individuals: Some(self.individuals),
+            series: Some(self.series),
+            images: Some(self.images),
+            bytes: (self.bytes > 0).then_some(self.bytes),
+            from: self.first,
+            to: self.last,
+            min_age: self.min_age,
+            max_age: self.max_age,
+            facets: self.shown_facets().map(|(facet, cells)| (facet, show(&cells))).collect(),
+            age_bands: show(&self.age_bands),
+            attributes: self.keywords(1),
+            parts: Vec::new(),
+            selection: selection.clone(),
+        }
+    }
+
+    /// Through the disclosure rule.
+    #[must_use]
+    pub fn disclose(&self, rule: Rule, selection: &Selection) -> Disclosed {
+        let persons = self.individuals;
+        let years: Vec<Cell> = self
+            .shown_facets()
+            .find(|(facet, _)| *facet == Facet::Year)
+            .map(|(_, cells)| cells)
+            .unwrap_or_default();
+        let year = |term: &str, month: i8, day: i8| {
+            jiff::civil::Date::new(term.parse().ok()?, month, day).ok().map(Day)
+        };
+        let years = rule.bounds(&years);
+        let mut bands = self.age_bands.clone();
+        bands.sort_by_key(|cell| band_limits(&cell.term));
+        let ages = rule
+            .bounds(&bands)
+            .and_then(|(first, last)| Some((band_limits(first)?.0, band_limits(last)?.1)));
+        let table = |cells: &[Cell]| rule.table(cells, self.records, persons);
+        Disclosed {
+            is_exact: false,
+            threshold: rule.threshold,
+            records: rule.things(self.records, persons),
+            individuals: rule.persons(persons),
+            series: rule.things(self.series, persons),
+            images: rule.things(self.images, persons),
+            bytes: rule.bytes(self.bytes, persons).filter(|bytes| *bytes > 0),
+            from: years.and_then(|(first, _)| year(first, 1, 1)),
+            to: years.and_then(|(_, last)| year(last, 12, 31)),
+            min_age: ages.map(|(min, _)| min),
+            max_age: ages.map(|(_, max)| max),
+            facets: self.shown_facets().map(|(facet, cells)| (facet, table(&cells))).collect(),
+            age_bands: table(&bands),
+            attributes: self.keywords(rule.threshold),
+            parts: Vec::new(),
+            selection: selection.clone(),
+        }
+    }
+
+    /// The published facets with their cells in a stable order.
+    fn shown_facets(&self) -> impl Iterator<Item = (Facet, Vec<Cell>)> {
+        FACETS.iter().filter_map(|facet| {
+            let mut cells = self.facets.get(facet)?.clone();
+            cells.sort_by(|a, b| a.term.cmp(&b.term));
+            Some((*facet, cells))
+        })
+    }
+
+    fn keywords(&self, least: u64) -> Vec<String> {
+        let mut keywords: Vec<String> = self
+            .attributes
+            .iter()
+            .filter(|(_, studies)| *studies >= least)
+            .map(|(keyword, _)| keyword.clone())
+            .collect();
+        keywords.sort();
+        keywords.dedup();
+        keywords
+    }
+}
+
+impl Disclosed {
+    /// Terms of a facet that may be named: those with a shown count.
+    pub fn terms(&self, facet: Facet) -> impl Iterator<Item = &Shown> {
+        self.facets.get(&facet).into_iter().flatten().filter(|shown| shown.records.is_some())
+    }
+
+    /// The counts as CSV (RFC 4180): what the `healthdcatap:analytics` distribution serves.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let count = |value: Option<u64>| value.map_or_else(String::new, |v| v.to_string());
+        let mut rows: Vec<[String; 4]> =
+            vec![["facet", "term", "studies", "individuals"].map(str::to_owned)];
+        rows.push([
+            "total".to_owned(),
+            String::new(),
+            count(self.records),
+            count(self.individuals),
+        ]);
+        let names = |facet: Facet| {
+            serde_json::to_value(facet)
+                .ok()
+                .and_then(|v| v.as_str().map(str::to_owned))
+                .unwrap_or_default()
+        };
+        for (facet, cells) in &self.facets {
+            for cell in cells {
+                rows.push([
+                    names(*facet),
+                    plain(&cell.term),
+                    count(cell.records),
+                    count(cell.individuals),
+                ]);
+            }
+        }
+        for cell in &self.age_bands {
+            rows.push([
+                "age".to_owned(),
+                cell.term.clone(),
+                count(cell.records),
+                count(cell.individuals),
+            ]);
+        }
+        for row in rows {
+            // Writing to memory does not fail; a row that did would only be absent.
+            let _ = writer.write_record(row);
+        }
+        writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+/// Spreadsheets run cells that begin like a formula; names of manufacturers come from files.
+fn plain(term: &str) -> String {
+    if term.starts_with(['=', '+', '-', '@']) { format!("'{term}") } else { term.to_owned() }
+}

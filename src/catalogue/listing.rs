@@ -1,0 +1,189 @@
+//! The catalogue itself: pages of datasets with Hydra, catalogue records, series.
+//!
+//! A page holds the Catalog with its datasets inline, as harvesters want it (ckanext-dcat reads
+//! only one page after another). It is judged by DCAT-AP without the axiom that a Catalog is a
+//! Dataset; the documents of datasets hold no Catalog.
+
+use jiff::Timestamp;
+use oxrdf::{Graph, NamedNode};
+
+use super::emit::{self, Format};
+use super::graph::{Draft, Writer, moment};
+use super::publish::{Entry, STATUS, Shelf, language_code};
+use super::release::Scheme;
+use crate::error::Result;
+
+/// Which page of the listing.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Page {
+    /// From 1.
+    pub number: usize,
+    /// Datasets on a page.
+    pub size: usize,
+    /// The suffix that the reader came by; links to other pages keep it, because harvesters
+    /// parse every page as they parsed the first.
+    pub suffix: Option<Format>,
+}
+
+impl Writer<'_> {
+    /// A page of the catalogue; `None` when there is no such page.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn page(&self, shelf: &dyn Shelf, page: Page) -> Result<Option<Graph>> {
+        let state = shelf.state()?;
+        let size = page.size.max(1);
+        let pages = state.published.div_ceil(size).max(1);
+        if page.number == 0 || page.number > pages {
+            return Ok(None);
+        }
+        let entries = shelf.published((page.number - 1) * size, size)?;
+        let mut draft = Draft::new(*self);
+        let catalog = self.iri("/catalog");
+        self.describe(&mut draft, &catalog, state.latest);
+        for entry in &entries {
+            let dataset = self.dataset_iri(&entry.slug);
+            for triple in &emit::parse(&entry.document)? {
+                draft.graph.insert(triple);
+            }
+            draft.add(&catalog, "dcat:dataset", dataset.clone());
+            draft.add(&catalog, "dcat:record", self.record_iri(&entry.slug));
+            put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, "COMPLETED");
+            self.put_series(&mut draft, entry);
+        }
+        self.hydra(&mut draft, &catalog, page, pages, state.published);
+        Ok(Some(draft.graph))
+    }
+
+    /// The record of a dataset: its own document.
+    #[must_use]
+    pub fn record(&self, entry: &Entry) -> Graph {
+        let mut draft = Draft::new(*self);
+        let status = if entry.state == super::State::Withdrawn { "WITHDRAWN" } else { "COMPLETED" };
+        put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+        draft.graph
+    }
+
+    /// A series of datasets with its members; `None` when no published dataset names it.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn series(&self, shelf: &dyn Shelf, id: &str) -> Result<Option<Graph>> {
+        let mut draft = Draft::new(*self);
+        let mut offset = 0;
+        loop {
+            let entries = shelf.published(offset, 500)?;
+            if entries.is_empty() {
+                break;
+            }
+            offset += entries.len();
+            for entry in &entries {
+                if entry.description().series.is_some_and(|series| series.id == id) {
+                    self.put_series(&mut draft, entry);
+                }
+            }
+        }
+        Ok((!draft.graph.is_empty()).then_some(draft.graph))
+    }
+
+    fn describe(&self, draft: &mut Draft<'_>, catalog: &NamedNode, latest: Option<Timestamp>) {
+        let config = self.config;
+        draft.kind(catalog, "dcat:Catalog");
+        draft.tagged(catalog, "dct:title", "", &config.catalogue.title);
+        draft.tagged(catalog, "dct:description", "", &config.catalogue.description);
+        draft.concept(
+            catalog,
+            "dcatap:applicableLegislation",
+            Scheme::Legislation,
+            &self.release.file.legislation,
+        );
+        if let Some(code) = language_code(&config.catalogue.language) {
+            draft.concept(catalog, "dct:language", Scheme::Language, code);
+        }
+        if !config.organisation.country.is_empty() {
+            draft.concept(catalog, "dct:spatial", Scheme::Country, &config.organisation.country);
+        }
+        draft.document(catalog, "foaf:homepage", self.iri("/").as_str());
+        let themes =
+            NamedNode::new_unchecked(self.release.scheme(Scheme::DataTheme).scheme.as_str());
+        draft.add(catalog, "dcat:themeTaxonomy", themes);
+        if let Some(latest) = latest {
+            draft.typed(catalog, "dct:modified", &moment(latest), "xsd:dateTime");
+        }
+        let publisher = NamedNode::new(config.organisation.iri.as_str())
+            .unwrap_or_else(|_| self.iri("/agent/organisation"));
+        draft.add(catalog, "dct:publisher", publisher);
+        let own = [self.agent("organisation").unwrap_or_default(), self.service()];
+        for triple in own.iter().flatten() {
+            draft.graph.insert(triple);
+        }
+        draft.add(catalog, "dcat:service", self.iri("/service/fhir"));
+    }
+
+    fn put_series(&self, draft: &mut Draft<'_>, entry: &Entry) {
+        let Some(series) = entry.description().series else { return };
+        let node = self.iri(&format!("/series/{}", series.id));
+        let dataset = self.dataset_iri(&entry.slug);
+        draft.kind(&node, "dcat:DatasetSeries");
+        draft.text(&node, "dct:title", &series.title);
+        draft.text(&node, "dct:description", &series.description);
+        draft.concept(
+            &node,
+            "dcatap:applicableLegislation",
+            Scheme::Legislation,
+            &self.release.file.legislation,
+        );
+        draft.add(&node, "dcat:seriesMember", dataset.clone());
+        draft.add(&dataset, "dcat:inSeries", node);
+    }
+
+    fn hydra(
+        &self,
+        draft: &mut Draft<'_>,
+        catalog: &NamedNode,
+        page: Page,
+        pages: usize,
+        total: usize,
+    ) {
+        let suffix = page.suffix.map_or_else(String::new, |format| format!(".{}", format.suffix()));
+        let address = |number: usize| self.iri(&format!("/catalog{suffix}?page={number}"));
+        let view = address(page.number);
+        draft.kind(catalog, "hydra:Collection");
+        draft.add(catalog, "hydra:view", view.clone());
+        // ckanext-dcat looks for either of the two classes.
+        draft.kind(&view, "hydra:PartialCollectionView");
+        draft.kind(&view, "hydra:PagedCollection");
+        draft.typed(&view, "hydra:totalItems", &total.to_string(), "xsd:integer");
+        draft.typed(&view, "hydra:itemsPerPage", &page.size.to_string(), "xsd:integer");
+        draft.add(&view, "hydra:first", address(1));
+        draft.add(&view, "hydra:last", address(pages));
+        if page.number > 1 {
+            draft.add(&view, "hydra:previous", address(page.number - 1));
+        }
+        // The last page has no `next`: a harvester would loop for ever.
+        if page.number < pages {
+            draft.add(&view, "hydra:next", address(page.number + 1));
+        }
+    }
+}
+
+pub(super) fn put_record(
+    draft: &mut Draft<'_>,
+    writer: Writer<'_>,
+    slug: &str,
+    issued: Timestamp,
+    modified: Timestamp,
+    status: &str,
+) {
+    let node = writer.record_iri(slug);
+    draft.kind(&node, "dcat:CatalogRecord");
+    draft.add(&node, "foaf:primaryTopic", writer.dataset_iri(slug));
+    draft.typed(&node, "dct:issued", &moment(issued), "xsd:dateTime");
+    draft.typed(&node, "dct:modified", &moment(modified), "xsd:dateTime");
+    draft.concept(&node, "adms:status", STATUS, status);
+    let profile = writer.release.file.profile.clone();
+    draft.link(&node, "dct:conformsTo", &profile);
+    if let Ok(profile) = NamedNode::new(profile) {
+        draft.kind(&profile, "dct:Standard");
+    }
+}

@@ -1,0 +1,689 @@
+//! The gate and what stands behind it: nothing is published unless it holds to the shapes, and
+//! a dataset that fails keeps its last good document.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{Timestamp, ToSpan as _};
+use oxrdf::Graph;
+use serde::{Deserialize, Serialize};
+
+use super::check::{self, Refusal};
+use super::description::{AccessRights, Description, Precision};
+use super::emit;
+use super::figures::{Disclosed, Facts, Part};
+use super::graph::{Draft, Subject, Writer};
+use super::release::{Release, Scheme};
+use super::shacl::{FieldsFile, Problem, Severity, Shapes};
+use crate::config::{Config, Identity, Organisation};
+use crate::error::{Error, Result};
+use crate::index::disclosure::Rule;
+
+/// Where a dataset stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Its document is served. An entry whose newest description was refused stays so, with
+    /// its last good document and a report that tells why.
+    Published,
+    /// It never passed the gate.
+    Failed,
+    /// Its address answers 410 with the tombstone in `document`.
+    Withdrawn,
+}
+
+/// A dataset as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Last part of its IRI.
+    pub slug: String,
+    /// Where it stands.
+    pub state: State,
+    /// The description (TOML) that `document` was made from; before the first publication, the
+    /// one that was refused.
+    pub text: String,
+    /// Version of the published document.
+    pub version: String,
+    /// Published figures: [`Disclosed`] as JSON. Exact ones are here only for open datasets.
+    pub figures: String,
+    /// The document as canonical N-Quads; empty before the first publication.
+    pub document: String,
+    /// What the gate said to the newest description: [`Problem`]s as JSON list.
+    pub report: String,
+    /// First publication.
+    pub issued: Timestamp,
+    /// Last change of the document.
+    pub modified: Timestamp,
+    /// Before this time the figures of a dataset that is not open do not change.
+    pub next_release: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The published figures.
+    #[must_use]
+    pub fn figures(&self) -> Disclosed {
+        serde_json::from_str(&self.figures).unwrap_or_default()
+    }
+
+    /// The report of the gate.
+    #[must_use]
+    pub fn report(&self) -> Vec<Problem> {
+        serde_json::from_str(&self.report).unwrap_or_default()
+    }
+
+    /// The description that the document was made from.
+    #[must_use]
+    pub fn description(&self) -> Description {
+        toml::from_str(&self.text).unwrap_or_default()
+    }
+}
+
+/// What changes with every change of the shelf.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ShelfState {
+    /// Grows with every [`Shelf::put`]; what is cached under it is valid until it grows.
+    pub change: u64,
+    /// How many datasets are published.
+    pub published: usize,
+    /// The last change of any document, withdrawn ones included.
+    pub latest: Option<Timestamp>,
+}
+
+/// Where datasets are kept: the store.
+pub trait Shelf: Send + Sync {
+    /// The dataset of that slug, in whatever state.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn find(&self, slug: &str) -> Result<Option<Entry>>;
+    /// Keeps an entry, replacing that of the same slug.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn put(&self, entry: &Entry) -> Result<()>;
+    /// Published datasets by slug (byte order), some of them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>>;
+    /// Every slug, in byte order.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn slugs(&self) -> Result<Vec<String>>;
+    /// What changes with every change.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn state(&self) -> Result<ShelfState>;
+}
+
+/// A shelf in memory, for tests and for trying out.
+#[derive(Debug, Default)]
+pub struct MemoryShelf {
+    inner: Mutex<(u64, BTreeMap<String, Entry>)>,
+}
+
+impl Shelf for MemoryShelf {
+    fn find(&self, slug: &str) -> Result<Option<Entry>> {
+        Ok(self.inner.lock().unwrap_or_else(PoisonError::into_inner).1.get(slug).cloned())
+    }
+
+    fn put(&self, entry: &Entry) -> Result<()> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.0 += 1;
+        inner.1.insert(entry.slug.clone(), entry.clone());
+        Ok(())
+    }
+
+    fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let published = inner.1.values().filter(|entry| entry.state == State::Published);
+        Ok(published.skip(offset).take(limit).cloned().collect())
+    }
+
+    fn slugs(&self) -> Result<Vec<String>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(inner.1.keys().cloned().collect())
+    }
+
+    fn state(&self) -> Result<ShelfState> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let published = inner.1.values().filter(|entry| entry.state == State::Published).count();
+        let served = inner.1.values().filter(|entry| !entry.document.is_empty());
+        let latest = served.map(|entry| entry.modified).max();
+        Ok(ShelfState { change: inner.0, published, latest })
+    }
+}
+
+/// The shapes of the three levels, the vocabularies they look up, the steward's words.
+#[derive(Debug)]
+pub struct Gate {
+    levels: BTreeMap<AccessRights, Shapes>,
+    background: Graph,
+    fields: FieldsFile,
+}
+
+impl Gate {
+    /// Reads the shapes of a release.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for a broken file.
+    pub fn load(release: &Release) -> Result<Self> {
+        let files = &release.file.shapes;
+        let text = |name: &str| release.text(&format!("shapes/{name}"));
+        let common = text(&files.common)?;
+        let mut levels = BTreeMap::new();
+        for (rights, name) in [
+            (AccessRights::Public, &files.public),
+            (AccessRights::Restricted, &files.restricted),
+            (AccessRights::NonPublic, &files.non_public),
+        ] {
+            let own = text(name)?;
+            levels.insert(rights, Shapes::read(&[(&files.common, &common), (name, &own)])?);
+        }
+        let fields = toml::from_str(&text("fields.toml")?).map_err(|failure| {
+            Error::Configuration(format!("catalogue/shapes/fields.toml: {failure}"))
+        })?;
+        Ok(Self { levels, background: release.background(), fields })
+    }
+
+    /// Holds a document to the shapes of its level.
+    #[must_use]
+    pub fn check(&self, rights: AccessRights, document: &Graph, release: &Release) -> Vec<Problem> {
+        let Some(shapes) = self.levels.get(&rights) else { return Vec::new() };
+        let mut problems: Vec<Problem> = shapes
+            .validate(document, &self.background)
+            .iter()
+            .map(|outcome| self.fields.problem(outcome, document, release))
+            .collect();
+        problems.dedup();
+        problems
+    }
+
+    /// The shapes of a level, for judging the engine.
+    #[must_use]
+    pub fn shapes(&self, rights: AccessRights) -> Option<&Shapes> {
+        self.levels.get(&rights)
+    }
+
+    /// The vocabularies that shapes look up.
+    #[must_use]
+    pub const fn background(&self) -> &Graph {
+        &self.background
+    }
+}
+
+/// What came of a description.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The dataset.
+    pub slug: String,
+    /// What happened to it.
+    pub verdict: Verdict,
+    /// What the parser refused, with places.
+    pub refusals: Vec<Refusal>,
+    /// What the gate said: violations when refused, else recommendations.
+    pub problems: Vec<Problem>,
+}
+
+/// What happened to a dataset.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Its document is new or changed.
+    Published,
+    /// Nothing changed.
+    Unchanged,
+    /// It was withdrawn.
+    Withdrawn,
+    /// It was refused; the last good document, if any, stays.
+    Refused,
+}
+
+/// Publishes datasets for one configuration.
+#[derive(Debug)]
+pub struct Publisher<'a> {
+    /// Names, contacts, disclosure rule.
+    pub config: &'a Config,
+    /// Namespaces and vocabularies.
+    pub release: &'a Release,
+    /// The shapes.
+    pub gate: &'a Gate,
+}
+
+/// The figures of a description and when they may change again.
+struct Counted {
+    figures: Disclosed,
+    next_release: Option<Timestamp>,
+}
+
+impl Publisher<'_> {
+    /// Writes the documents.
+    #[must_use]
+    pub const fn writer(&self) -> Writer<'_> {
+        Writer { config: self.config, release: self.release }
+    }
+
+    /// Checks a description and, when it passes, publishes it. `file` is its path or name.
+    ///
+    /// # Errors
+    /// When the index or the shelf does not answer; a wrong description is an [`Outcome`].
+    pub fn publish(
+        &self,
+        file: &str,
+        text: &str,
+        facts: &dyn Facts,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        self.run(file, text, facts, shelf, now, true)
+    }
+
+    /// As [`Self::publish`], but keeps nothing.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn check(
+        &self,
+        file: &str,
+        text: &str,
+        facts: &dyn Facts,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        self.run(file, text, facts, shelf, now, false)
+    }
+
+    fn run(
+        &self,
+        file: &str,
+        text: &str,
+        facts: &dyn Facts,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Outcome> {
+        let slug = Path::new(file)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default()
+            .to_owned();
+        let before = if check::is_slug(&slug) { shelf.find(&slug)? } else { None };
+        let description = match check::read(file, text, self.release, self.config) {
+            Ok(description) => description,
+            Err(refusals) => {
+                let problems = refusals
+                    .iter()
+                    .map(|refusal| Problem {
+                        severity: Severity::Violation,
+                        field: refusal.key.clone(),
+                        label: refusal.key.clone(),
+                        rule: format!("line {}: {}", refusal.line, refusal.problem),
+                        remedy: refusal.remedy.clone(),
+                        value: None,
+                    })
+                    .collect();
+                return self.refused(slug, text, before, refusals, problems, shelf, now, keep);
+            }
+        };
+        if description.withdrawn {
+            return self.withdraw(slug, text, &description, before, shelf, now, keep);
+        }
+        let missing = self.missing_configuration(&description);
+        if !missing.is_empty() {
+            return self.refused(slug, text, before, Vec::new(), missing, shelf, now, keep);
+        }
+        let counted = match self.count(&description, before.as_ref(), facts, now)? {
+            Ok(counted) => counted,
+            Err(problem) => {
+                return self.refused(
+                    slug,
+                    text,
+                    before,
+                    Vec::new(),
+                    vec![problem],
+                    shelf,
+                    now,
+                    keep,
+                );
+            }
+        };
+        let live = before.as_ref().filter(|entry| entry.state == State::Published);
+        let issued = before.as_ref().map_or(now, |entry| entry.issued);
+        let subject = |modified| Subject {
+            slug: &slug,
+            description: &description,
+            figures: &counted.figures,
+            issued,
+            modified,
+        };
+        let mut modified = live.map_or(now, |entry| entry.modified);
+        let mut graph = self.writer().dataset(&subject(modified));
+        let mut document = emit::canonical(&graph);
+        let is_unchanged = live.is_some_and(|entry| entry.document == document);
+        if !is_unchanged && modified != now {
+            modified = now;
+            graph = self.writer().dataset(&subject(now));
+            document = emit::canonical(&graph);
+        }
+        // `read` has made sure of it.
+        let rights = description.access_rights.unwrap_or(AccessRights::NonPublic);
+        let problems = self.gate.check(rights, &graph, self.release);
+        if problems.iter().any(|problem| problem.severity == Severity::Violation) {
+            return self.refused(slug, text, before, Vec::new(), problems, shelf, now, keep);
+        }
+        let entry = Entry {
+            slug: slug.clone(),
+            state: State::Published,
+            text: text.to_owned(),
+            version: version(&description).to_owned(),
+            figures: json(&counted.figures)?,
+            document,
+            report: json(&problems)?,
+            issued,
+            modified,
+            next_release: counted.next_release,
+        };
+        if keep && before.as_ref() != Some(&entry) {
+            shelf.put(&entry)?;
+        }
+        let verdict = if is_unchanged { Verdict::Unchanged } else { Verdict::Published };
+        Ok(Outcome { slug, verdict, refusals: Vec::new(), problems })
+    }
+
+    #[allow(clippy::too_many_arguments)] // one call site per way to fail
+    fn refused(
+        &self,
+        slug: String,
+        text: &str,
+        before: Option<Entry>,
+        refusals: Vec<Refusal>,
+        problems: Vec<Problem>,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Outcome> {
+        if keep && check::is_slug(&slug) {
+            let report = json(&problems)?;
+            let entry = match before.clone() {
+                Some(entry) if entry.state != State::Failed => Entry { report, ..entry },
+                _ => Entry {
+                    slug: slug.clone(),
+                    state: State::Failed,
+                    text: text.to_owned(),
+                    version: String::new(),
+                    figures: "{}".to_owned(),
+                    document: String::new(),
+                    report,
+                    issued: before.as_ref().map_or(now, |entry| entry.issued),
+                    modified: before.as_ref().map_or(now, |entry| entry.modified),
+                    next_release: None,
+                },
+            };
+            if before.as_ref() != Some(&entry) {
+                shelf.put(&entry)?;
+            }
+        }
+        Ok(Outcome { slug, verdict: Verdict::Refused, refusals, problems })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn withdraw(
+        &self,
+        slug: String,
+        text: &str,
+        description: &Description,
+        before: Option<Entry>,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Outcome> {
+        let done = |verdict| Outcome {
+            slug: slug.clone(),
+            verdict,
+            refusals: Vec::new(),
+            problems: Vec::new(),
+        };
+        let Some(before) = before.filter(|entry| entry.state != State::Failed) else {
+            // Never published: there is nothing that others could miss.
+            return Ok(done(Verdict::Unchanged));
+        };
+        if before.state == State::Withdrawn {
+            return Ok(done(Verdict::Unchanged));
+        }
+        if keep {
+            let document = emit::canonical(&self.tombstone(&slug, description, before.issued, now));
+            shelf.put(&Entry {
+                state: State::Withdrawn,
+                text: text.to_owned(),
+                document,
+                report: "[]".to_owned(),
+                modified: now,
+                ..before
+            })?;
+        }
+        Ok(done(Verdict::Withdrawn))
+    }
+
+    /// What stays of a withdrawn dataset (D5.1 section 7.2.1.22: the metadata remain). It is not
+    /// typed Dataset, so that nobody imports it.
+    fn tombstone(
+        &self,
+        slug: &str,
+        description: &Description,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Graph {
+        let writer = self.writer();
+        let mut draft = Draft::new(writer);
+        let node = writer.dataset_iri(slug);
+        draft.text(&node, "dct:title", &description.title);
+        draft.literal(&node, "dct:identifier", node.as_str());
+        if let Some(retention) = description.retention {
+            let part = oxrdf::NamedNode::new_unchecked(format!("{}#retention", node.as_str()));
+            draft.period(
+                &node,
+                "healthdcatap:retentionPeriod",
+                &part,
+                retention.from,
+                retention.to,
+            );
+        }
+        super::listing::put_record(&mut draft, writer, slug, issued, now, "WITHDRAWN");
+        draft.graph
+    }
+
+    /// What the configuration must say before anything can be published.
+    fn missing_configuration(&self, description: &Description) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut need = |table: &str, label: &str, organisation: &Organisation| {
+            let missing = [
+                (
+                    organisation.name.is_empty(),
+                    "name",
+                    "has no name",
+                    format!("set `{table}.name` in the configuration"),
+                ),
+                (
+                    organisation.email.is_empty() && organisation.page.is_empty(),
+                    "page",
+                    "has no contact (HealthDCAT-AP: exactly one contact point)",
+                    format!("set `{table}.page` or `{table}.email` in the configuration"),
+                ),
+            ];
+            for (is_missing, key, rule, remedy) in missing {
+                if is_missing {
+                    problems.push(Problem {
+                        severity: Severity::Violation,
+                        field: format!("{table}.{key}"),
+                        label: label.to_owned(),
+                        rule: rule.to_owned(),
+                        remedy,
+                        value: None,
+                    });
+                }
+            }
+        };
+        if description.hdab.is_none() {
+            need("hdab", "Health data access body", &self.config.hdab);
+        }
+        if description.publisher.is_none() || description.custodian.is_none() {
+            need("organisation", "Data holder", &self.config.organisation);
+        }
+        problems
+    }
+
+    /// Counts, or keeps what was counted for this version.
+    fn count(
+        &self,
+        description: &Description,
+        before: Option<&Entry>,
+        facts: &dyn Facts,
+        now: Timestamp,
+    ) -> Result<Result<Counted, Problem>> {
+        let problem = |field: &str, label: &str, rule: String, remedy: &str| Problem {
+            severity: Severity::Violation,
+            field: field.to_owned(),
+            label: label.to_owned(),
+            rule,
+            remedy: remedy.to_owned(),
+            value: None,
+        };
+        let is_open = description.access_rights == Some(AccessRights::Public)
+            && self.config.archive.identity == Identity::DeIdentified;
+        let is_exact = is_open && description.figures == Some(Precision::Exact);
+        let parts: Vec<_> = description
+            .distributions
+            .iter()
+            .filter(|distribution| !distribution.selection.is_empty())
+            .map(|distribution| description.selection.and(&distribution.selection))
+            .collect();
+        let live = before.filter(|entry| entry.state == State::Published);
+        if !is_open && let Some(entry) = live {
+            let figures = entry.figures();
+            // Figures that were exact, because the dataset was open, must not outlive that.
+            let must_recount =
+                figures.is_exact || figures.threshold < self.config.disclosure.threshold;
+            let is_same_version = entry.version == version(description);
+            if !must_recount && is_same_version {
+                let is_same = figures.selection == description.selection
+                    && figures.parts.iter().map(|part| &part.selection).eq(parts.iter());
+                if is_same {
+                    return Ok(Ok(Counted { figures, next_release: entry.next_release }));
+                }
+                return Ok(Err(problem(
+                    "version",
+                    "Version",
+                    format!("the selection changed, but the version is still `{}`", entry.version),
+                    "write a new `version`: figures change only with it",
+                )));
+            }
+            if !must_recount
+                && let Some(next) = entry.next_release
+                && now < next
+            {
+                let day = next.to_zoned(jiff::tz::TimeZone::UTC).date();
+                return Ok(Err(problem(
+                    "version",
+                    "Version",
+                    format!("the figures may change again on {day} (release schedule)"),
+                    &format!(
+                        "keep version `{}` until then, or change `disclosure.release_days`",
+                        entry.version
+                    ),
+                )));
+            }
+        }
+        let rule = Rule {
+            threshold: self.config.disclosure.threshold,
+            rounding: self.config.disclosure.rounding,
+        };
+        let counted = facts.figures(&description.selection)?;
+        if counted.series == 0 {
+            return Ok(Err(problem(
+                "selection",
+                "Selection",
+                "matches no series of the archive".to_owned(),
+                "check the terms against the archive's facets, or ingest the data first",
+            )));
+        }
+        let show = |counted: &super::Figures, selection: &super::Selection| {
+            if is_exact { counted.exact(selection) } else { counted.disclose(rule, selection) }
+        };
+        let mut figures = show(&counted, &description.selection);
+        for selection in parts {
+            let bytes = show(&facts.figures(&selection)?, &selection).bytes;
+            figures.parts.push(Part { selection, bytes });
+        }
+        let days = i64::from(self.config.disclosure.release_days);
+        let next_release = if is_open { None } else { now.checked_add((days * 24).hours()).ok() };
+        Ok(Ok(Counted { figures, next_release }))
+    }
+}
+
+fn version(description: &Description) -> &str {
+    description.version.as_deref().unwrap_or("1.0")
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|failure| Error::Internal(failure.to_string()))
+}
+
+/// The description files of a folder: path and text, by name.
+///
+/// # Errors
+/// [`Error::Configuration`] when the folder or a file cannot be read.
+pub fn read_folder(folder: &Path) -> Result<Vec<(String, String)>> {
+    let refused = |path: &Path, failure: &dyn std::fmt::Display| {
+        Error::Configuration(format!("{}: cannot be read ({failure})", path.display()))
+    };
+    let mut files = Vec::new();
+    for item in std::fs::read_dir(folder).map_err(|failure| refused(folder, &failure))? {
+        let path = item.map_err(|failure| refused(folder, &failure))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
+            let text =
+                std::fs::read_to_string(&path).map_err(|failure| refused(&path, &failure))?;
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Two-letter language tags and the EU table's codes, for the catalogue's own language.
+pub(super) fn language_code(tag: &str) -> Option<&'static str> {
+    const ROWS: &[(&str, &str)] = &[
+        ("bg", "BUL"),
+        ("cs", "CES"),
+        ("da", "DAN"),
+        ("de", "DEU"),
+        ("el", "ELL"),
+        ("en", "ENG"),
+        ("es", "SPA"),
+        ("et", "EST"),
+        ("fi", "FIN"),
+        ("fr", "FRA"),
+        ("ga", "GLE"),
+        ("hr", "HRV"),
+        ("hu", "HUN"),
+        ("is", "ISL"),
+        ("it", "ITA"),
+        ("lt", "LIT"),
+        ("lv", "LAV"),
+        ("mt", "MLT"),
+        ("nl", "NLD"),
+        ("no", "NOR"),
+        ("pl", "POL"),
+        ("pt", "POR"),
+        ("ro", "RON"),
+        ("sk", "SLK"),
+        ("sl", "SLV"),
+        ("sv", "SWE"),
+    ];
+    let tag = tag.split('-').next().unwrap_or_default();
+    ROWS.iter().find(|(two, _)| *two == tag).map(|(_, code)| *code)
+}
+
+pub(super) const STATUS: Scheme = Scheme::DatasetStatus;

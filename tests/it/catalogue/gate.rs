@@ -1,0 +1,298 @@
+//! The gate: what is refused, what stays, what may be shown.
+
+use jiff::ToSpan as _;
+use vesalius::catalogue::{
+    Disclosed, Gate, MemoryShelf, Publisher, Severity, Shelf as _, State, Verdict,
+};
+use vesalius::config::Identity;
+
+use super::{Played, config, now, publish, published, release};
+
+const GOOD: &str = "\
+title.en = \"T\"
+description.en = \"D\"
+keywords.en = [\"k\"]
+access_rights = \"NON_PUBLIC\"
+health_categories = [\"EHRS\"]
+type = [\"STATISTICAL\"]
+provenance.en = \"P\"
+[selection]
+modality = [\"MG\"]
+";
+
+#[test]
+fn twenty_wrong_descriptions_are_refused_with_place_and_remedy() {
+    let with = |line: &str| GOOD.replacen("[selection]", &format!("{line}\n[selection]"), 1);
+    let without = |key: &str| {
+        GOOD.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n")
+    };
+    let below = |lines: &str| format!("{GOOD}{lines}");
+    // The text, the line, the key, a word of what is wrong, a word of the remedy.
+    let rows: Vec<(String, usize, &str, &str, &str)> = vec![
+        (with("number_of_records = 17"), 8, "number_of_records", "computed", "remove"),
+        (with("min_typical_age = 40"), 8, "min_typical_age", "computed", "remove"),
+        (
+            below("[[distribution]]\nbyte_size = 3\n"),
+            11,
+            "distribution.0.byte_size",
+            "computed",
+            "remove",
+        ),
+        (with("figures = \"exact\""), 8, "figures", "would name persons", "PUBLIC"),
+        (with("healt_themes = []"), 8, "healt_themes", "unknown field", "health_themes"),
+        (with("title.en = \"again\""), 8, "", "duplicate key", "TOML"),
+        (with("frequency = \"ANNUAL"), 8, "", "", "TOML"),
+        (without("access_rights"), 1, "access_rights", "missing", "RESTRICTED"),
+        (GOOD.replace("NON_PUBLIC", "SENSITIVE"), 4, "\"SENSITIVE\"", "unknown variant", "Schema"),
+        (without("health_categories"), 1, "health_categories", "missing", "EHRS"),
+        (GOOD.replace("EHRS", "EHR"), 5, "health_categories", "`EHR`", "did you mean `EHRS`"),
+        (without("provenance"), 1, "provenance", "mandatory for NON_PUBLIC", "provenance.en"),
+        (without("type"), 1, "type", "mandatory for NON_PUBLIC", "STATISTICAL"),
+        (without("keywords"), 1, "keywords", "mandatory for NON_PUBLIC", "keywords.en"),
+        (without("title"), 1, "title", "missing", "title.en"),
+        (GOOD.replace("title.en", "title.english"), 1, "", "no language tag", "Schema"),
+        (with("landing_page = \"www.example.org\""), 8, "landing_page", "no web address", "https"),
+        (with("language = [\"English\"]"), 8, "language", "vocabulary `language`", "language.toml"),
+        (with("issued = \"1st May\""), 8, "\"1st May\"", "no calendar day", "Schema"),
+        (
+            with("retention = { from = 2030-01-01, to = 2026-01-01 }"),
+            8,
+            "retention",
+            "ends before",
+            "exchange",
+        ),
+        (with("temporal_resolution = \"2 years\""), 8, "temporal_resolution", "duration", "P2Y"),
+        (GOOD.replace("modality = [\"MG\"]", ""), 8, "selection", "holds nothing", "modality"),
+        (GOOD.replace("modality =", "colour ="), 8, "", "unknown variant", "Schema"),
+        (GOOD.replace("[\"MG\"]", "[]"), 9, "selection.modality", "no term", "remove"),
+        (with("hdab = { name = \"X\" }"), 8, "hdab", "contact point", "email"),
+        (
+            with("contact = { email = \"nobody\" }"),
+            8,
+            "contact.email",
+            "no e-mail address",
+            "name@host",
+        ),
+        (
+            below("[[distribution]]\nformat = \"DICOM\"\n"),
+            11,
+            "distribution.0.format",
+            "file-type",
+            "file-type.toml",
+        ),
+        (
+            below("[[distribution]]\nlicence = \"free\"\n"),
+            11,
+            "distribution.0.licence",
+            "known licence",
+            "licences.toml",
+        ),
+        (
+            GOOD.replace("NON_PUBLIC", "PUBLIC"),
+            1,
+            "distribution",
+            "has no distribution",
+            "access_url",
+        ),
+        (with("personal_data = [\"age\"]"), 8, "personal_data", "`age`", "`Age`"),
+    ];
+    let (config, release) = (config(), release());
+    assert!(vesalius::catalogue::read("good.toml", GOOD, &release, &config).is_ok());
+    assert!(rows.len() >= 20);
+    for (text, line, key, problem, remedy) in rows {
+        let refusals =
+            vesalius::catalogue::read("wrong.toml", &text, &release, &config).unwrap_err();
+        let found = refusals.iter().find(|refusal| {
+            refusal.line == line
+                && (key.is_empty() || refusal.key == key)
+                && refusal.problem.contains(problem)
+                && refusal.remedy.contains(remedy)
+        });
+        assert!(found.is_some(), "line {line} `{key}` {problem} / {remedy}: {refusals:#?}\n{text}");
+        assert!(refusals[0].to_string().starts_with("wrong.toml:"));
+    }
+    for name in ["Wrong Name.toml", "a.b.toml", ".toml", "-x.toml"] {
+        assert!(vesalius::catalogue::read(name, GOOD, &release, &config).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn exact_figures_need_a_public_dataset_and_a_de_identified_archive() {
+    let text = GOOD
+        .replace("NON_PUBLIC", "PUBLIC")
+        .replace("[selection]", "figures = \"exact\"\n[selection]")
+        + "[[distribution]]\naccess_url = \"https://example.org/\"\n";
+    let mut config = config();
+    let shelf = MemoryShelf::default();
+    let outcome = publish(&config, &shelf, "open.toml", &text, now());
+    assert_eq!(outcome.verdict, Verdict::Published, "{outcome:#?}");
+    let entry = shelf.find("open").unwrap().unwrap();
+    assert_eq!(entry.figures().records, Some(543));
+    assert_eq!(entry.next_release, None);
+    // The archive turns out to be identified: refused, the exact document stays only until the
+    // steward mends the description, and then the figures are counted anew.
+    config.archive.identity = Identity::Identified;
+    let outcome = publish(&config, &shelf, "open.toml", &text, now());
+    assert_eq!(outcome.verdict, Verdict::Refused);
+    assert!(outcome.refusals[0].remedy.contains("archive.identity"));
+    let text = text.replace("figures = \"exact\"\n", "");
+    let outcome = publish(&config, &shelf, "open.toml", &text, now());
+    assert_eq!(outcome.verdict, Verdict::Published);
+    let figures: Disclosed = shelf.find("open").unwrap().unwrap().figures();
+    assert_eq!(
+        (figures.is_exact, figures.records, figures.individuals),
+        (false, Some(540), Some(230))
+    );
+}
+
+#[test]
+fn what_is_not_open_passes_the_disclosure_rule() {
+    let shelf = published(&config());
+    let entry = shelf.find("breast-screening").unwrap().unwrap();
+    let figures = entry.figures();
+    assert_eq!((figures.min_age, figures.max_age), (Some(50), Some(74)));
+    assert_eq!(figures.from.unwrap().to_string(), "2020-01-01");
+    assert_eq!(figures.to.unwrap().to_string(), "2024-12-31");
+    for hidden in ["SR", "male", "2019", "40-44", "\"543\"", "\"231\"", "2019-03-04"] {
+        let named = [&entry.document, &entry.figures, &figures.csv()]
+            .iter()
+            .any(|text| text.split(['"', ',', ' ']).any(|word| word == hidden.trim_matches('"')));
+        assert!(!named, "{hidden}");
+    }
+    assert!(entry.document.contains("\"DCM MG\"") && entry.document.contains("\"Mammography\"@en"));
+    assert!(figures.csv().contains("'=HYPERLINK()"), "no formula for spreadsheets");
+}
+
+#[test]
+fn figures_change_only_with_a_version_on_the_release_schedule() {
+    let (config, release) = (config(), release());
+    let gate = Gate::load(&release).unwrap();
+    let publisher = Publisher { config: &config, release: &release, gate: &gate };
+    let shelf = MemoryShelf::default();
+    let day = |days: i64| now().checked_add((24 * days).hours()).unwrap();
+    let mut facts = Played::default();
+    let run = |facts: &Played, text: &str, days: i64| {
+        let outcome = publisher.publish("x.toml", text, facts, &shelf, day(days)).unwrap();
+        (outcome, shelf.find("x").unwrap().unwrap())
+    };
+    let (_, first) = run(&facts, GOOD, 0);
+    facts.0.records = 9_000;
+    let (outcome, second) = run(&facts, GOOD, 1);
+    assert_eq!((outcome.verdict, &second), (Verdict::Unchanged, &first));
+    // Words may change at any time; the figures stay.
+    let (outcome, third) = run(&facts, &GOOD.replace("\"D\"", "\"Other words\""), 2);
+    assert_eq!(outcome.verdict, Verdict::Published);
+    assert_eq!(third.figures, first.figures);
+    assert_eq!((third.issued, third.modified), (now(), day(2)));
+    // Another selection without another version, and a version before its time, are refused.
+    let (outcome, fourth) = run(&facts, &GOOD.replace("\"MG\"", "\"CT\""), 3);
+    assert_eq!(
+        (outcome.verdict, outcome.problems[0].field.as_str()),
+        (Verdict::Refused, "version")
+    );
+    assert_eq!(fourth.document, third.document);
+    let next = GOOD.replace("[selection]", "version = \"2.0\"\n[selection]");
+    let (outcome, _) = run(&facts, &next, 4);
+    assert!(outcome.problems[0].rule.contains("release schedule"), "{outcome:#?}");
+    let (outcome, last) = run(&facts, &next, 91);
+    assert_eq!((outcome.verdict, last.figures().records), (Verdict::Published, Some(9_000)));
+}
+
+#[test]
+fn a_dataset_that_fails_keeps_its_last_good_document() {
+    let mut config = config();
+    let shelf = published(&config);
+    let before = shelf.find("lung-ldct").unwrap().unwrap();
+    config.hdab = vesalius::config::Organisation::default();
+    for (slug, text) in vesalius::catalogue::samples() {
+        let outcome = publish(&config, &shelf, &format!("{slug}.toml"), text, now());
+        assert_eq!(outcome.verdict, Verdict::Refused);
+        let lines: Vec<String> = outcome.problems.iter().map(ToString::to_string).collect();
+        assert!(lines.iter().any(|line| line.contains("set `hdab.name`")), "{lines:#?}");
+    }
+    let after = shelf.find("lung-ldct").unwrap().unwrap();
+    assert_eq!((after.state, &after.document), (State::Published, &before.document));
+    assert!(after.report().iter().any(|problem| problem.severity == Severity::Violation));
+    // Never published, and wrong: failed, not listed.
+    publish(&config, &shelf, "new.toml", "title = 1", now());
+    assert_eq!(shelf.find("new").unwrap().unwrap().state, State::Failed);
+    assert_eq!(shelf.state().unwrap().published, 3);
+}
+
+#[test]
+fn a_selection_without_data_is_refused() {
+    let text = GOOD.replace("\"MG\"", "\"NOTHING\"");
+    let outcome = publish(&config(), &MemoryShelf::default(), "x.toml", &text, now());
+    assert!(outcome.problems[0].to_string().contains("matches no series"), "{outcome:#?}");
+}
+
+#[test]
+fn a_withdrawn_dataset_leaves_a_tombstone() {
+    let config = config();
+    let shelf = published(&config);
+    let (slug, text) = vesalius::catalogue::samples().swap_remove(0);
+    let text = format!("withdrawn = true\n{text}");
+    let file = format!("{slug}.toml");
+    assert_eq!(publish(&config, &shelf, &file, &text, now()).verdict, Verdict::Withdrawn);
+    assert_eq!(publish(&config, &shelf, &file, &text, now()).verdict, Verdict::Unchanged);
+    let entry = shelf.find(&slug).unwrap().unwrap();
+    assert_eq!(entry.state, State::Withdrawn);
+    assert!(entry.document.contains("dataset-status/WITHDRAWN"));
+    assert!(!entry.document.contains("dcat#Dataset>"));
+    assert_eq!(shelf.state().unwrap().published, 2);
+}
+
+#[test]
+fn recommendations_do_not_stop_a_publication() {
+    let shelf = MemoryShelf::default();
+    let outcome = publish(&config(), &shelf, "x.toml", GOOD, now());
+    assert_eq!(outcome.verdict, Verdict::Published);
+    assert!(!outcome.problems.is_empty());
+    for problem in &outcome.problems {
+        assert_eq!(problem.severity, Severity::Warning);
+        assert!(!problem.remedy.contains("maintainers"), "{problem}");
+    }
+}
+
+#[test]
+fn the_schemas_of_data_files_hold_for_the_files() {
+    let release = release();
+    for (name, schema) in vesalius::catalogue::schemas() {
+        let schema = serde_json::to_value(&schema).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let files: Vec<(String, String)> = match name {
+            "description" => vesalius::catalogue::samples()
+                .into_iter()
+                .map(|(slug, text)| (slug, text.to_owned()))
+                .collect(),
+            "release" => vec![("r8".to_owned(), release.text("releases/r8.toml").unwrap())],
+            "vocabulary" => {
+                vec![("frequency".to_owned(), release.text("vocabularies/frequency.toml").unwrap())]
+            }
+            "fields" => vec![("fields".to_owned(), release.text("shapes/fields.toml").unwrap())],
+            other => {
+                let path = format!("vocabularies/{other}.toml");
+                vec![(other.to_owned(), release.text(&path).unwrap())]
+            }
+        };
+        for (file, text) in files {
+            // Editors see TOML dates as strings.
+            let table: toml::Table = toml::from_str(&text).unwrap();
+            let value = json_of(toml::Value::Table(table));
+            let errors: Vec<String> =
+                validator.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{name} {file}: {errors:#?}");
+        }
+    }
+}
+
+fn json_of(value: toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::Datetime(date) => serde_json::Value::String(date.to_string()),
+        toml::Value::Array(items) => items.into_iter().map(json_of).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(key, value)| (key, json_of(value))).collect()
+        }
+        other => serde_json::to_value(other).unwrap(),
+    }
+}

@@ -1,0 +1,111 @@
+//! What the judges of `conformance/catalogue/` judge: documents, and a corpus of faults with our
+//! engine's verdicts. `VESALIUS_TEST_EXPORT=DIR` writes them; `conformance/catalogue/run` does it.
+
+use std::fmt::Write as _;
+
+use oxrdf::{Graph, Literal, NamedNode, Term, Triple};
+use vesalius::catalogue::{Gate, Shelf as _, Writer, canonical, parse};
+
+use super::{config, published, release};
+
+#[test]
+fn documents_and_faults_are_written_for_the_judges() {
+    let (config, release) = (config(), release());
+    let shelf = published(&config);
+    let writer = Writer { config: &config, release: &release };
+    let gate = Gate::load(&release).unwrap();
+    let (mut verdicts, mut count, mut caught) = (String::new(), 0, 0);
+    let folder = std::env::var_os("VESALIUS_TEST_EXPORT").map(std::path::PathBuf::from);
+    if let Some(folder) = &folder {
+        std::fs::create_dir_all(folder.join("faults")).unwrap();
+        std::fs::write(folder.join("background.nt"), canonical(gate.background())).unwrap();
+        assert_eq!(writer.export(&shelf, folder).unwrap(), 3);
+    } else {
+        println!("documents not written: VESALIUS_TEST_EXPORT is unset");
+    }
+    for entry in shelf.published(0, 10).unwrap() {
+        let rights = entry.description().access_rights.unwrap();
+        let shapes = gate.shapes(rights).unwrap();
+        for (place, graph) in faults(&parse(&entry.document).unwrap()).iter().enumerate() {
+            let outcomes = shapes.validate(graph, gate.background());
+            count += 1;
+            caught += usize::from(
+                outcomes
+                    .iter()
+                    .any(|outcome| outcome.severity == vesalius::catalogue::Severity::Violation),
+            );
+            let name = format!("{}-{place}", entry.slug);
+            for outcome in &outcomes {
+                writeln!(
+                    verdicts,
+                    "{name}\t{}\t{}\t{}\t{}\t{:?}\t{}",
+                    rights.level(),
+                    outcome.focus,
+                    outcome.property.as_ref().map_or("-", |property| property.as_str()),
+                    outcome.component,
+                    outcome.severity,
+                    outcome.value.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+                )
+                .unwrap();
+            }
+            if let Some(folder) = &folder {
+                let file = format!("faults/{name}.{}.nt", rights.level());
+                std::fs::write(folder.join(file), canonical(graph)).unwrap();
+            }
+        }
+    }
+    if let Some(folder) = &folder {
+        std::fs::write(folder.join("verdicts.tsv"), &verdicts).unwrap();
+    }
+    println!("{count} faulty documents, {caught} with violations");
+    assert!(count > 200 && caught * 10 > count * 6, "{caught} of {count}");
+}
+
+/// One fault each: every predicate of the dataset removed, doubled, and with a value of the wrong
+/// kind; then parts of the other nodes.
+fn faults(document: &Graph) -> Vec<Graph> {
+    let mut triples: Vec<Triple> = document.iter().map(|triple| triple.into_owned()).collect();
+    triples.sort_by_cached_key(ToString::to_string);
+    let mut kinds = Vec::new();
+    let mut corpus = Vec::new();
+    for triple in &triples {
+        // One node of each class stands for all.
+        let class = document
+            .object_for_subject_predicate(&triple.subject, oxrdf::vocab::rdf::TYPE)
+            .map(|class| class.to_string());
+        let key = (class, triple.predicate.clone());
+        if kinds.contains(&key) {
+            continue;
+        }
+        kinds.push(key);
+        let with = |object: Option<Term>, keep: bool| {
+            let mut graph = document.clone();
+            if !keep {
+                for other in &triples {
+                    if other.subject == triple.subject && other.predicate == triple.predicate {
+                        graph.remove(other);
+                    }
+                }
+            }
+            if let Some(object) = object {
+                graph.insert(&Triple::new(
+                    triple.subject.clone(),
+                    triple.predicate.clone(),
+                    object,
+                ));
+            }
+            graph
+        };
+        let stranger = NamedNode::new("https://example.org/stranger").unwrap();
+        corpus.push(with(None, false));
+        corpus.push(with(Some(stranger.into()), true));
+        corpus.push(with(Some(Literal::new_simple_literal("yesterday").into()), false));
+        if let Term::Literal(literal) = &triple.object
+            && literal.language().is_none()
+        {
+            let broken = Literal::new_typed_literal("-1.x", literal.datatype().into_owned());
+            corpus.push(with(Some(broken.into()), false));
+        }
+    }
+    corpus
+}
