@@ -54,7 +54,8 @@ impl Server {
     /// # Errors
     /// When the address is taken or a part of the state cannot be made.
     pub fn bind(node: Node, listener: std::net::TcpListener, parts: Parts) -> Result<Self> {
-        let address = listener.local_addr().map_err(|failure| Error::Internal(failure.to_string()))?;
+        let address =
+            listener.local_addr().map_err(|failure| Error::Internal(failure.to_string()))?;
         let node = Arc::new(node);
         let health = web::Data::new(Health { node: Arc::clone(&node), metrics: recorder()? });
         let tokens = web::Data::new(Tokens::new(&node.keys.token));

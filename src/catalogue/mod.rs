@@ -13,6 +13,7 @@ mod export;
 mod figures;
 mod graph;
 mod listing;
+mod names;
 mod publish;
 mod release;
 mod selection;
@@ -29,11 +30,13 @@ pub use emit::{Format, canonical, digest, emit, gzip, parse};
 pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
 pub use graph::{Subject, Writer, configured, moment};
 pub use listing::Page;
+pub use names::Names;
 pub use publish::{
     Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, read_folder,
 };
 pub use release::{
-    CodeSystemsFile, LicencesFile, Release, Scheme, VariablesFile, VocabularyFile, samples, schemas,
+    CodeSystemsFile, LicencesFile, Release, Scheme, VariableTable, VariablesFile, VocabularyFile,
+    samples, schemas,
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};

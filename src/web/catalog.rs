@@ -116,7 +116,10 @@ impl CatalogView {
         let entries = cards
             .into_iter()
             .map(|mut card| {
-                let mut text = format!("{} {} {} {}", card.title.text, card.description.text, card.text, card.slug);
+                let mut text = format!(
+                    "{} {} {} {}",
+                    card.title.text, card.description.text, card.text, card.slug
+                );
                 for (dimension, values) in &mut card.terms {
                     values.sort();
                     values.dedup();
@@ -265,7 +268,11 @@ impl CatalogQuery {
         if self.page > 1 {
             pairs.push(format!("page={}", self.page));
         }
-        if pairs.is_empty() { "/catalog".to_owned() } else { format!("/catalog?{}", pairs.join("&")) }
+        if pairs.is_empty() {
+            "/catalog".to_owned()
+        } else {
+            format!("/catalog?{}", pairs.join("&"))
+        }
     }
 
     /// The filters as fields of a form.
@@ -273,7 +280,9 @@ impl CatalogQuery {
         let side = |prefix: &str, side: &BTreeMap<Dimension, Vec<String>>| -> Vec<_> {
             side.iter()
                 .flat_map(|(dimension, values)| {
-                    values.iter().map(|value| (format!("{prefix}{}", dimension.name()), value.clone()))
+                    values
+                        .iter()
+                        .map(|value| (format!("{prefix}{}", dimension.name()), value.clone()))
                 })
                 .collect()
         };
@@ -423,7 +432,9 @@ pub fn render_catalog(view: &CatalogView, query: &str) -> Result<String> {
         fields: query.fields(),
         orders: Order::ALL
             .iter()
-            .filter(|row| row.0 != Order::Relevance || !query.text.is_empty() || query.order == row.0)
+            .filter(|row| {
+                row.0 != Order::Relevance || !query.text.is_empty() || query.order == row.0
+            })
             .map(|row| (row.1, row.2, row.0 == query.order))
             .collect(),
         chips: chips(view, &query),
@@ -451,7 +462,9 @@ fn facet_block(
 ) -> Option<FacetBlock> {
     let mut counts = count(rest, dimension);
     // What is chosen stays visible, so that it can be unchosen.
-    for value in query.include.get(&dimension).into_iter().chain(query.exclude.get(&dimension)).flatten() {
+    for value in
+        query.include.get(&dimension).into_iter().chain(query.exclude.get(&dimension)).flatten()
+    {
         if !counts.iter().any(|(known, _)| known == value) {
             counts.push((value.clone(), 0));
         }
@@ -554,7 +567,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_left_out() {
-        let query = CatalogQuery::parse("page=-1&sort=evil&nothing=1&not-=2&modality=&q=+++&page=99999999999999999999");
+        let query = CatalogQuery::parse(
+            "page=-1&sort=evil&nothing=1&not-=2&modality=&q=+++&page=99999999999999999999",
+        );
         assert_eq!(query, CatalogQuery { page: 1, ..CatalogQuery::default() });
         let many: String = (0..500).map(|n| format!("keyword=k{n}&")).collect();
         assert_eq!(CatalogQuery::parse(&many).include[&Dimension::Keyword].len(), 100);

@@ -151,14 +151,7 @@ impl Chart {
     }
 }
 
-fn row(
-    place: usize,
-    bar: &Bar,
-    most: u64,
-    hidden: &str,
-    step: usize,
-    wide_step: usize,
-) -> Row {
+fn row(place: usize, bar: &Bar, most: u64, hidden: &str, step: usize, wide_step: usize) -> Row {
     #[allow(clippy::cast_precision_loss, reason = "a length on a screen")]
     let share = match bar.records {
         Some(records) if most > 0 => (records as f64 / most as f64 * 100.0).clamp(0.5, 100.0),
@@ -220,8 +213,11 @@ mod tests {
     fn the_longest_bar_fills_the_row_and_hidden_ones_are_said() {
         let bars = vec![bar("SR", None), bar("CT", Some(50)), bar("MG", Some(200))];
         let chart = Chart::new("m", "Modality", "Modality", Shape::Rows, bars, 10).unwrap();
-        let rows: Vec<_> =
-            chart.rows.iter().map(|r| (r.label.as_str(), r.length.as_str(), r.records.as_str())).collect();
+        let rows: Vec<_> = chart
+            .rows
+            .iter()
+            .map(|r| (r.label.as_str(), r.length.as_str(), r.records.as_str()))
+            .collect();
         assert_eq!(rows, [("MG", "100", "200"), ("CT", "25", "50"), ("SR", "2", "fewer than 10")]);
         assert!(chart.summary.contains("MG (200)") && chart.summary.contains("not shown"));
     }

@@ -135,7 +135,7 @@ fn ris(cited: &Cited<'_>) -> String {
 }
 
 /// What schema.org's `Dataset` is made of beyond the citation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Described<'d> {
     pub description: &'d Phrase,
     pub language: &'d str,
@@ -180,19 +180,25 @@ pub(super) fn json_ld(cited: &Cited<'_>, described: &Described<'_>) -> Value {
     put("name", json!(cited.title));
     put("description", json!(description(&described.description.text, cited.title)));
     put("inLanguage", json!(described.language));
-    put("identifier", match &cited.doi {
-        Some(doi) => json!([doi, cited.address]),
-        None => json!(cited.address),
-    });
+    put(
+        "identifier",
+        match &cited.doi {
+            Some(doi) => json!([doi, cited.address]),
+            None => json!(cited.address),
+        },
+    );
     put("sameAs", json!(described.same_as));
     put("keywords", json!(cited.keywords));
     put("version", json!(cited.version));
     put("datePublished", json!(described.issued));
     put("dateModified", json!(described.modified));
-    put("license", match described.licences.as_slice() {
-        [one] => json!(one),
-        many => json!(many),
-    });
+    put(
+        "license",
+        match described.licences.as_slice() {
+            [one] => json!(one),
+            many => json!(many),
+        },
+    );
     put("conditionsOfAccess", json!(described.conditions));
     put("isAccessibleForFree", if described.is_free { json!(true) } else { Value::Null });
     put("creator", json!(described.creators));
@@ -200,16 +206,26 @@ pub(super) fn json_ld(cited: &Cited<'_>, described: &Described<'_>) -> Value {
     put("temporalCoverage", json!(described.temporal));
     put("spatialCoverage", json!(described.spatial));
     put("measurementTechnique", json!(described.techniques));
-    put("about", described.sites.iter().map(|site| json!({ "@type": "AnatomicalStructure", "name": site })).collect());
+    put(
+        "about",
+        described
+            .sites
+            .iter()
+            .map(|site| json!({ "@type": "AnatomicalStructure", "name": site }))
+            .collect(),
+    );
     put("variableMeasured", described.variables.iter().map(|(name, text)| {
         json!({ "@type": "PropertyValue", "name": name, "description": text })
     }).collect());
     put("size", json!(described.size));
     put("distribution", json!(described.distributions));
     put("citation", json!(described.citations));
-    put("includedInDataCatalog", json!({
-        "@type": "DataCatalog", "name": described.catalog.0, "url": described.catalog.1,
-    }));
+    put(
+        "includedInDataCatalog",
+        json!({
+            "@type": "DataCatalog", "name": described.catalog.0, "url": described.catalog.1,
+        }),
+    );
     Value::Object(out)
 }
 
@@ -242,7 +258,7 @@ pub(super) fn for_script(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cited, Citation, for_script};
+    use super::{Citation, Cited, for_script};
     use serde_json::json;
 
     fn cited() -> Cited<'static> {

@@ -10,7 +10,7 @@ use super::chart::Chart;
 use super::cite::Citation;
 use super::layout::{Layout, Place, Site};
 use super::problem::render;
-use super::words::{Href, Item, Phrase};
+use super::words::{Item, Phrase};
 use crate::error::Result;
 
 /// How the data can be had, by the EU authority table of access rights.
@@ -49,10 +49,9 @@ impl Access {
     /// The label of a code of the authority table.
     #[must_use]
     pub fn label_of(code: &str) -> &str {
-        [Self::Open, Self::Restricted, Self::Permit]
-            .into_iter()
-            .find(|access| access.code() == code)
-            .map_or(code, Self::label)
+        let all = [Self::Open, Self::Restricted, Self::Permit];
+        let known = all.into_iter().find(|access| access.code() == code);
+        known.map_or(code, |access| access.label())
     }
 
     /// What it means for somebody who wants the data.
@@ -74,6 +73,12 @@ impl Access {
                  environment (Article 73). This page, the description, is open to all."
             }
         }
+    }
+
+    /// Whether one applies for the data.
+    #[must_use]
+    pub const fn needs_application(self) -> bool {
+        !matches!(self, Self::Open)
     }
 
     /// The name of its style.
@@ -218,6 +223,14 @@ pub struct DatasetPage {
     pub citation: Citation,
     /// schema.org `Dataset` as JSON-LD, made safe for a script element.
     pub json_ld: String,
+}
+
+impl DatasetPage {
+    /// Whether a count of a chart is not shown.
+    #[must_use]
+    pub fn has_hidden(&self) -> bool {
+        self.charts.iter().any(|chart| chart.has_hidden)
+    }
 }
 
 struct Form {

@@ -116,7 +116,12 @@ impl Layout {
     }
 
     /// A page of the operator's part.
-    pub(super) fn operator(site: &Arc<Site>, title: &str, path: &'static str, actor: &Actor) -> Self {
+    pub(super) fn operator(
+        site: &Arc<Site>,
+        title: &str,
+        path: &'static str,
+        actor: &Actor,
+    ) -> Self {
         let bearer = Bearer { subject: actor.subject.clone(), role: actor.role.name() };
         Self {
             bearer: Some(bearer),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
@@ -56,11 +56,9 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
             "Not available in that form",
             "Ask for one of the forms that the page lists.",
         ),
-        Error::TooCostly(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too much for one request",
-            "Ask for less at once.",
-        ),
+        Error::TooCostly(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Too much for one request", "Ask for less at once.")
+        }
         Error::Store(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "The node cannot answer now",

@@ -65,7 +65,11 @@ struct HomePage {
 
 /// Where programs go in.
 const DOORS: &[(&str, &str, &str)] = &[
-    ("Catalogue, Turtle", "/catalog.ttl", "HealthDCAT-AP descriptions of all datasets, page by page (Hydra)"),
+    (
+        "Catalogue, Turtle",
+        "/catalog.ttl",
+        "HealthDCAT-AP descriptions of all datasets, page by page (Hydra)",
+    ),
     ("Catalogue, JSON-LD", "/catalog.jsonld", "the same as JSON-LD"),
     ("Catalogue, RDF/XML", "/catalog.rdf", "the same as RDF/XML"),
     ("Catalogue, N-Triples", "/catalog.nt", "the same as N-Triples"),
@@ -102,19 +106,26 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
     let datasets = view.cards().count();
     let sum = |count: fn(&super::Card) -> Option<u64>| view.cards().filter_map(count).sum::<u64>();
     let studies = sum(|card| card.records);
-    let mut tiles = vec![(words::count(datasets as u64), if datasets == 1 { "dataset" } else { "datasets" })];
+    let mut tiles =
+        vec![(words::count(datasets as u64), if datasets == 1 { "dataset" } else { "datasets" })];
     if studies > 0 {
         tiles.push((words::count(studies), "imaging studies described"));
     }
     let modalities = view.values(Dimension::Modality).len();
     if modalities > 0 {
-        tiles.push((modalities.to_string(), if modalities == 1 { "imaging modality" } else { "imaging modalities" }));
+        tiles.push((
+            modalities.to_string(),
+            if modalities == 1 { "imaging modality" } else { "imaging modalities" },
+        ));
     }
     let years: Vec<(i16, i16)> = view.cards().filter_map(|card| card.years).collect();
     if let (Some(first), Some(last)) =
         (years.iter().map(|y| y.0).min(), years.iter().map(|y| y.1).max())
     {
-        tiles.push((if first == last { first.to_string() } else { format!("{first}–{last}") }, "years covered"));
+        tiles.push((
+            if first == last { first.to_string() } else { format!("{first}–{last}") },
+            "years covered",
+        ));
     }
     let rights = view.values(Dimension::Access);
     let access = [Access::Open, Access::Restricted, Access::Permit]
@@ -132,11 +143,18 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
         .collect();
     let mut cards: Vec<_> = view.cards().collect();
     cards.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.slug.cmp(&b.slug)));
-    let latest =
-        cards.iter().take(4).map(|card| (card.slug.clone(), card.title.clone(), card.access)).collect();
+    let latest = cards
+        .iter()
+        .take(4)
+        .map(|card| (card.slug.clone(), card.title.clone(), card.access))
+        .collect();
     let doors = DOORS
         .iter()
-        .map(|(name, path, purpose)| Door { name, address: format!("{}{path}", site.base), purpose })
+        .map(|(name, path, purpose)| Door {
+            name,
+            address: format!("{}{path}", site.base),
+            purpose,
+        })
         .collect();
     render(&HomePage {
         layout,

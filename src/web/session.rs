@@ -28,10 +28,8 @@ struct SignInPage<'a> {
 }
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(
-        web::resource("/operator/sign-in").get(sign_in_page).post(sign_in),
-    )
-    .service(web::resource("/operator/sign-out").post(sign_out));
+    cfg.service(web::resource("/operator/sign-in").get(sign_in_page).post(sign_in))
+        .service(web::resource("/operator/sign-out").post(sign_out));
 }
 
 /// Who is signed in and may see the operator's pages.
@@ -88,7 +86,8 @@ pub(super) fn same_origin(request: &HttpRequest, base: &str) -> Result<()> {
 fn is_ours(origin: &str, base: &str, host: &str) -> bool {
     let of_base = base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     let of_host = origin.split_once("://").map_or("", |(_, rest)| rest);
-    origin.eq_ignore_ascii_case(&of_base) || (!of_host.is_empty() && of_host.eq_ignore_ascii_case(host))
+    origin.eq_ignore_ascii_case(&of_base)
+        || (!of_host.is_empty() && of_host.eq_ignore_ascii_case(host))
 }
 
 /// A page of the operator's part to go to after signing in; anything else becomes the overview.
@@ -154,9 +153,8 @@ async fn sign_in(
     let token: String = field(&body, "token").chars().filter(|c| !c.is_whitespace()).collect();
     let wanted = field(&body, "next");
     let wanted = next(&wanted);
-    let refused = |failure: &str| {
-        show(&request, &state, HttpResponse::Unauthorized(), wanted, failure)
-    };
+    let refused =
+        |failure: &str| show(&request, &state, HttpResponse::Unauthorized(), wanted, failure);
     if token.is_empty() {
         return refused("Paste a token into the field below.");
     }
@@ -210,8 +208,15 @@ mod tests {
     fn the_way_back_leads_nowhere_else() {
         assert_eq!(next("/operator/runs?source=1"), "/operator/runs?source=1");
         for bad in [
-            "https://evil.example", "//evil.example", "/operator//evil.example", "/operatorx",
-            "/operator/../x", "/operator/sign-out", "/operator/\\evil", "/operator/a\r\nX: y", "",
+            "https://evil.example",
+            "//evil.example",
+            "/operator//evil.example",
+            "/operatorx",
+            "/operator/../x",
+            "/operator/sign-out",
+            "/operator/\\evil",
+            "/operator/a\r\nX: y",
+            "",
         ] {
             assert_eq!(next(bad), "/operator", "{bad:?}");
         }

@@ -21,7 +21,9 @@ impl Href {
             });
         let (scheme, rest) = text.split_once(':').unwrap_or(("", ""));
         let is_web = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
-            && rest.strip_prefix("//").is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
+            && rest
+                .strip_prefix("//")
+                .is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
         let is_mail = scheme.eq_ignore_ascii_case("mailto") && rest.contains('@');
         let is_ours = text.starts_with('/') && !text.starts_with("//");
         (is_plain && (is_web || is_mail || is_ours)).then(|| Self(text.to_owned()))
@@ -186,8 +188,18 @@ pub fn bytes(size: u64) -> String {
 #[must_use]
 pub fn day(date: jiff::civil::Date) -> String {
     const MONTHS: &[&str] = &[
-        "January", "February", "March", "April", "May", "June", "July", "August", "September",
-        "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ];
     let month = usize::try_from(date.month()).unwrap_or(1).saturating_sub(1);
     format!("{} {} {}", date.day(), MONTHS.get(month).unwrap_or(&""), date.year())
@@ -333,10 +345,10 @@ mod tests {
     fn query_strings_survive_the_way_there_and_back() {
         let value = "Škoda & Söhne + 1/2 = ½ μαστός";
         assert_eq!(pairs(&format!("q={}", encode(value))), [("q".to_owned(), value.to_owned())]);
-        assert_eq!(pairs("a=%zz%4&b=%FF"), [
-            ("a".to_owned(), "%zz%4".to_owned()),
-            ("b".to_owned(), "\u{FFFD}".to_owned())
-        ]);
+        assert_eq!(
+            pairs("a=%zz%4&b=%FF"),
+            [("a".to_owned(), "%zz%4".to_owned()), ("b".to_owned(), "\u{FFFD}".to_owned())]
+        );
         assert_eq!(pairs("a+b=c%20d"), [("a b".to_owned(), "c d".to_owned())]);
     }
 
