@@ -20,6 +20,13 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("config", schemars::schema_for!(crate::config::Config)),
         ("series-table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
         ("description-table", schemars::schema_for!(crate::mapping::tables::DescriptionTable)),
+        ("attributes", schemars::schema_for!(crate::mapping::attributes::AttributeTable)),
+        ("elements", schemars::schema_for!(crate::mapping::element::File)),
+        ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),
+        ("codes", schemars::schema_for!(crate::mapping::Codes)),
+        ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
+        ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
+        ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
     ];
     all.extend(crate::catalogue::schemas());
     all

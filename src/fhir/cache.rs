@@ -14,7 +14,18 @@ pub(super) struct Key {
     pub(super) number: i64,
     pub(super) version: i32,
     pub(super) view: View,
-    pub(super) has_instances: bool,
+    pub(super) shape: Shape,
+}
+
+/// How much of a study is rendered.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Shape {
+    /// All of it.
+    Whole,
+    /// All but the instances of its series.
+    Bare,
+    /// `_summary=true`
+    Summary,
 }
 
 /// A rendered resource.
@@ -79,11 +90,11 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cache, Key, Rendered};
+    use super::{Cache, Key, Rendered, Shape};
     use crate::mapping::fhir::View;
 
     fn key(number: i64) -> Key {
-        Key { number, version: 1, view: View::Care, has_instances: true }
+        Key { number, version: 1, view: View::Care, shape: Shape::Whole }
     }
 
     fn rendered(size: usize) -> Rendered {

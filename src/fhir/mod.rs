@@ -41,7 +41,7 @@ mod subset;
 pub mod table;
 
 use bundle::{Bundle, Total};
-use cache::{Cache, Key, Rendered};
+use cache::{Cache, Key, Rendered, Shape};
 use outcome::{Failure, Result};
 use request::Parameters;
 use search::{Control, Handling, Search, Target, documents, patients, studies};
@@ -218,10 +218,13 @@ impl State {
                 (bytes, patient.version, patient.updated)
             }
             _ => {
-                let rendered =
-                    self.rendered(&mut db, asking, &[found.number], subset.needs_instances())?;
+                let rendered = self.rendered(&mut db, asking, &[found.number], subset.shape())?;
                 let (version, updated, rendered) =
                     rendered.into_iter().next().ok_or_else(not_found)?;
+                if subset.shape() == Shape::Summary {
+                    let version = Some((version.to_string(), Some(updated)));
+                    return Ok(Answer { bytes: rendered.bytes, version });
+                }
                 (rendered.bytes, version, updated)
             }
         };
@@ -234,10 +237,10 @@ impl State {
         db: &mut Db,
         asking: &Asking<'_>,
         numbers: &[i64],
-        has_instances: bool,
+        shape: Shape,
     ) -> Result<Vec<(i32, i64, Rendered)>> {
         let view = asking.view;
-        let key = |number, version| Key { number, version, view, has_instances };
+        let key = |number, version| Key { number, version, view, shape };
         let versions = read::list_study_versions(db, numbers).map_err(Error::from)?;
         let mut found: HashMap<i64, (i32, i64, Rendered)> = HashMap::with_capacity(numbers.len());
         let mut missing = Vec::new();
@@ -249,13 +252,20 @@ impl State {
                 None => missing.push(row.number),
             }
         }
+        let has_instances = shape == Shape::Whole;
         let loaded = read::load_studies(db, &missing, asking.ids(), has_instances);
         for study in loaded.map_err(Error::from)? {
             let whole = render_study(&self.context, &study, view);
-            let bytes = if has_instances {
-                whole.with_instances(&self.context, &study, view).into()
-            } else {
-                Bytes::copy_from_slice(&whole.bytes)
+            let bytes: Bytes = match shape {
+                Shape::Whole => whole.with_instances(&self.context, &study, view).into(),
+                Shape::Bare => Bytes::copy_from_slice(&whole.bytes),
+                Shape::Summary => {
+                    let row = self.table.row(Resource::ImagingStudy);
+                    match Subset::Summary.cut(row, &whole.bytes) {
+                        Some(cut) => cut.into(),
+                        None => Bytes::copy_from_slice(&whole.bytes),
+                    }
+                }
             };
             let rendered = Rendered {
                 id: study.public_id.as_str().into(),
@@ -308,18 +318,20 @@ impl State {
             }
             let more = control.count.saturating_add(1);
             let numbers = index.page(&hits, control.sort, after, more);
-            let last = numbers.iter().take(control.count).last();
+            let last = numbers.get(..control.count).unwrap_or(&numbers).last();
             let key = last.map_or(0, |last| index.sort_key(control.sort, *last));
             (hits.len(), numbers, key)
         };
         let (numbers, has_more) = cut_page(numbers, control.count);
-        let rendered =
-            self.rendered(&mut db, asking, &numbers, control.subset.needs_instances())?;
+        let rendered = self.rendered(&mut db, asking, &numbers, control.subset.shape())?;
         let next = rendered.last().filter(|_| has_more).map(|(_, _, study)| (&*study.id, last_key));
         let mut bundle = self.begin(search, total, next);
         let row = self.table.row(search.resource);
         for (_, _, study) in &rendered {
-            let cut = control.subset.cut(row, &study.bytes);
+            let cut = match control.subset.shape() {
+                Shape::Summary => None,
+                Shape::Whole | Shape::Bare => control.subset.cut(row, &study.bytes),
+            };
             let url = format!("{}/ImagingStudy/{}", self.base, study.id);
             bundle.push(&url, cut.as_deref().unwrap_or(&study.bytes), "match");
         }
@@ -377,7 +389,7 @@ impl State {
                 let sort = crate::index::Sort::Arrival;
                 (index.page(&hits, sort, None, MOST_INCLUDED), hits.len() > MOST_INCLUDED as u64)
             };
-            for (_, _, study) in self.rendered(&mut db, asking, &of_patients, true)? {
+            for (_, _, study) in self.rendered(&mut db, asking, &of_patients, Shape::Whole)? {
                 let url = format!("{}/ImagingStudy/{}", self.base, study.id);
                 bundle.push(&url, &study.bytes, "include");
             }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::cache::Shape;
 use super::table::ResourceRow;
 
 /// Which part of each resource is asked for.
@@ -21,12 +22,14 @@ pub(super) enum Subset {
 }
 
 impl Subset {
-    /// Whether instances of series are part of it.
-    pub(super) fn needs_instances(&self) -> bool {
+    /// What of a study has to be rendered for it.
+    pub(super) fn shape(&self) -> Shape {
         match self {
-            Self::Whole | Self::Data => true,
-            Self::Summary | Self::Text => false,
-            Self::Elements(names) => names.iter().any(|name| name == "series"),
+            Self::Whole | Self::Data => Shape::Whole,
+            Self::Summary => Shape::Summary,
+            Self::Text => Shape::Bare,
+            Self::Elements(names) if names.iter().any(|name| name == "series") => Shape::Whole,
+            Self::Elements(_) => Shape::Bare,
         }
     }
 

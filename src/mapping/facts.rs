@@ -131,9 +131,8 @@ pub(super) fn moment(
 #[must_use]
 pub fn age_in_years(patient: &Attributes, study: &Attributes) -> Option<u16> {
     let stated = study.first("PatientAge").or_else(|| patient.first("PatientAge"));
-    match stated.map(stated_age) {
-        Some(Some(age)) => return Some(age),
-        Some(None) | None => {}
+    if let Some(age) = stated.and_then(stated_age) {
+        return Some(age);
     }
     let birth = Day::parse(patient.first("PatientBirthDate")?)?.date()?;
     let day = Day::parse(study.first("StudyDate")?)?.date()?;

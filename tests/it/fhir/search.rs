@@ -95,7 +95,7 @@ fn has_date(resource: &Value, path: &str, prefix: &str, asked: &str) -> bool {
         let (low, high) = interval(value.as_str().unwrap());
         match prefix {
             "" | "eq" => from <= low && high <= to,
-            "ne" => !(from <= low && high <= to),
+            "ne" => from > low || high > to,
             "gt" => high > to,
             "lt" => low < from,
             "ge" => high > to || (from <= low && high <= to),

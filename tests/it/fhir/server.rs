@@ -106,6 +106,10 @@ impl Server {
         self.index.catch_up(&self.store).unwrap();
     }
 
+    pub fn state(&self) -> web::Data<State> {
+        self.state.clone()
+    }
+
     /// Opens a selection to secondary use.
     pub fn open(&self, criteria: Vec<Criteria>) {
         self.index.set_open(criteria);
