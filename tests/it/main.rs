@@ -3,3 +3,4 @@
 mod catalogue;
 mod fhir;
 mod source;
+mod web;
