@@ -8,3 +8,4 @@ mod ingest;
 mod source;
 mod store;
 mod support;
+mod web;
