@@ -11,10 +11,11 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{Tokens, authenticate};
-use crate::catalogue::{StoreShelf, open_selections};
+use crate::catalogue::{Release, Shelf, StoreShelf, open_selections};
 use crate::commands::Node;
 use crate::error::{Error, Result};
 use crate::fhir;
+use crate::harvest;
 
 /// How often a serving process looks for changes of other processes.
 const POLL: Duration = Duration::from_millis(300);
@@ -55,11 +56,7 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken or a part of the state cannot be made.
-    pub fn bind(
-        node: Node,
-        _data: &std::path::Path,
-        listener: std::net::TcpListener,
-    ) -> Result<Self> {
+    pub fn bind(node: Node, listener: std::net::TcpListener) -> Result<Self> {
         let address =
             listener.local_addr().map_err(|failure| Error::Internal(failure.to_string()))?;
         let node = Arc::new(node);
@@ -71,6 +68,14 @@ impl Server {
             Arc::clone(&node.index),
             node.context.clone(),
         )?);
+        let program = std::env::current_exe()
+            .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
+        let overrides = &node.config.overrides.catalogue;
+        let overrides = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
+        let release = Arc::new(Release::load(&node.config.catalogue.release, overrides)?);
+        let shelf: Arc<dyn Shelf> = Arc::new(StoreShelf(Arc::clone(&node.store)));
+        let harvest =
+            web::Data::new(harvest::State::new(Arc::clone(&node.config), release, shelf, program));
         node.index.set_open(open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config)?);
         let workers = match node.config.server.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -83,7 +88,9 @@ impl Server {
                 .app_data(web::PayloadConfig::new(BODY))
                 .app_data(web::FormConfig::default().limit(BODY))
                 .app_data(fhir.clone())
+                .app_data(harvest.clone())
                 .configure(fhir::routes)
+                .configure(harvest::routes)
                 .route("/healthz", web::get().to(healthz))
                 .route("/readyz", web::get().to(readyz))
                 .route("/metrics", web::get().to(metrics_text))

@@ -963,7 +963,9 @@ fn is_well_formed(literal: &Literal) -> bool {
         }
         "gYearMonth" => date(&format!("{}-01", zone_cut(value))).is_some(),
         "duration" => is_duration(value),
-        "hexBinary" => value.len() % 2 == 0 && value.bytes().all(|b| b.is_ascii_hexdigit()),
+        "hexBinary" => {
+            value.len().is_multiple_of(2) && value.bytes().all(|b| b.is_ascii_hexdigit())
+        }
         _ => true,
     }
 }

@@ -591,6 +591,8 @@ impl Endpoint {
         let mut child = Command::new(&self.program)
             .args(["sparql-worker", &self.memory_mib.to_string()])
             .env_clear()
+            // An allocator that reserves its arenas beforehand would defeat the limit.
+            .env("MIMALLOC_ARENA_RESERVE", "16384")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -84,7 +84,10 @@ enum Command {
     Worker,
     /// Evaluates SPARQL for a parent process.
     #[command(hide = true)]
-    SparqlWorker,
+    SparqlWorker {
+        /// Address space in MiB.
+        memory_mib: u64,
+    },
 }
 
 #[derive(Args)]
@@ -128,7 +131,7 @@ pub enum Ended {
 #[must_use]
 pub fn run() -> u8 {
     let cli = Cli::parse();
-    let is_worker = matches!(cli.command, Command::Worker | Command::SparqlWorker);
+    let is_worker = matches!(cli.command, Command::Worker | Command::SparqlWorker { .. });
     if !is_worker {
         crate::telemetry::start(cli.common.verbose, cli.common.json);
     }
@@ -158,7 +161,14 @@ fn execute(cli: Cli) -> Result<Ended> {
             crate::dicom::worker::run_worker(std::io::stdin(), std::io::stdout())?;
             Ok(Ended::Done)
         }
-        Command::SparqlWorker => Ok(Ended::Done),
+        Command::SparqlWorker { memory_mib } => {
+            let ended = crate::catalogue::sparql::run_sparql_worker(memory_mib);
+            if ended == std::process::ExitCode::SUCCESS {
+                Ok(Ended::Done)
+            } else {
+                Err(Error::Internal("the SPARQL worker failed".to_owned()))
+            }
+        }
         Command::Demo(demo) => serve::demo(common, &demo),
         Command::Serve(serve) => serve::serve(common, &serve),
         Command::Ingest(command) => ingest::run(common, &command),

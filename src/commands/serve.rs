@@ -67,7 +67,7 @@ pub(super) fn serve(common: &Common, command: &Serve) -> Result<Ended> {
     let listener = command.address.listen(&mut config)?;
     let node = Node::with(common, config)?;
     node.index.catch_up(&node.store)?;
-    run(common, node, listener, |url| {
+    run(node, listener, |url| {
         if common.json {
             event("ready", &serde_json::json!({ "url": url }));
         } else {
@@ -77,16 +77,10 @@ pub(super) fn serve(common: &Common, command: &Serve) -> Result<Ended> {
     })
 }
 
-fn run(
-    common: &Common,
-    node: Node,
-    listener: TcpListener,
-    ready: impl FnOnce(&str) -> Result<()>,
-) -> Result<Ended> {
+fn run(node: Node, listener: TcpListener, ready: impl FnOnce(&str) -> Result<()>) -> Result<Ended> {
     let url = node.config.server.base();
-    let data = common.data.clone();
     actix_web::rt::System::new().block_on(async move {
-        let server = Server::bind(node, &data, listener)?;
+        let server = Server::bind(node, listener)?;
         ready(&url)?;
         server.run().await
     })?;
@@ -134,6 +128,7 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
     let mut config = common.config()?;
     demo_config(&mut config);
     let listener = command.address.listen(&mut config)?;
+    keep_config(&config, &listener, &common.data)?;
     let node = Node::with(common, config)?;
     let archive = common.data.join("demo-archive");
     if !archive.exists() {
@@ -154,7 +149,7 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
         .into_iter()
         .map(|role| Ok((role, mint(role)?)))
         .collect::<Result<Vec<(Role, Minted)>>>()?;
-    run(common, node, listener, |url| {
+    run(node, listener, |url| {
         let seconds = began.elapsed().as_secs_f64();
         if common.json {
             let tokens: serde_json::Map<String, serde_json::Value> = minted
@@ -193,6 +188,27 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
     })
 }
 
+/// Writes the demo's configuration into its data folder, unless there is one, so that `verify`,
+/// `serve` and every other command see what the demo saw.
+fn keep_config(config: &Config, listener: &TcpListener, data: &Path) -> Result<()> {
+    let path = data.join("vesalius.toml");
+    if path.exists() {
+        return Ok(());
+    }
+    let failed = |failure: &dyn std::fmt::Display| {
+        Error::Configuration(format!("{}: {failure}", path.display()))
+    };
+    let mut kept = config.clone();
+    kept.server.listen = listener.local_addr().map_err(|failure| failed(&failure))?.to_string();
+    if kept.server.public_url == format!("http://{}", kept.server.listen) {
+        kept.server.public_url.clear();
+    }
+    let text = toml::to_string(&kept).map_err(|failure| failed(&failure))?;
+    std::fs::create_dir_all(data).map_err(|failure| failed(&failure))?;
+    let text = format!("# Written by `vesalius demo`; everything here is synthetic.\n\n{text}");
+    std::fs::write(&path, text).map_err(|failure| failed(&failure))
+}
+
 /// The demo's descriptions, where the steward has none of that name.
 fn put_samples(node: &Node, data: &Path) -> Result<()> {
     let folder = node.config.descriptions(data);
@@ -200,7 +216,7 @@ fn put_samples(node: &Node, data: &Path) -> Result<()> {
         |failure: std::io::Error| Error::Configuration(format!("{}: {failure}", folder.display()));
     std::fs::create_dir_all(&folder).map_err(failed)?;
     for (name, text) in crate::catalogue::samples() {
-        let path = folder.join(&name);
+        let path = folder.join(format!("{name}.toml"));
         if !path.exists() {
             std::fs::write(&path, text).map_err(failed)?;
         }

@@ -13,7 +13,7 @@ use super::plan::{Goal, Plan, Wanted, spell, tag};
 use super::value;
 use crate::imaging::{Attributes, Finding, Keyword, Quarantine, Value};
 
-/// Sequences inside sequences (DESIGN.md 3.4).
+/// Sequences inside sequences.
 const DEPTH: usize = 64;
 /// Elements and items of a data set. An enhanced multi-frame object of 100,000 frames has some
 /// millions.

@@ -387,7 +387,7 @@ mod tests {
             ),
             ("{split={separator=',', finding='transfer-syntaxes'}}", "a", "a", None),
             ("'uid'", "1.02.3", "1.02.3", Some("uid-not-standard")),
-            ("'uid'", "abc", "", Some("uid-not-standard")),
+            ("'uid'", "a b", "", Some("uid-not-standard")),
             ("{map={values={W='F'}, otherwise='drop', finding='sex-odd'}}", " W", "F", None),
             (
                 "{map={values={W='F'}, otherwise='drop', finding='sex-odd'}}",

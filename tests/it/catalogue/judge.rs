@@ -6,12 +6,33 @@ use std::fmt::Write as _;
 use oxrdf::{Graph, Literal, NamedNode, Term, Triple};
 use vesalius::catalogue::{Gate, Shelf as _, Writer, canonical, parse};
 
-use super::{config, published, release};
+use super::{config, now, publish, published, release};
+
+/// The minimum of a PUBLIC dataset, as `Description` documents it.
+const MINIMAL: &str = "\
+title.en = \"Minimal\"
+description.en = \"The least that a PUBLIC dataset needs.\"
+access_rights = \"PUBLIC\"
+health_categories = [\"EHRS\"]
+figures = \"exact\"
+[selection]
+collection = [\"c\"]
+[[distribution]]
+access_url = \"https://example.org/\"
+licence = \"CC BY 4.0\"
+selection = { licence = [\"CC BY 4.0\"] }
+[[distribution]]
+access_url = \"https://example.org/\"
+licence = \"https://example.org/licence\"
+selection = { licence = [\"Other\"] }
+";
 
 #[test]
 fn documents_and_faults_are_written_for_the_judges() {
     let (config, release) = (config(), release());
     let shelf = published(&config);
+    let outcome = publish(&config, &shelf, "minimal.toml", MINIMAL, now());
+    assert_eq!(outcome.verdict, vesalius::catalogue::Verdict::Published, "{outcome:#?}");
     let writer = Writer { config: &config, release: &release };
     let gate = Gate::load(&release).unwrap();
     let (mut verdicts, mut count, mut caught) = (String::new(), 0, 0);
@@ -19,7 +40,7 @@ fn documents_and_faults_are_written_for_the_judges() {
     if let Some(folder) = &folder {
         std::fs::create_dir_all(folder.join("faults")).unwrap();
         std::fs::write(folder.join("background.nt"), canonical(gate.background())).unwrap();
-        assert_eq!(writer.export(&shelf, folder).unwrap(), 3);
+        assert_eq!(writer.export(&shelf, folder).unwrap(), 4);
     } else {
         println!("documents not written: VESALIUS_TEST_EXPORT is unset");
     }

@@ -4,6 +4,7 @@ mod doors;
 mod gate;
 mod graphs;
 mod judge;
+mod scale;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,7 @@
 //! What sources report: a table, a DICOMweb server.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -140,7 +140,7 @@ fn a_row_becomes_a_record() {
 fn a_row_that_cannot_be_used_is_quarantined_and_the_others_go_on() {
     let (_folder, table, mapping) = folder(&[
         "1;;;;;1.2.3.4;1.2;CT;1;;a;;",
-        "1;;;;1.2.3;x;1.2;CT;1;;a;;",
+        "1;;;;1.2.3;1_2;1.2;CT;1;;a;;",
         "1;;;;1.2.3;1.2.3.4;1.2;CT;0;;a;;",
         "1;;;;1.2.3;1.2.3.4;1.2;CT;many;;a;;",
         "1;too;few",
@@ -316,6 +316,8 @@ fn the_idc_collections_become_descriptions() {
     let mut of_several_licences = 0;
     for (slug, text) in &rows {
         let table: toml::Table = text.parse().unwrap();
+        let read: vesalius::catalogue::Description = toml::from_str(text).unwrap();
+        assert!(vesalius::catalogue::is_slug(slug) && !read.title.is_empty(), "{slug}");
         let several = table["distribution"].as_array().unwrap().len();
         of_several_licences += u32::from(several > 1);
         assert_eq!(table["selection"]["collection"][0].as_str(), Some(slug.as_str()));
