@@ -400,15 +400,24 @@ fn answer(dataset: &Dataset, ask: &Ask) -> Result<(String, bool, Vec<u8>), Reply
                 }
                 graph.insert(&triple.map_err(|failure| failed(&failure))?);
             }
-            let release = Release::load("r8", None).map_err(|failure| failed(&failure))?;
-            let body =
-                emit::emit(&graph, format, &release, "").map_err(|failure| failed(&failure))?;
+            let body = names()
+                .and_then(|release| emit::emit(&graph, format, release, ""))
+                .map_err(|failure| failed(&failure))?;
             if body.len() > MAX_ANSWER {
                 return Err(large(std::io::ErrorKind::FileTooLarge.into()));
             }
             Ok((format.media_type().to_owned(), is_truncated, body))
         }
     }
+}
+
+/// Prefixes for answers: the built-in release's, read once.
+fn names() -> Result<&'static Release> {
+    static NAMES: std::sync::OnceLock<Option<Release>> = std::sync::OnceLock::new();
+    NAMES
+        .get_or_init(|| Release::load("r8", None).ok())
+        .as_ref()
+        .ok_or_else(|| Error::Internal("the built-in release is broken".to_owned()))
 }
 
 fn read_frame(input: &mut impl Read) -> std::io::Result<Vec<u8>> {

@@ -148,6 +148,9 @@ pub struct Job {
     pub origin: String,
 }
 
+/// The least address space that a worker starts in.
+const LEAST_MEMORY_MIB: u64 = 64;
+
 /// Worker processes, started when they are first needed and kept between reads.
 #[derive(Debug)]
 pub struct Pool {
@@ -171,6 +174,13 @@ impl Pool {
         memory_mib: u64,
         cpu_seconds: u64,
     ) -> Result<Self> {
+        // Below this the program itself does not fit, whatever the allocator had reserved.
+        if memory_mib < LEAST_MEMORY_MIB {
+            return Err(Error::Configuration(format!(
+                "`ingest.worker_memory_mib`: {memory_mib} is too small for a worker process; \
+                 take at least {LEAST_MEMORY_MIB}"
+            )));
+        }
         let count = match count {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,

@@ -11,7 +11,10 @@ use crate::error::Error;
 
 /// `GET /sparql?query=…`.
 pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    let query = parameter(request.query_string().as_bytes());
+    let query = match parameter(request.query_string().as_bytes()) {
+        Ok(query) => query,
+        Err(failure) => return problem(&failure),
+    };
     if query.is_none()
         && preferred(&request, &["application/sparql-results+json", "text/html"])
             == Some("text/html")
@@ -43,24 +46,41 @@ pub(super) async fn post(
         .trim()
         .to_ascii_lowercase();
     let query = match kind.as_str() {
-        "application/sparql-query" => std::str::from_utf8(&body).ok().map(str::to_owned),
+        "application/sparql-query" => Ok(std::str::from_utf8(&body).ok().map(str::to_owned)),
         "application/x-www-form-urlencoded" => parameter(&body),
         other => {
-            let problem = if other == "application/sparql-update" {
+            let detail = if other == "application/sparql-update" {
                 "this endpoint answers queries only"
             } else {
                 "send application/sparql-query or application/x-www-form-urlencoded"
             };
-            return problem::write(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
+            return problem::write(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
         }
     };
-    run(state, request, query).await
+    match query {
+        Ok(query) => run(state, request, query).await,
+        Err(failure) => problem(&failure),
+    }
 }
 
-fn parameter(form: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(form).ok()?;
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(text).ok()?.into_inner();
-    pairs.into_iter().find(|(name, _)| name == "query").map(|(_, value)| value)
+/// The query of a form. A data set by parameter is refused, not ignored: `FROM` in the query does
+/// the same.
+fn parameter(form: &[u8]) -> Result<Option<String>, Error> {
+    let pairs = std::str::from_utf8(form)
+        .ok()
+        .and_then(|text| web::Query::<Vec<(String, String)>>::from_query(text).ok())
+        .map(web::Query::into_inner)
+        .unwrap_or_default();
+    let unused = pairs.iter().find(|(name, _)| {
+        matches!(name.as_str(), "default-graph-uri" | "named-graph-uri" | "update")
+    });
+    if let Some((name, _)) = unused {
+        return Err(Error::Parameter {
+            name: name.clone(),
+            reason: "is not answered here; send a query, with `FROM` where needed".to_owned(),
+        });
+    }
+    Ok(pairs.into_iter().find(|(name, _)| name == "query").map(|(_, value)| value))
 }
 
 async fn run(state: web::Data<State>, request: HttpRequest, query: Option<String>) -> HttpResponse {

@@ -57,7 +57,8 @@ pub enum Facet {
     Referrer,
     /// `system|value` of an identifier of an interpreter, `|` for one without. Of a study.
     Interpreter,
-    /// Keyword of an attribute that has a value: `StudyDate`. Of a series, a study or a patient.
+    /// Keyword of an attribute that has a value: `StudyDate`. Of a series, with those of its study
+    /// and patient.
     Attribute,
 }
 

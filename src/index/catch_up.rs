@@ -79,10 +79,11 @@ impl Index {
         loop {
             let seen = self.read().seq();
             let last = changes::last_change(&mut db)?;
-            if last <= seen {
+            if last == seen {
                 return Ok(done);
             }
-            if seen == 0 || last - seen > FAR {
+            // A feed that is behind what was seen is another one: a backup was restored.
+            if seen == 0 || last < seen || last - seen > FAR {
                 let rebuilt = self.rebuild_with(&mut db)?;
                 done.changes += rebuilt.changes;
                 done.studies += rebuilt.studies;
@@ -200,21 +201,23 @@ impl Index {
             }
             let patient = patients.get(&row.patient).unwrap_or(&nobody);
             let attributes = read::attributes(&row.attributes, "study", row.number)?;
-            let mut study = NewStudy {
+            let study = NewStudy {
                 patient: row.patient,
                 source: names.get(&row.source).map_or("", String::as_str),
                 collection: row.collection,
                 updated: row.updated,
                 facts: mapping::study_facts(&self.context, patient, &attributes),
             };
-            let present = patient.iter().chain(attributes.iter());
-            study.facts.terms.extend(present.map(|(keyword, _)| present_term(keyword)));
+            // Of each series, so that criteria about it hold on the same series.
+            let present: Vec<_> =
+                patient.iter().chain(attributes.iter()).map(|(keyword, _)| keyword).collect();
             let mut new_series = Vec::with_capacity(series.len());
             for row in &series {
                 let attributes = read::attributes(&row.attributes, "series", row.number)?;
                 let mut facts =
                     mapping::series_facts(&self.context, &attributes, &row.sop_class_uids());
-                facts.terms.extend(attributes.iter().map(|(keyword, _)| present_term(keyword)));
+                let of_series = attributes.iter().map(|(keyword, _)| keyword);
+                facts.terms.extend(of_series.chain(present.iter().copied()).map(present_term));
                 let told = [(Facet::Licence, &row.licence), (Facet::SourceDoi, &row.source_doi)];
                 for (facet, text) in told {
                     if let Some(text) = text {

@@ -70,6 +70,7 @@ const OF_SERIES: &[Facet] = &[
     Facet::Performer,
     Facet::Licence,
     Facet::SourceDoi,
+    Facet::Attribute,
 ];
 
 fn slot(number: i64) -> Option<u32> {

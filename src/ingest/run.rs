@@ -315,7 +315,7 @@ impl Writer<'_> {
     /// What earlier runs saw and this one did not.
     fn vanished(&mut self, remove: bool) -> Result<()> {
         let mut gone: Vec<String> = Vec::new();
-        let mut parts = 0_u64;
+        let mut mended: Vec<String> = Vec::new();
         self.store.read(|db| {
             journal::scan_inputs(db, self.source, |(origin, _, _, state, _)| {
                 let is_new = state != InputState::Vanished.code() || remove;
@@ -327,23 +327,29 @@ impl Writer<'_> {
                 let of = |inputs: &HashSet<u64>| {
                     ancestors(&origin).any(|origin| inputs.contains(&origin_key(origin)))
                 };
-                if !of(&self.unchanged) {
-                    parts += u64::from(of(&self.seen));
-                    gone.push(origin);
+                if of(&self.unchanged) {
+                    return;
                 }
+                let is_part = state != InputState::Ingested.code() && of(&self.seen);
+                if is_part { mended.push(origin) } else { gone.push(origin) }
             })
         })?;
-        self.summary.vanished = gone.len() as u64 - parts;
+        for origins in mended.chunks(500) {
+            let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+            self.store.write(|db| journal::remove_inputs(db, self.source, &origins))?;
+        }
+        self.summary.vanished = gone.len() as u64;
         for origins in gone.chunks(500) {
             let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
             let (how, source, now) = (self.how, self.source, (self.clock)());
             let merged = self.store.write(|db| {
                 journal::put_input_state(db, source, &origins, InputState::Vanished)?;
-                if remove {
-                    remove_inputs(db, how, source, now, &origins)
-                } else {
-                    Ok(Merged::default())
+                if !remove {
+                    return Ok(Merged::default());
                 }
+                let merged = remove_inputs(db, how, source, now, &origins)?;
+                journal::remove_inputs(db, source, &origins)?;
+                Ok(merged)
             })?;
             self.summary.studies_changed += merged.studies as u64;
         }
@@ -365,7 +371,7 @@ fn remove_inputs(
     for row in rows {
         if let (Some(series), Some(sop)) = (row.series, row.sop.clone()) {
             // Another file may still hold the same instance.
-            if journal::find_inputs_of_instance(db, source, &sop)?.is_empty() {
+            if journal::find_inputs_of_instances(db, source, &[&sop])?.is_empty() {
                 instances.push(Earlier { series, sop });
             }
         } else if let Some(uid) = row.origin.strip_prefix("studies/")
@@ -399,7 +405,7 @@ struct Sorted {
     quarantined: Vec<(String, Option<Stamp>, Quarantine)>,
     settled: Vec<(String, Stamp, u64, InputState)>,
     retained: Vec<(Uid, Vec<Uid>)>,
-    /// Origins of records and quarantined inputs that the journal holds already.
+    /// Origins of inputs that the journal holds already and that were read again.
     known: Vec<String>,
     files: Files,
     changed: u64,
@@ -422,7 +428,9 @@ impl Sorted {
                 self.files.unchanged += inputs;
             }
             Item::NotDicom { origin, stamp } => {
-                note(&origin);
+                if note(&origin) {
+                    self.known.push(origin.clone());
+                }
                 self.files.not_dicom += 1;
                 self.settled.push((origin, stamp, 1, InputState::NotDicom));
             }
@@ -470,6 +478,8 @@ impl Sorted {
         let mut inputs: Vec<InputRow> = Vec::new();
         let mut stamps: Vec<Option<InputRow>> = Vec::new();
         let mut arrivals: Vec<Arrival> = Vec::new();
+        let shared = shared_instances(db, source, &earlier)?;
+        let is_sole = |row: &InputRow| row.sop.as_ref().is_none_or(|sop| !shared.contains(sop));
         for (record, stamp) in self.records {
             let before = earlier.remove(&record.origin);
             let mut row =
@@ -477,12 +487,17 @@ impl Sorted {
             if let Some(row) = &mut row {
                 row.sop = record.instance.as_ref().map(|instance| instance.uid.to_string());
             }
+            arrivals.push(Arrival {
+                record,
+                earlier: before.as_ref().and_then(was),
+                is_sole: before.as_ref().is_some_and(is_sole),
+                is_part: row.is_none(),
+            });
             stamps.push(row);
-            arrivals.push(Arrival { record, earlier: before.and_then(|row| was(&row)) });
         }
         let mut gone: Vec<Earlier> = Vec::new();
         for (origin, stamp, reason) in self.quarantined {
-            gone.extend(earlier.remove(&origin).and_then(|row| was(&row)));
+            gone.extend(earlier.remove(&origin).filter(|row| is_sole(row)).as_ref().and_then(was));
             let stamp = stamp.unwrap_or(Stamp { size: 0, mark: 0 });
             let mut row = input(source, run, &origin, stamp, InputState::Quarantined);
             row.code = Some(reason.code);
@@ -492,6 +507,11 @@ impl Sorted {
             inputs.push(row);
         }
         for (origin, stamp, count, state) in self.settled {
+            if state == InputState::NotDicom {
+                gone.extend(
+                    earlier.remove(&origin).filter(|row| is_sole(row)).as_ref().and_then(was),
+                );
+            }
             let mut row = input(source, run, &origin, stamp, state);
             row.inputs = i64::try_from(count).unwrap_or(i64::MAX);
             inputs.push(row);
@@ -506,6 +526,11 @@ impl Sorted {
             Batch::load(db, &how.context, &how.pseudonym_key, source, now, &arrivals, &also)?;
         if !gone.is_empty() {
             batch.load_all_instances(db)?;
+        }
+        // What a served study no longer holds goes first, so that it describes nothing any more
+        // when the study's records are merged.
+        for (uid, now) in &self.retained {
+            batch.retain(db, uid, now)?;
         }
         for (arrival, row) in arrivals.into_iter().zip(stamps) {
             let placed = batch.merge(arrival)?;
@@ -526,6 +551,24 @@ impl Sorted {
         }
         Ok(merged)
     }
+}
+
+/// Which of the instances that changed inputs gave before are given by other inputs too.
+fn shared_instances(
+    db: &mut Db,
+    source: i64,
+    earlier: &HashMap<String, InputRow>,
+) -> diesel::QueryResult<HashSet<String>> {
+    let mut shared = HashSet::new();
+    let mut sops: Vec<&str> = earlier.values().filter_map(|row| row.sop.as_deref()).collect();
+    sops.sort_unstable();
+    sops.dedup();
+    for row in journal::find_inputs_of_instances(db, source, &sops)? {
+        if !earlier.contains_key(&row.origin) {
+            shared.extend(row.sop);
+        }
+    }
+    Ok(shared)
 }
 
 fn was(row: &InputRow) -> Option<Earlier> {

@@ -237,19 +237,37 @@ pub fn find_inputs(db: &mut Db, of: i64, origins: &[&str]) -> QueryResult<Vec<In
     })
 }
 
-/// Other inputs of a source that are the same SOP instance and are still there.
+/// The inputs of a source that are one of these SOP instances and are still there.
 ///
 /// # Errors
 /// When the database fails.
-pub fn find_inputs_of_instance(db: &mut Db, of: i64, uid: &str) -> QueryResult<Vec<InputRow>> {
-    on_backend!(db, |c| input::table
-        .filter(
-            input::sop
-                .eq(uid)
-                .and(input::source.eq(of))
-                .and(input::state.eq(InputState::Ingested.code()))
-        )
-        .load(c))
+pub fn find_inputs_of_instances(db: &mut Db, of: i64, uids: &[&str]) -> QueryResult<Vec<InputRow>> {
+    super::archive::chunked(uids, |uids| {
+        on_backend!(db, |c| input::table
+            .filter(
+                input::sop
+                    .eq_any(uids)
+                    .and(input::source.eq(of))
+                    .and(input::state.eq(InputState::Ingested.code()))
+            )
+            .load(c))
+    })
+}
+
+/// Forgets inputs.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_inputs(db: &mut Db, of: i64, origins: &[&str]) -> QueryResult<()> {
+    on_backend!(db, |c| {
+        for origins in origins.chunks(super::CHUNK) {
+            diesel::delete(
+                input::table.filter(input::source.eq(of).and(input::origin.eq_any(origins))),
+            )
+            .execute(c)?;
+        }
+        Ok(())
+    })
 }
 
 /// Inserts inputs that are new.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager as _};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
-use diesel::{Connection, PgConnection, QueryResult, SqliteConnection};
+use diesel::{PgConnection, QueryResult, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Error, Result};
@@ -328,17 +328,24 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 /// How many migrations this version has; a test counts the folders.
 pub const KNOWN_MIGRATIONS: usize = 2;
 
-/// Migrates a bare SQLite connection: for tests of migrations themselves.
+/// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
+/// of what the tables held is left.
 ///
 /// # Errors
 /// When a migration fails.
-pub fn migrate_up_and_down(path: &Path) -> Result<()> {
+pub fn migrate_up_and_down(data: &Path, url: &str) -> Result<()> {
     let failed =
         |failure: Box<dyn std::error::Error + Send + Sync>| Error::Store(failure.to_string());
-    let mut conn = SqliteConnection::establish(&path.display().to_string())
-        .map_err(|failure| Error::Store(failure.to_string()))?;
-    conn.run_pending_migrations(SQLITE).map_err(failed)?;
-    conn.revert_all_migrations(SQLITE).map_err(failed)?;
-    conn.run_pending_migrations(SQLITE).map_err(failed)?;
+    let store = Store::open(data, url)?;
+    match store.writer()? {
+        Db::Sqlite(mut conn) => {
+            conn.revert_all_migrations(SQLITE).map_err(failed)?;
+            conn.run_pending_migrations(SQLITE).map_err(failed)?;
+        }
+        Db::Postgres(mut conn) => {
+            conn.revert_all_migrations(POSTGRES).map_err(failed)?;
+            conn.run_pending_migrations(POSTGRES).map_err(failed)?;
+        }
+    }
     Ok(())
 }

@@ -296,6 +296,14 @@ async fn queries_are_answered_in_every_form() {
         let rows = String::from_utf8(read_body(response).await.to_vec()).unwrap();
         assert!(rows.lines().count() > 1, "{file}: {rows}");
     }
+    for wrong in [
+        "/sparql",
+        "/sparql?query=%FF",
+        "/sparql?query=ASK%7B%7D&default-graph-uri=x",
+        "/sparql?update=x",
+    ] {
+        assert_eq!(get!(app, wrong).status(), StatusCode::BAD_REQUEST, "{wrong}");
+    }
     let response = get!(app, &ask("ASK {}"), "Accept" => "text/turtle");
     assert_eq!(response.status(), StatusCode::NOT_ACCEPTABLE);
 }
