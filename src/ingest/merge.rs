@@ -8,17 +8,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use diesel::QueryResult;
-
 use crate::imaging::{
     Attributes, Finding, Instance, Keyword, Laterality, PatientKey, Record, Uid, public_id,
     uid_hash,
 };
 use crate::mapping::{self, Context, lookup};
-use crate::store::Db;
 use crate::store::archive::{self, PackedRow, PatientRow, SeriesRow, StudyRow};
 use crate::store::changes::{self, Kind};
 use crate::store::findings::{self, FindingRow};
+use crate::store::{Db, QueryResult, conflict};
 
 /// What a batch changed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -118,10 +116,6 @@ struct Numbers {
     patient: i64,
     study: i64,
     series: i64,
-}
-
-fn conflict(what: &str) -> diesel::result::Error {
-    diesel::result::Error::SerializationError(what.to_owned().into())
 }
 
 fn to_json(attributes: &Attributes) -> QueryResult<String> {
@@ -480,7 +474,14 @@ impl<'a> Batch<'a> {
         }
         study.is_changed |= outcome.is_changed;
         if outcome.is_added || (is_replacement && outcome.is_changed) {
-            record.findings.into_iter().for_each(|finding| study.say(finding, 1));
+            let mut own = record.findings;
+            if !own.is_empty() {
+                // What the attributes tell anyway is said of the series, and once.
+                let told =
+                    mapping::findings(self.context, &record.patient, &record.study, &record.series);
+                own.retain(|finding| told.iter().all(|other| other.code != finding.code));
+            }
+            own.into_iter().for_each(|finding| study.say(finding, 1));
         }
         if is_first_of_series {
             let nothing = Attributes::new();

@@ -1,6 +1,9 @@
 //! The integration tests: one binary, a folder per room.
 
+mod architecture;
 mod catalogue;
+mod config;
+mod data_files;
 mod dicom;
 mod fhir;
 mod index;
