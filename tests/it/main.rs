@@ -11,3 +11,4 @@ mod ingest;
 mod source;
 mod store;
 mod support;
+mod web;
