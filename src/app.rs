@@ -11,11 +11,12 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{Tokens, authenticate};
-use crate::catalogue::{Release, Shelf, StoreShelf, open_selections};
+use crate::catalogue::{Names, Release, Shelf, StoreShelf, open_selections};
 use crate::commands::Node;
 use crate::error::{Error, Result};
 use crate::fhir;
 use crate::harvest;
+use crate::web::Pages;
 
 /// How often a serving process looks for changes of other processes.
 const POLL: Duration = Duration::from_millis(300);
@@ -35,6 +36,20 @@ pub struct Server {
     pub address: std::net::SocketAddr,
     server: actix_web::dev::Server,
     node: Arc<Node>,
+}
+
+/// What the catalogue's doors answer readers who want HTML.
+fn page_of(pages: Arc<Pages>) -> harvest::Page {
+    Arc::new(move |request, topic| {
+        let pages = Arc::clone(&pages);
+        Box::pin(async move {
+            match topic {
+                harvest::Topic::Catalogue => pages.answer_catalog(request).await,
+                harvest::Topic::Dataset(slug) => pages.answer_dataset(request, slug).await,
+                harvest::Topic::Sparql => pages.answer_sparql(request).await,
+            }
+        })
+    })
 }
 
 fn recorder() -> Result<PrometheusHandle> {
@@ -74,8 +89,16 @@ impl Server {
         let overrides = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
         let release = Arc::new(Release::load(&node.config.catalogue.release, overrides)?);
         let shelf: Arc<dyn Shelf> = Arc::new(StoreShelf(Arc::clone(&node.store)));
-        let harvest =
-            web::Data::new(harvest::State::new(Arc::clone(&node.config), release, shelf, program));
+        let names = Names::new(Arc::clone(&release), &node.context);
+        let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
+        let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program);
+        let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
+        let pages = web::Data::new(crate::web::State::new(
+            &node.config,
+            Arc::clone(&node.store),
+            Arc::clone(&node.index),
+            pages,
+        ));
         node.index.set_open(open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config)?);
         let workers = match node.config.server.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -89,8 +112,11 @@ impl Server {
                 .app_data(web::FormConfig::default().limit(BODY))
                 .app_data(fhir.clone())
                 .app_data(harvest.clone())
+                .app_data(pages.clone())
                 .configure(fhir::routes)
+                .configure(crate::web::routes)
                 .configure(harvest::routes)
+                .default_service(web::to(crate::web::not_found))
                 .route("/healthz", web::get().to(healthz))
                 .route("/readyz", web::get().to(readyz))
                 .route("/metrics", web::get().to(metrics_text))

@@ -330,7 +330,7 @@ impl Config {
         ];
         for (key, url) in urls {
             let is_http = url.starts_with("https://") || url.starts_with("http://");
-            let is_iri = oxrdf::NamedNode::new(url.as_str()).is_ok();
+            let is_iri = oxiri::Iri::parse(url.as_str()).is_ok();
             let is_usable = url.is_empty() || (is_http && is_iri);
             if !is_usable {
                 return wrong(key, &format!("`{url}` is no web address"), "begin with `https://`");
@@ -340,7 +340,7 @@ impl Config {
             .chain([&self.archive.identifiers.accession, &self.archive.identifiers.study_id])
             .chain(self.archive.identifiers.patient_issuers.iter().map(|row| &row.system));
         for system in systems {
-            if !system.is_empty() && oxrdf::NamedNode::new(system.as_str()).is_err() {
+            if !system.is_empty() && oxiri::Iri::parse(system.as_str()).is_err() {
                 return wrong(
                     "archive.identifiers",
                     &format!("`{system}` is no URI"),

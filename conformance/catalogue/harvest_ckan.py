@@ -30,8 +30,8 @@ base.resource_formats = lambda: {}
 base.get_action = lambda name: lambda context, data: SCHEMA
 base.RDFProfile._license_register = lambda self, *given, **named: []
 WANTED = ["title", "notes", "uri", "identifier", "access_rights", "applicable_legislation", "hdab",
-          "health_category", "health_theme", "contact", "publisher", "tags", "theme"]
-HOPED = ["coding_system", "code_values", "min_typical_age", "max_typical_age", "number_of_records",
+          "health_category", "contact", "publisher", "tags", "theme"]
+HOPED = ["health_theme", "coding_system", "code_values", "min_typical_age", "max_typical_age", "number_of_records",
          "number_of_unique_individuals", "population_coverage", "retention_period", "quality_annotation",
          "temporal_coverage", "spatial_coverage", "provenance", "provenance_activity", "analytics",
          "personal_data", "legal_basis", "purpose", "language", "frequency", "version", "conforms_to",

@@ -9,5 +9,5 @@ mod middleware;
 mod token;
 
 pub use keys::Keys;
-pub use middleware::{BadToken, actor_of, authenticate};
+pub use middleware::{BadToken, COOKIE, actor_of, authenticate};
 pub use token::{Minted, Tokens};

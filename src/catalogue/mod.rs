@@ -14,6 +14,7 @@ mod figures;
 mod graph;
 mod kept;
 mod listing;
+mod names;
 mod publish;
 mod release;
 mod selection;
@@ -32,11 +33,13 @@ pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
 pub use graph::{Subject, Writer, configured, moment};
 pub use kept::{IndexFacts, StoreShelf, open_selections};
 pub use listing::Page;
+pub use names::Names;
 pub use publish::{
     Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, read_folder,
 };
 pub use release::{
-    CodeSystemsFile, LicencesFile, Release, Scheme, VariablesFile, VocabularyFile, samples, schemas,
+    CodeSystemsFile, LicencesFile, Release, Scheme, VariableTable, VariablesFile, VocabularyFile,
+    samples, schemas,
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};

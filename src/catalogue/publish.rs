@@ -296,26 +296,6 @@ impl Publisher<'_> {
         self.run(file, text, facts, shelf, now, false)
     }
 
-    /// Writes an entry's document anew from its description and its kept figures; `None` when
-    /// nothing changes.
-    ///
-    /// # Errors
-    /// When the figures cannot be written.
-    pub fn rebuild(&self, entry: &Entry) -> Result<Option<Entry>> {
-        if entry.state != State::Published {
-            return Ok(None);
-        }
-        let graph = self.writer().dataset(&Subject {
-            slug: &entry.slug,
-            description: &entry.description(),
-            figures: &entry.figures(),
-            issued: entry.issued,
-            modified: entry.modified,
-        });
-        let document = emit::canonical(&graph);
-        Ok((document != entry.document).then(|| Entry { document, ..entry.clone() }))
-    }
-
     fn run(
         &self,
         file: &str,

@@ -600,8 +600,8 @@ impl Endpoint {
         let mut child = Command::new(&self.program)
             .args(["sparql-worker", &self.memory_mib.to_string()])
             .env_clear()
-            // An allocator that reserves its arenas beforehand would defeat the limit.
-            .env("MIMALLOC_ARENA_RESERVE", "16384")
+            // mimalloc reserves a gibibyte of addresses at start, more than the limit leaves.
+            .env("MIMALLOC_ARENA_RESERVE", "16MiB")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Common, Ended, Node, event, say};
 use crate::catalogue::{
-    Gate, IndexFacts, Outcome, Publisher, Release, Shelf as _, StoreShelf, Verdict,
+    Entry, Gate, IndexFacts, Outcome, Publisher, Release, Shelf as _, StoreShelf, Verdict,
     open_selections, read_folder,
 };
 use crate::error::{Error, Result};
@@ -191,11 +191,12 @@ pub(super) fn rebuild(common: &Common, node: &Node) -> Result<()> {
     let publisher = desk.publisher(node);
     let mut changed = 0_u64;
     for slug in desk.shelf.slugs()? {
-        if let Some(entry) = desk.shelf.find(&slug)?
-            && let Some(anew) = publisher.rebuild(&entry)?
-        {
-            changed += 1;
-            desk.shelf.put(&anew)?;
+        if let Some(entry) = desk.shelf.find(&slug)? {
+            let document = publisher.remake(&entry);
+            if document != entry.document {
+                changed += 1;
+                desk.shelf.put(&Entry { document, ..entry })?;
+            }
         }
     }
     let seconds = began.elapsed().as_secs_f64();
@@ -213,7 +214,7 @@ pub(super) fn differences(node: &Node) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for slug in desk.shelf.slugs()? {
         if let Some(entry) = desk.shelf.find(&slug)?
-            && publisher.rebuild(&entry)?.is_some()
+            && publisher.remake(&entry) != entry.document
         {
             found.push(format!(
                 "the document of dataset `{slug}` is not what its description gives"

@@ -480,7 +480,7 @@ fn cut_page(mut numbers: Vec<i64>, count: usize) -> (Vec<i64>, bool) {
 }
 
 /// The store's number of what a page begins behind; it may have been deleted since.
-fn beginning(found: diesel::QueryResult<Vec<read::Found>>) -> Result<i64> {
+fn beginning(found: crate::store::QueryResult<Vec<read::Found>>) -> Result<i64> {
     let found = found.map_err(Error::from)?;
     found.first().map(|found| found.number).ok_or_else(|| {
         Failure::parameter(search::CURSOR, "names a page of another archive; search again")

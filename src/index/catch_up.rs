@@ -191,7 +191,7 @@ impl Index {
         let patients: HashMap<i64, Attributes> = archive::list_patients(db, &numbers)?
             .into_iter()
             .map(|row| Ok((row.number, read::attributes(&row.attributes, "patient", row.number)?)))
-            .collect::<diesel::QueryResult<_>>()?;
+            .collect::<crate::store::QueryResult<_>>()?;
         let nobody = Attributes::new();
         let mut facts = Vec::with_capacity(rows.len());
         for (row, series) in read::list_aggregates(db, rows)? {

@@ -8,17 +8,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use diesel::QueryResult;
-
 use crate::imaging::{
     Attributes, Finding, Instance, Keyword, Laterality, PatientKey, Record, Uid, public_id,
     uid_hash,
 };
 use crate::mapping::{self, Context, lookup};
-use crate::store::Db;
 use crate::store::archive::{self, PackedRow, PatientRow, SeriesRow, StudyRow};
 use crate::store::changes::{self, Kind};
 use crate::store::findings::{self, FindingRow};
+use crate::store::{Db, QueryResult, conflict};
 
 /// What a batch changed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -118,10 +116,6 @@ struct Numbers {
     patient: i64,
     study: i64,
     series: i64,
-}
-
-fn conflict(what: &str) -> diesel::result::Error {
-    diesel::result::Error::SerializationError(what.to_owned().into())
 }
 
 fn to_json(attributes: &Attributes) -> QueryResult<String> {
@@ -318,8 +312,9 @@ impl<'a> Batch<'a> {
                 return Ok(self.repeat(&record, number));
             }
         }
-        let patient = self.merge_patient(&record, is_replacement);
-        let placed = self.merge_study(record, patient, is_replacement)?;
+        let rank = record.rank().to_key();
+        let patient = self.merge_patient(&record, &rank, is_replacement);
+        let placed = self.merge_study(record, &rank, patient, is_replacement)?;
         if is_part && let Some(uid) = uid {
             self.moved.insert((uid_hash(uid.as_str()), placed.series));
             self.arrived.insert((placed.series, uid));
@@ -344,13 +339,13 @@ impl<'a> Batch<'a> {
         Placed { series: number }
     }
 
-    fn merge_patient(&mut self, record: &Record, is_replacement: bool) -> i64 {
+    fn merge_patient(&mut self, record: &Record, rank: &str, is_replacement: bool) -> i64 {
         let now = self.now;
         let key = self.pseudonym_key;
         let next = &mut self.next.patient;
         // The latest study describes the person; ties go to the study's own rank.
         let date = record.study.first("StudyDate").and_then(|d| d.parse::<u32>().ok()).unwrap_or(0);
-        let rank = format!("{:08}{}", 99_999_999_u32.saturating_sub(date), record.rank().to_key());
+        let rank = format!("{:08}{rank}", 99_999_999_u32.saturating_sub(date));
         let entry = self.patients.entry(record.patient_key.clone()).or_insert_with(|| {
             let number = *next;
             *next += 1;
@@ -395,10 +390,10 @@ impl<'a> Batch<'a> {
     fn merge_study(
         &mut self,
         record: Record,
+        rank: &str,
         patient: i64,
         is_replacement: bool,
     ) -> QueryResult<Placed> {
-        let rank = record.rank().to_key();
         let (source, now, key) = (self.source, self.now, self.pseudonym_key);
         let next = &mut self.next;
         let study = self.studies.entry(record.study_uid.clone()).or_insert_with(|| {
@@ -414,7 +409,7 @@ impl<'a> Batch<'a> {
                     care_id: public_id(None, "ImagingStudy", &[record.study_uid.as_str()]),
                     research_id: public_id(Some(key), "ImagingStudy", &[record.study_uid.as_str()]),
                     attributes: String::new(),
-                    rank: rank.clone(),
+                    rank: rank.to_owned(),
                     version: 0,
                     updated: now,
                     deleted: false,
@@ -436,13 +431,15 @@ impl<'a> Batch<'a> {
             NOBODY.clone_into(&mut study.row.rank);
             study.is_changed = true;
         }
-        if rank <= study.row.rank || (is_replacement && describes(&study.row.rank, &record)) {
+        if rank <= study.row.rank.as_str()
+            || (is_replacement && describes(&study.row.rank, &record))
+        {
             let is_same = study.row.rank == rank
                 && study.row.patient == patient
                 && study.row.collection == record.collection
                 && study.attributes == record.study;
             if !is_same {
-                study.row.rank.clone_from(&rank);
+                rank.clone_into(&mut study.row.rank);
                 study.row.patient = patient;
                 study.row.collection.clone_from(&record.collection);
                 study.attributes = record.study.clone();
@@ -454,13 +451,7 @@ impl<'a> Batch<'a> {
             None => {
                 let number = next.series;
                 next.series += 1;
-                study.series.push(SeriesNow::new(
-                    number,
-                    study.row.number,
-                    patient,
-                    &record,
-                    &rank,
-                ));
+                study.series.push(SeriesNow::new(number, study.row.number, patient, &record, rank));
                 study.is_changed = true;
                 study.series.len() - 1
             }
@@ -469,7 +460,7 @@ impl<'a> Batch<'a> {
         let is_first_of_series = series.stored.is_none() && series.row.images == 0;
         study.mixed[0] |= series.row.patient != patient;
         study.mixed[1] |= date_of(&series.study_attributes) != date_of(&record.study);
-        let outcome = series.merge(&record, &rank, patient, is_replacement)?;
+        let outcome = series.merge(&record, rank, patient, is_replacement)?;
         let placed = Placed { series: series.row.number };
         if let Some(instance) = record.instance.as_ref().filter(|_| outcome.is_added) {
             let key = (uid_hash(instance.uid.as_str()), placed.series);
@@ -480,7 +471,14 @@ impl<'a> Batch<'a> {
         }
         study.is_changed |= outcome.is_changed;
         if outcome.is_added || (is_replacement && outcome.is_changed) {
-            record.findings.into_iter().for_each(|finding| study.say(finding, 1));
+            let mut own = record.findings;
+            if !own.is_empty() {
+                // What the attributes tell anyway is said of the series, and once.
+                let told =
+                    mapping::findings(self.context, &record.patient, &record.study, &record.series);
+                own.retain(|finding| told.iter().all(|other| other.code != finding.code));
+            }
+            own.into_iter().for_each(|finding| study.say(finding, 1));
         }
         if is_first_of_series {
             let nothing = Attributes::new();
@@ -1144,7 +1142,11 @@ impl SeriesNow {
         is_replacement: bool,
     ) -> QueryResult<Outcome> {
         let mut outcome = Outcome { is_added: false, is_changed: false };
-        if rank <= self.row.rank.as_str() || (is_replacement && describes(&self.row.rank, record)) {
+        // A series that this record made is described by it already.
+        let is_fresh = self.stored.is_none() && self.row.images == 0 && self.row.rank == rank;
+        let is_better =
+            rank <= self.row.rank.as_str() || (is_replacement && describes(&self.row.rank, record));
+        if is_better && !is_fresh {
             let describes = self.attributes_of(record);
             if self.attributes != describes
                 || self.study_attributes != record.study

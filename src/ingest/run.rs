@@ -364,7 +364,7 @@ fn remove_inputs(
     source: i64,
     now: i64,
     origins: &[&str],
-) -> diesel::QueryResult<Merged> {
+) -> crate::store::QueryResult<Merged> {
     let rows = journal::find_inputs(db, source, origins)?;
     let mut studies: Vec<Uid> = Vec::new();
     let mut instances: Vec<Earlier> = Vec::new();
@@ -469,7 +469,7 @@ impl Sorted {
         source: i64,
         run: i64,
         now: i64,
-    ) -> diesel::QueryResult<Merged> {
+    ) -> crate::store::QueryResult<Merged> {
         let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
         let mut earlier: HashMap<String, InputRow> = journal::find_inputs(db, source, &known)?
             .into_iter()
@@ -558,7 +558,7 @@ fn shared_instances(
     db: &mut Db,
     source: i64,
     earlier: &HashMap<String, InputRow>,
-) -> diesel::QueryResult<HashSet<String>> {
+) -> crate::store::QueryResult<HashSet<String>> {
     let mut shared = HashSet::new();
     let mut sops: Vec<&str> = earlier.values().filter_map(|row| row.sop.as_deref()).collect();
     sops.sort_unstable();

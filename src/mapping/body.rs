@@ -113,6 +113,23 @@ pub fn common_side(instances: &[Instance]) -> Result<Option<Laterality>, Mixed> 
     if sides.all(|side| side == first) { Ok(first) } else { Err(Mixed) }
 }
 
+/// Every body site that the tables can code, as a term of the index (`system|code`) with what it
+/// is called; of several names for one code the first.
+#[must_use]
+pub fn body_site_names(context: &Context) -> Vec<(String, String)> {
+    let table = &context.0.tables.body;
+    let parts = table.part.iter().filter_map(|part| Some((part.code.as_ref()?, &part.display)));
+    let regions = table.region.iter().map(|region| (&region.code, &region.display));
+    let mut names: Vec<(String, String)> = Vec::new();
+    for (code, display) in regions.chain(parts) {
+        let term = format!("{}|{code}", table.system);
+        if !names.iter().any(|(known, _)| *known == term) {
+            names.push((term, display.clone()));
+        }
+    }
+    names
+}
+
 /// Codes under which a search may name what the index holds under the terms returned: the code
 /// itself, and for a code that PS3.16 has replaced (chest: 43799004) the one that is written.
 #[must_use]

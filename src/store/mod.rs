@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager as _};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
-use diesel::{PgConnection, QueryResult, SqliteConnection};
+use diesel::{PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Error, Result};
@@ -33,6 +34,17 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub enum Db {
     Sqlite(PooledConnection<ConnectionManager<SqliteConnection>>),
     Postgres(PooledConnection<ConnectionManager<PgConnection>>),
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(failure: diesel::result::Error) -> Self {
+        Self::Store(failure.to_string())
+    }
+}
+
+/// The failure of a write whose values contradict each other.
+pub(crate) fn conflict(what: &str) -> diesel::result::Error {
+    diesel::result::Error::SerializationError(what.to_owned().into())
 }
 
 /// Runs one diesel expression on whichever database the connection speaks to: diesel types a

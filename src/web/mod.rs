@@ -1,1 +1,78 @@
-//! web
+//! The pages: server-rendered HTML without a script, over the same functions as every other door.
+//!
+//! In: published datasets ([`catalogue`](crate::catalogue)), and for operators the journal, the
+//! findings and the change feed of the [`store`](crate::store). Out: HTML, one stylesheet.
+//! Governed by WCAG 2.2 level AA, schema.org's `Dataset`, RFC 9457 for what is no page.
+//! Absent: fresh counts of persons (datasets show what was published and nothing else), FHIR,
+//! the RDF documents (the harvest room's), scripts.
+
+mod assets;
+mod catalog;
+mod chart;
+mod cite;
+mod convert;
+mod dataset;
+mod layout;
+mod operator;
+mod pages;
+mod problem;
+mod public;
+mod reasons;
+mod session;
+mod words;
+
+use std::sync::Arc;
+
+use actix_web::web;
+
+use crate::config::Config;
+use crate::index::Index;
+use crate::store::Store;
+
+pub use assets::stylesheet_path;
+pub use catalog::{
+    Card, CatalogQuery, CatalogView, Dimension, Order, RESULTS_PER_PAGE, render_catalog,
+};
+pub use chart::{Bar, Chart, Shape};
+pub use cite::Citation;
+pub use dataset::{
+    Access, AgentCard, DatasetPage, DistributionCard, Fact, Tile, VariableGroup, VariableRow,
+    render_dataset, render_withdrawn,
+};
+pub use layout::Site;
+pub use pages::Pages;
+pub use problem::{not_found, page_or_problem};
+pub use words::{Href, Item, Phrase};
+
+/// What the pages need: registered by the app as `web::Data<State>`.
+pub struct State {
+    /// The store, for the operator's pages.
+    pub store: Arc<Store>,
+    /// The index, for its place in the change feed.
+    pub index: Arc<Index>,
+    /// The published datasets as pages.
+    pub pages: Arc<Pages>,
+    /// Whether the node is reached over TLS: then the cookie is `Secure`.
+    pub is_secure: bool,
+    /// The node's address as the world sees it: `https://host`.
+    pub base: String,
+}
+
+impl State {
+    /// The state of the pages of one node.
+    #[must_use]
+    pub fn new(config: &Config, store: Arc<Store>, index: Arc<Index>, pages: Arc<Pages>) -> Self {
+        let base = config.server.base();
+        Self { store, index, pages, is_secure: base.starts_with("https://"), base }
+    }
+}
+
+/// The routes of this room: `/`, `/assets/…`, `/dataset/{slug}/citation.…`, `/operator…`.
+/// `/catalog` and `/dataset/{slug}` are the harvest room's, which asks [`Pages`] for HTML.
+/// Register them before the harvest room's, whose `/dataset/{…}` may take every tail.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.configure(assets::routes)
+        .configure(public::routes)
+        .configure(session::routes)
+        .configure(operator::routes);
+}

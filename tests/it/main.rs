@@ -1,6 +1,9 @@
 //! The integration tests: one binary, a folder per room.
 
+mod architecture;
 mod catalogue;
+mod config;
+mod data_files;
 mod dicom;
 mod fhir;
 mod index;
@@ -8,3 +11,4 @@ mod ingest;
 mod source;
 mod store;
 mod support;
+mod web;

@@ -142,7 +142,7 @@ fn one<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Result<Qu
     }
 }
 
-pub(super) fn store<T>(outcome: diesel::QueryResult<T>) -> Result<T> {
+pub(super) fn store<T>(outcome: crate::store::QueryResult<T>) -> Result<T> {
     Ok(outcome.map_err(Error::from)?)
 }
 
@@ -420,7 +420,7 @@ fn identified(
 fn uid<'q>(
     db: &mut Db,
     criterion: &Criterion,
-    find: fn(&mut Db, &[&str]) -> diesel::QueryResult<Vec<i64>>,
+    find: fn(&mut Db, &[&str]) -> crate::store::QueryResult<Vec<i64>>,
 ) -> Result<Query<'q>> {
     let (tokens, negated) = match &criterion.test {
         Test::Tokens(tokens) => (tokens, false),

@@ -1,0 +1,143 @@
+// Looks at every page of a running node: accessibility (axe-core, WCAG 2.0 to 2.2 A and AA and
+// best practices), the browser's console (nothing blocked by the content security policy), no
+// sideways scrolling, no script needed, nothing fetched from elsewhere; pictures on demand.
+//
+//   node pages.mjs --base http://127.0.0.1:8080 [--token T] [--pictures DIR] [--quick]
+//
+// Needs Debian's `chromium` and `npm ci` in this folder. `--token` is one of
+// `vesalius token --role imaging-it`; without it the operator's pages are seen as refused.
+// Exits with 1 when something does not hold. All data of the demo are synthetic.
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+const args = process.argv.slice(2);
+const option = (name, otherwise) => {
+  const place = args.indexOf(`--${name}`);
+  return place < 0 ? otherwise : args[place + 1];
+};
+const base = option('base', 'http://127.0.0.1:8080').replace(/\/$/, '');
+const token = option('token', '');
+const pictures = option('pictures', '');
+const isQuick = args.includes('--quick');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice'];
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+
+// The datasets are those that the catalogue lists.
+const first = await browser.newPage();
+await first.goto(`${base}/catalog`);
+const datasets = await first.$$eval('article.hit h3 a', (links) => links.map((a) => new URL(a.href).pathname));
+const filter = await first.$$eval('.facet a.pick', (links) => links[0]?.getAttribute('href') ?? '/catalog');
+const exclude = await first.$$eval('.facet a.without', (links) => links[0]?.getAttribute('href') ?? '/catalog');
+await first.close();
+
+const operator = token
+  ? ['/operator', '/operator/sources', '/operator/runs', '/operator/quarantine', '/operator/findings',
+    '/operator/findings/body-part-free-text', '/operator/catalogue', '/operator/quarantine?again=3']
+  : ['/operator'];
+const paths = ['/', '/catalog', filter, exclude, '/catalog?q=nothing-is-called-like-this', ...datasets,
+  '/sparql', '/nothing-is-here', '/operator/sign-in', ...operator];
+const widths = isQuick ? [320, 1440] : [320, 768, 1440];
+const schemes = ['light', 'dark'];
+const modes = [...schemes.map((scheme) => ({ scheme, forced: 'none' })), ...(isQuick ? [] : [{ scheme: 'light', forced: 'active' }])];
+
+let states = 0;
+let failures = 0;
+const fail = (where, what) => { failures += 1; console.log(`FAIL ${where}: ${what}`); };
+const seen = new Set();
+
+for (const { scheme, forced } of modes) {
+  for (const width of widths) {
+    // axe needs a script in the page; the content security policy is checked by listening to the
+    // console, and scripts of the page itself do not exist.
+    const context = await browser.newContext({
+      viewport: { width, height: 900 }, colorScheme: scheme, forcedColors: forced, reducedMotion: 'reduce',
+      extraHTTPHeaders: { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' },
+    });
+    if (token) {
+      await context.addCookies([{ name: 'vesalius_token', value: token, url: `${base}/operator` }]);
+    }
+    for (const path of [...new Set(paths)]) {
+      const page = await context.newPage();
+      const where = `${path} ${width} ${scheme}${forced === 'active' ? ' forced-colors' : ''}`;
+      page.on('console', (message) => {
+        const isStatus = /status of (401|403|404|410)/.test(message.text());
+        if (['error', 'warning'].includes(message.type()) && !isStatus) fail(where, `console: ${message.text()}`);
+      });
+      page.on('pageerror', (error) => fail(where, `script: ${error.message}`));
+      page.on('request', (request) => {
+        if (!request.url().startsWith(base)) fail(where, `asks for ${request.url()}`);
+      });
+      await page.goto(base + path);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      if (wide > 0) fail(where, `scrolls sideways by ${wide} px`);
+      const scripts = await page.evaluate(() => [...document.scripts].filter((s) => s.type !== 'application/ld+json').length);
+      if (scripts > 0) fail(where, `has ${scripts} scripts`);
+      const bad = await page.$$eval('script[type="application/ld+json"]', (all) => all.filter((s) => {
+        try { return JSON.parse(s.textContent)['@type'] !== 'Dataset'; } catch { return true; }
+      }).length);
+      if (bad > 0) fail(where, 'its JSON-LD cannot be read');
+      // The page's own fallbacks must be judged too: everything that can be unfolded is.
+      if (pictures && forced === 'none' && width !== 768) {
+        const name = path.replace(/[^a-z0-9]+/gi, '-').replace(/^-|-$/g, '').slice(0, 60) || 'home';
+        mkdirSync(pictures, { recursive: true });
+        await page.screenshot({ path: `${pictures}/${name}-${width}-${scheme}.png`, fullPage: true });
+      }
+      await page.evaluate(() => document.querySelectorAll('details').forEach((d) => { d.open = true; }));
+      const unfolded = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      if (unfolded > 0) fail(where, `unfolded it scrolls sideways by ${unfolded} px`);
+      // Runs in the browser's own world, where the page's policy does not reach.
+      await page.evaluate(axe);
+      const result = await page.evaluate((runOnly) => window.axe.run(document, { runOnly, resultTypes: ['violations'] }), tags);
+      for (const violation of result.violations) {
+        const node = violation.nodes[0];
+        const key = `${violation.id} ${node.html}`;
+        const more = seen.has(key) ? '' : `\n     ${node.html.slice(0, 200)}\n     ${node.failureSummary.replace(/\n/g, ' ')}`;
+        seen.add(key);
+        fail(where, `axe ${violation.id} (${violation.nodes.length} places)${more}`);
+      }
+      states += 1;
+      await page.close();
+    }
+    await context.close();
+  }
+}
+
+// Keyboard: the first Tab shows the skip link, and it leads to the content.
+const page = await browser.newPage();
+await page.goto(`${base}/catalog`);
+await page.keyboard.press('Tab');
+const skip = await page.evaluate(() => document.activeElement?.className);
+if (skip !== 'skip') fail('/catalog', 'the first Tab does not reach the skip link');
+await page.keyboard.press('Enter');
+const target = await page.evaluate(() => document.activeElement?.id);
+if (target !== 'main') fail('/catalog', 'the skip link does not lead to the content');
+
+// Without scripts everything that readers do works: search, filter, open, print.
+const plain = await browser.newContext({ javaScriptEnabled: false });
+const reader = await plain.newPage();
+await reader.goto(`${base}/catalog`);
+if (datasets.length > 0) {
+  await reader.fill('input[name=q]', 'a');
+  await reader.click('form.search button');
+  if (!reader.url().includes('q=a')) fail('/catalog', 'the search form does not work without scripts');
+  await reader.goto(`${base}/catalog`);
+  await reader.click('.facet a.pick');
+  if (!reader.url().includes('?')) fail('/catalog', 'facets do not work without scripts');
+  await reader.goto(base + datasets[0]);
+  if (pictures) await reader.pdf({ path: `${pictures}/dataset.pdf`, format: 'A4', tagged: true });
+}
+const weight = await (await browser.newContext()).newPage();
+let bytes = 0;
+weight.on('response', async (response) => { bytes += (await response.body().catch(() => Buffer.alloc(0))).length; });
+await weight.goto(base + (datasets[0] ?? '/'), { waitUntil: 'networkidle' });
+if (bytes > 120_000) fail(datasets[0] ?? '/', `weighs ${bytes} bytes before compression`);
+await browser.close();
+console.log(JSON.stringify({ id: 'U1', pages: new Set(paths).size, states, failures, bytes }));
+process.exit(failures > 0 ? 1 : 0);

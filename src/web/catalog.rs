@@ -1,0 +1,586 @@
+//! The list of datasets: text search, facets that include and exclude, order, pages.
+//!
+//! In: [`Card`]s made from what was published, and a query string. Out: HTML. Every state of the
+//! page is an address that can be shared; nothing needs a script.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use askama::Template;
+
+use super::dataset::Access;
+use super::layout::{Layout, Place, Site};
+use super::problem::render;
+use super::words::{self, Phrase};
+use crate::error::Result;
+use crate::imaging::fold;
+
+/// Datasets on a page of the list.
+pub const RESULTS_PER_PAGE: usize = 20;
+/// Values of a facet that are shown at once.
+const FIRST_VALUES: usize = 8;
+/// More filters than this are not read.
+const MOST_FILTERS: usize = 100;
+
+/// What datasets can be narrowed by.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Dimension {
+    /// Access right.
+    Access,
+    /// Health theme.
+    Theme,
+    /// Category of Article 51 of Regulation (EU) 2025/327.
+    Category,
+    /// Imaging modality.
+    Modality,
+    /// Body site.
+    BodySite,
+    /// Year of the studies.
+    Year,
+    /// Licence of a distribution.
+    Licence,
+    /// Keyword.
+    Keyword,
+}
+
+impl Dimension {
+    /// Every dimension in the order of the page: name in addresses, heading.
+    pub const ALL: &[(Self, &str, &str)] = &[
+        (Self::Access, "access", "Access"),
+        (Self::Modality, "modality", "Modality"),
+        (Self::BodySite, "body-site", "Body site"),
+        (Self::Theme, "theme", "Health theme"),
+        (Self::Category, "category", "Data category"),
+        (Self::Year, "year", "Year of study"),
+        (Self::Licence, "licence", "Licence"),
+        (Self::Keyword, "keyword", "Keyword"),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+}
+
+/// A dataset in the list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Card {
+    /// Last part of its address.
+    pub slug: String,
+    /// Its title.
+    pub title: Phrase,
+    /// Its description.
+    pub description: Phrase,
+    /// How the data can be had.
+    pub access: Access,
+    /// Its values per dimension.
+    pub terms: BTreeMap<Dimension, Vec<String>>,
+    /// Published studies.
+    pub records: Option<u64>,
+    /// Published persons.
+    pub individuals: Option<u64>,
+    /// First and last year that may be shown.
+    pub years: Option<(i16, i16)>,
+    /// Last change, in seconds since 1970-01-01T00:00:00Z.
+    pub modified: i64,
+    /// Everything that the text search looks at, in every language.
+    pub text: String,
+}
+
+struct Entry {
+    card: Card,
+    folded: String,
+    folded_title: String,
+}
+
+/// Every published dataset, ready to be searched.
+pub struct CatalogView {
+    site: Arc<Site>,
+    entries: Vec<Entry>,
+    labels: HashMap<(Dimension, String), String>,
+}
+
+impl CatalogView {
+    /// A view of the cards. `label` names a value for people.
+    #[must_use]
+    pub fn new(
+        site: Arc<Site>,
+        cards: Vec<Card>,
+        label: impl Fn(Dimension, &str) -> String,
+    ) -> Self {
+        let mut labels = HashMap::new();
+        let entries = cards
+            .into_iter()
+            .map(|mut card| {
+                let mut text = format!(
+                    "{} {} {} {}",
+                    card.title.text, card.description.text, card.text, card.slug
+                );
+                for (dimension, values) in &mut card.terms {
+                    values.sort();
+                    values.dedup();
+                    for value in values {
+                        let label = labels
+                            .entry((*dimension, value.clone()))
+                            .or_insert_with(|| label(*dimension, value));
+                        text.push(' ');
+                        text.push_str(label);
+                    }
+                }
+                Entry { folded: fold(&text), folded_title: fold(&card.title.text), card }
+            })
+            .collect();
+        Self { site, entries, labels }
+    }
+
+    /// The datasets, in the order they came.
+    pub fn cards(&self) -> impl Iterator<Item = &Card> {
+        self.entries.iter().map(|entry| &entry.card)
+    }
+
+    /// A value as people read it.
+    #[must_use]
+    pub fn label<'v>(&'v self, dimension: Dimension, value: &'v str) -> &'v str {
+        self.labels.get(&(dimension, value.to_owned())).map_or(value, String::as_str)
+    }
+
+    /// How many datasets have each value, the most frequent first.
+    #[must_use]
+    pub fn values(&self, dimension: Dimension) -> Vec<(String, usize)> {
+        let all: Vec<&Entry> = self.entries.iter().collect();
+        count(&all, dimension)
+    }
+}
+
+fn count(entries: &[&Entry], dimension: Dimension) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in entries {
+        for value in entry.card.terms.get(&dimension).into_iter().flatten() {
+            *counts.entry(value).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().map(|(v, n)| (v.to_owned(), n)).collect();
+    if dimension == Dimension::Year {
+        counts.sort_by(|a, b| b.0.cmp(&a.0));
+    } else {
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    }
+    counts
+}
+
+/// The order of the list.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Order {
+    /// By how well the text fits; without text by title.
+    #[default]
+    Relevance,
+    /// By title.
+    Title,
+    /// The latest change first.
+    Modified,
+    /// The most studies first.
+    Studies,
+}
+
+impl Order {
+    const ALL: &[(Self, &str, &str)] = &[
+        (Self::Relevance, "relevance", "Best match"),
+        (Self::Title, "title", "Title"),
+        (Self::Modified, "modified", "Last changed"),
+        (Self::Studies, "studies", "Most studies"),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+    }
+}
+
+/// What is asked of the list: the query string, read leniently. What is not understood is left
+/// out, so that an old link still shows something.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CatalogQuery {
+    /// Words to look for.
+    pub text: String,
+    /// Values of which, per dimension, one must be there.
+    pub include: BTreeMap<Dimension, Vec<String>>,
+    /// Values of which none may be there.
+    pub exclude: BTreeMap<Dimension, Vec<String>>,
+    /// The order.
+    pub order: Order,
+    /// The page, from 1.
+    pub page: usize,
+}
+
+impl CatalogQuery {
+    /// Reads a query string.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
+        let mut parsed = Self { page: 1, ..Self::default() };
+        let mut filters = 0;
+        for (name, value) in words::pairs(query) {
+            let value = value.trim();
+            if value.is_empty() || value.len() > 500 {
+                continue;
+            }
+            match name.as_str() {
+                "q" => parsed.text = value.chars().take(200).collect(),
+                "sort" => {
+                    let row = Order::ALL.iter().find(|row| row.1 == value);
+                    parsed.order = row.map_or(Order::Relevance, |row| row.0);
+                }
+                "page" => parsed.page = value.parse().unwrap_or(1).clamp(1, 1_000_000),
+                name => {
+                    let (is_excluded, name) =
+                        name.strip_prefix("not-").map_or((false, name), |name| (true, name));
+                    let Some(dimension) = Dimension::of(name) else { continue };
+                    filters += 1;
+                    if filters > MOST_FILTERS {
+                        continue;
+                    }
+                    let side = if is_excluded { &mut parsed.exclude } else { &mut parsed.include };
+                    let values = side.entry(dimension).or_default();
+                    if !values.iter().any(|known| known == value) {
+                        values.push(value.to_owned());
+                    }
+                }
+            }
+        }
+        parsed
+    }
+
+    /// The address of the list in this state.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let mut pairs = Vec::new();
+        for (name, value) in self.fields() {
+            pairs.push(format!("{name}={}", words::encode(&value)));
+        }
+        if !self.text.is_empty() {
+            pairs.insert(0, format!("q={}", words::encode(&self.text)));
+        }
+        if self.order != Order::Relevance {
+            pairs.push(format!("sort={}", self.order.name()));
+        }
+        if self.page > 1 {
+            pairs.push(format!("page={}", self.page));
+        }
+        if pairs.is_empty() {
+            "/catalog".to_owned()
+        } else {
+            format!("/catalog?{}", pairs.join("&"))
+        }
+    }
+
+    /// The filters as fields of a form.
+    fn fields(&self) -> Vec<(String, String)> {
+        let side = |prefix: &str, side: &BTreeMap<Dimension, Vec<String>>| -> Vec<_> {
+            side.iter()
+                .flat_map(|(dimension, values)| {
+                    values
+                        .iter()
+                        .map(|value| (format!("{prefix}{}", dimension.name()), value.clone()))
+                })
+                .collect()
+        };
+        let mut fields = side("", &self.include);
+        fields.extend(side("not-", &self.exclude));
+        fields
+    }
+
+    /// With a value put in or taken out on one side; the list begins again at its first page.
+    fn toggled(&self, dimension: Dimension, value: &str, is_excluded: bool) -> Self {
+        let mut query = Self { page: 1, ..self.clone() };
+        let (own, other) = if is_excluded {
+            (&mut query.exclude, &mut query.include)
+        } else {
+            (&mut query.include, &mut query.exclude)
+        };
+        remove(other, dimension, value);
+        if !remove(own, dimension, value) {
+            own.entry(dimension).or_default().push(value.to_owned());
+        }
+        query
+    }
+
+    fn has(side: &BTreeMap<Dimension, Vec<String>>, dimension: Dimension, value: &str) -> bool {
+        side.get(&dimension).is_some_and(|values| values.iter().any(|known| known == value))
+    }
+
+    fn is_filtered(&self) -> bool {
+        !self.include.is_empty() || !self.exclude.is_empty() || !self.text.is_empty()
+    }
+}
+
+fn remove(side: &mut BTreeMap<Dimension, Vec<String>>, dimension: Dimension, value: &str) -> bool {
+    let Some(values) = side.get_mut(&dimension) else { return false };
+    let before = values.len();
+    values.retain(|known| known != value);
+    let is_removed = values.len() < before;
+    if values.is_empty() {
+        side.remove(&dimension);
+    }
+    is_removed
+}
+
+struct FacetValue {
+    label: String,
+    count: usize,
+    is_included: bool,
+    is_excluded: bool,
+    include: String,
+    exclude: String,
+}
+
+struct FacetBlock {
+    title: &'static str,
+    name: &'static str,
+    first: Vec<FacetValue>,
+    more: Vec<FacetValue>,
+    is_open: bool,
+}
+
+struct Chip {
+    heading: &'static str,
+    label: String,
+    is_excluded: bool,
+    remove: String,
+}
+
+struct Hit<'v> {
+    slug: &'v str,
+    title: &'v Phrase,
+    summary: String,
+    lang: &'v str,
+    access: Access,
+    modalities: Vec<&'v str>,
+    sites: Vec<&'v str>,
+    records: String,
+    individuals: String,
+    years: String,
+}
+
+#[derive(Template)]
+#[template(path = "catalog.html")]
+struct CatalogPage<'v> {
+    layout: Layout,
+    query: &'v CatalogQuery,
+    fields: Vec<(String, String)>,
+    orders: Vec<(&'static str, &'static str, bool)>,
+    chips: Vec<Chip>,
+    facets: Vec<FacetBlock>,
+    hits: Vec<Hit<'v>>,
+    total: String,
+    is_everything: bool,
+    is_empty: bool,
+    page: usize,
+    pages: usize,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+/// The list of datasets as a page.
+///
+/// # Errors
+/// When the template fails, which is a fault of ours.
+pub fn render_catalog(view: &CatalogView, query: &str) -> Result<String> {
+    let mut query = CatalogQuery::parse(query);
+    let needles: Vec<String> =
+        fold(&query.text).split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+    let fits_text =
+        |entry: &Entry| needles.iter().all(|needle| entry.folded.contains(needle.as_str()));
+    let fits = |entry: &Entry, but: Option<Dimension>| {
+        let has = |dimension: &Dimension, values: &Vec<String>| {
+            let own = entry.card.terms.get(dimension);
+            own.is_some_and(|own| values.iter().any(|value| own.contains(value)))
+        };
+        query.include.iter().all(|(d, values)| Some(*d) == but || has(d, values))
+            && query.exclude.iter().all(|(d, values)| Some(*d) == but || !has(d, values))
+    };
+    let with_text: Vec<&Entry> = view.entries.iter().filter(|entry| fits_text(entry)).collect();
+    let facets = Dimension::ALL
+        .iter()
+        .filter_map(|(dimension, name, title)| {
+            let rest: Vec<&Entry> =
+                with_text.iter().copied().filter(|e| fits(e, Some(*dimension))).collect();
+            facet_block(view, &query, *dimension, name, title, &rest)
+        })
+        .collect();
+    let mut found: Vec<&Entry> = with_text.into_iter().filter(|entry| fits(entry, None)).collect();
+    sort(&mut found, query.order, &needles);
+    let total = found.len();
+    let pages = total.div_ceil(RESULTS_PER_PAGE).max(1);
+    let page = query.page.min(pages);
+    query.page = page;
+    let at = |number: usize| CatalogQuery { page: number, ..query.clone() }.address();
+    let hits = found
+        .into_iter()
+        .skip((page - 1) * RESULTS_PER_PAGE)
+        .take(RESULTS_PER_PAGE)
+        .map(|entry| hit(view, &entry.card))
+        .collect();
+    let mut layout = Layout::new(&view.site, "Catalogue", Place::Catalog);
+    layout.summary = view.site.description.text.clone();
+    layout.is_unlisted = query.is_filtered();
+    layout.canonical = Some(format!("{}/catalog", view.site.base));
+    layout.alternates = super::public::alternates("/catalog");
+    let page = CatalogPage {
+        layout,
+        fields: query.fields(),
+        orders: Order::ALL
+            .iter()
+            .filter(|row| {
+                row.0 != Order::Relevance || !query.text.is_empty() || query.order == row.0
+            })
+            .map(|row| (row.1, row.2, row.0 == query.order))
+            .collect(),
+        chips: chips(view, &query),
+        facets,
+        hits,
+        total: words::counted(total as u64, "dataset", "datasets"),
+        is_everything: !query.is_filtered(),
+        is_empty: view.entries.is_empty(),
+        page,
+        pages,
+        previous: (page > 1).then(|| at(page - 1)),
+        next: (page < pages).then(|| at(page + 1)),
+        query: &query,
+    };
+    render(&page)
+}
+
+fn facet_block(
+    view: &CatalogView,
+    query: &CatalogQuery,
+    dimension: Dimension,
+    name: &'static str,
+    title: &'static str,
+    rest: &[&Entry],
+) -> Option<FacetBlock> {
+    let mut counts = count(rest, dimension);
+    // What is chosen stays visible, so that it can be unchosen.
+    for value in
+        query.include.get(&dimension).into_iter().chain(query.exclude.get(&dimension)).flatten()
+    {
+        if !counts.iter().any(|(known, _)| known == value) {
+            counts.push((value.clone(), 0));
+        }
+    }
+    if counts.is_empty() {
+        return None;
+    }
+    let mut values: Vec<FacetValue> = counts
+        .into_iter()
+        .map(|(value, count)| FacetValue {
+            label: view.label(dimension, &value).to_owned(),
+            count,
+            is_included: CatalogQuery::has(&query.include, dimension, &value),
+            is_excluded: CatalogQuery::has(&query.exclude, dimension, &value),
+            include: query.toggled(dimension, &value, false).address(),
+            exclude: query.toggled(dimension, &value, true).address(),
+        })
+        .collect();
+    let more =
+        if values.len() > FIRST_VALUES + 2 { values.split_off(FIRST_VALUES) } else { Vec::new() };
+    let is_open = more.iter().any(|value| value.is_included || value.is_excluded);
+    Some(FacetBlock { title, name, first: values, more, is_open })
+}
+
+fn chips(view: &CatalogView, query: &CatalogQuery) -> Vec<Chip> {
+    let mut chips = Vec::new();
+    for (dimension, _, heading) in Dimension::ALL {
+        for (side, is_excluded) in [(&query.include, false), (&query.exclude, true)] {
+            for value in side.get(dimension).into_iter().flatten() {
+                chips.push(Chip {
+                    heading,
+                    label: view.label(*dimension, value).to_owned(),
+                    is_excluded,
+                    remove: query.toggled(*dimension, value, is_excluded).address(),
+                });
+            }
+        }
+    }
+    chips
+}
+
+fn sort(found: &mut [&Entry], order: Order, needles: &[String]) {
+    let title = |entry: &Entry| (entry.folded_title.clone(), entry.card.slug.clone());
+    match order {
+        Order::Relevance if !needles.is_empty() => {
+            let score = |entry: &Entry| {
+                needles.iter().filter(|n| entry.folded_title.contains(n.as_str())).count()
+            };
+            found.sort_by_cached_key(|entry| (Reverse(score(entry)), title(entry)));
+        }
+        Order::Relevance | Order::Title => found.sort_by_cached_key(|entry| title(entry)),
+        Order::Modified => {
+            found.sort_by_cached_key(|entry| (Reverse(entry.card.modified), title(entry)));
+        }
+        Order::Studies => {
+            found.sort_by_cached_key(|entry| (Reverse(entry.card.records), title(entry)));
+        }
+    }
+}
+
+fn hit<'v>(view: &'v CatalogView, card: &'v Card) -> Hit<'v> {
+    let labels = |dimension: Dimension| -> Vec<&str> {
+        let values = card.terms.get(&dimension).into_iter().flatten();
+        values.map(|value| view.label(dimension, value)).take(6).collect()
+    };
+    let shown = |value: Option<u64>, one: &str, many: &str| {
+        value.map(|value| words::counted(value, one, many)).unwrap_or_default()
+    };
+    Hit {
+        slug: &card.slug,
+        title: &card.title,
+        summary: card.description.short(280),
+        lang: &card.description.lang,
+        access: card.access,
+        modalities: labels(Dimension::Modality),
+        sites: labels(Dimension::BodySite),
+        records: shown(card.records, "study", "studies"),
+        individuals: shown(card.individuals, "person", "persons"),
+        years: card.years.map_or_else(String::new, |(first, last)| {
+            if first == last { first.to_string() } else { format!("{first}–{last}") }
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CatalogQuery, Dimension, Order};
+
+    #[test]
+    fn a_query_survives_the_way_through_its_address() {
+        let text = "q=Šk%C3%B3da&modality=MG&not-modality=CT&body-site=http%3A%2F%2Fsnomed.info%2Fsct%7C1&sort=studies&page=3";
+        let query = CatalogQuery::parse(text);
+        assert_eq!(query.text, "Škóda");
+        assert_eq!(query.exclude[&Dimension::Modality], ["CT"]);
+        assert_eq!((query.order, query.page), (Order::Studies, 3));
+        let address = query.address();
+        let again = CatalogQuery::parse(address.split_once('?').unwrap().1);
+        assert_eq!(again, query, "{address}");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_left_out() {
+        let query = CatalogQuery::parse(
+            "page=-1&sort=evil&nothing=1&not-=2&modality=&q=+++&page=99999999999999999999",
+        );
+        assert_eq!(query, CatalogQuery { page: 1, ..CatalogQuery::default() });
+        let many: String = (0..500).map(|n| format!("keyword=k{n}&")).collect();
+        assert_eq!(CatalogQuery::parse(&many).include[&Dimension::Keyword].len(), 100);
+        assert_eq!(CatalogQuery::parse("").address(), "/catalog");
+    }
+
+    #[test]
+    fn choosing_a_value_unchooses_its_opposite_and_goes_to_the_first_page() {
+        let query = CatalogQuery::parse("not-modality=CT&page=4");
+        let query = query.toggled(Dimension::Modality, "CT", false);
+        assert_eq!(query.address(), "/catalog?modality=CT");
+        assert_eq!(query.toggled(Dimension::Modality, "CT", false).address(), "/catalog");
+    }
+}

@@ -1,0 +1,157 @@
+//! What every page shares: the node's name, navigation, footer.
+
+use std::sync::Arc;
+
+use super::words::{Href, Phrase};
+use crate::actor::Actor;
+use crate::config::{Config, Organisation};
+
+/// The language of the pages' own words.
+pub(super) const LANGUAGE: &str = "en";
+
+/// What the node says of itself on every page.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Title of the catalogue.
+    pub title: Phrase,
+    /// Description of the catalogue.
+    pub description: Phrase,
+    /// The data holder.
+    pub holder: Contact,
+    /// The health data access body.
+    pub hdab: Contact,
+    /// The base of every address, without a final slash.
+    pub base: String,
+}
+
+/// An organisation with where to turn to.
+#[derive(Clone, Debug, Default)]
+pub struct Contact {
+    /// Its name; empty when it is not configured.
+    pub name: String,
+    /// Its page.
+    pub page: Option<Href>,
+    /// Its e-mail address, as a link.
+    pub email: Option<Href>,
+    /// Its e-mail address.
+    pub address: String,
+}
+
+impl Contact {
+    fn of(organisation: &Organisation) -> Self {
+        Self {
+            name: organisation.name.clone(),
+            page: Href::parse(&organisation.page),
+            email: Href::parse(&format!("mailto:{}", organisation.email)),
+            address: organisation.email.clone(),
+        }
+    }
+}
+
+impl Site {
+    /// What the configuration says.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let language = &config.catalogue.language;
+        let phrase = |text: &str| Phrase {
+            text: text.to_owned(),
+            lang: if language == LANGUAGE { String::new() } else { language.clone() },
+        };
+        Self {
+            title: phrase(&config.catalogue.title),
+            description: phrase(&config.catalogue.description),
+            holder: Contact::of(&config.organisation),
+            hdab: Contact::of(&config.hdab),
+            base: config.server.base(),
+        }
+    }
+}
+
+/// The part of the site that a page belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    Home,
+    Catalog,
+    Operator,
+    Elsewhere,
+}
+
+/// Who is signed in.
+#[derive(Clone, Debug)]
+pub(super) struct Bearer {
+    pub subject: String,
+    pub role: &'static str,
+}
+
+/// The frame of a page.
+pub(super) struct Layout {
+    pub site: Arc<Site>,
+    pub title: String,
+    pub summary: String,
+    pub place: Place,
+    pub bearer: Option<Bearer>,
+    /// The page of the operator's part that is shown: its path.
+    pub path: &'static str,
+    /// Search engines keep out: filtered lists, operator pages, errors.
+    pub is_unlisted: bool,
+    /// The address of the page without filters.
+    pub canonical: Option<String>,
+    /// Other forms of the same: media type and address.
+    pub alternates: Vec<(&'static str, String)>,
+}
+
+impl Layout {
+    pub(super) fn new(site: &Arc<Site>, title: &str, place: Place) -> Self {
+        Self {
+            site: Arc::clone(site),
+            title: title.to_owned(),
+            summary: String::new(),
+            place,
+            bearer: None,
+            path: "",
+            is_unlisted: false,
+            canonical: None,
+            alternates: Vec::new(),
+        }
+    }
+
+    /// A page of the operator's part.
+    pub(super) fn operator(
+        site: &Arc<Site>,
+        title: &str,
+        path: &'static str,
+        actor: &Actor,
+    ) -> Self {
+        let bearer = Bearer { subject: actor.subject.clone(), role: actor.role.name() };
+        Self {
+            bearer: Some(bearer),
+            path,
+            is_unlisted: true,
+            ..Self::new(site, title, Place::Operator)
+        }
+    }
+
+    pub(super) fn style(&self) -> &'static str {
+        super::assets::stylesheet_path()
+    }
+
+    pub(super) fn icon(&self) -> &'static str {
+        super::assets::icon_path()
+    }
+
+    pub(super) fn is_home(&self) -> bool {
+        self.place == Place::Home
+    }
+
+    pub(super) fn is_catalog(&self) -> bool {
+        self.place == Place::Catalog
+    }
+
+    pub(super) fn is_operator(&self) -> bool {
+        self.place == Place::Operator
+    }
+
+    pub(super) fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}

@@ -1,0 +1,193 @@
+//! The published datasets as pages: what the harvest room's doors hand readers of HTML over to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::catalog::{CatalogView, render_catalog};
+use super::cite::Citation;
+use super::convert::{Converter, withdrawn_title};
+use super::dataset::{render_dataset, render_withdrawn};
+use super::layout::{Layout, Place, Site};
+use super::problem::{page_or_problem, render};
+use super::words;
+use crate::catalogue::{self, Entry, Names, Shelf};
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// Published datasets as pages.
+pub struct Pages {
+    config: Arc<Config>,
+    names: Names,
+    shelf: Arc<dyn Shelf>,
+    site: Arc<Site>,
+    /// The list under the shelf's change that it was made at.
+    kept: Mutex<Option<(u64, Arc<CatalogView>)>>,
+}
+
+/// Entries that are read from the shelf at once.
+const CHUNK: usize = 500;
+
+impl Pages {
+    /// Pages of a shelf.
+    #[must_use]
+    pub fn new(config: Arc<Config>, names: Names, shelf: Arc<dyn Shelf>) -> Self {
+        let site = Arc::new(Site::new(&config));
+        Self { config, names, shelf, site, kept: Mutex::new(None) }
+    }
+
+    /// What the node says of itself.
+    #[must_use]
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    pub(super) fn shelf(&self) -> &dyn Shelf {
+        &*self.shelf
+    }
+
+    fn converter(&self) -> Converter<'_> {
+        Converter { config: &self.config, names: &self.names }
+    }
+
+    pub(super) fn title(&self, entry: &Entry) -> words::Phrase {
+        withdrawn_title(&self.converter(), entry)
+    }
+
+    /// Every published dataset, made again when the shelf has changed.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn view(&self) -> Result<Arc<CatalogView>> {
+        let change = self.shelf.state()?.change;
+        {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((of, view)) = &*kept
+                && *of == change
+            {
+                return Ok(Arc::clone(view));
+            }
+        }
+        let converter = self.converter();
+        let mut cards = Vec::new();
+        loop {
+            let entries = self.shelf.published(cards.len(), CHUNK)?;
+            cards.extend(entries.iter().map(|entry| converter.card(entry)));
+            if entries.len() < CHUNK {
+                break;
+            }
+        }
+        let label = |dimension, value: &str| converter.value(dimension, value);
+        let view = Arc::new(CatalogView::new(Arc::clone(&self.site), cards, label));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((change, Arc::clone(&view)));
+        Ok(view)
+    }
+
+    /// The list of datasets as HTML; `query` is the request's query string.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn catalog(&self, query: &str) -> Result<String> {
+        render_catalog(&*self.view()?, query)
+    }
+
+    /// The page of a dataset as HTML; `true` beside it for a withdrawn one (status 410).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when nothing was ever published under the slug.
+    pub fn dataset(&self, slug: &str) -> Result<(String, bool)> {
+        let entry = self.entry(slug)?;
+        if entry.state == catalogue::State::Withdrawn {
+            let since = words::day(entry.modified.to_zoned(jiff::tz::TimeZone::UTC).date());
+            let html = render_withdrawn(&self.site, &self.title(&entry), &since)?;
+            return Ok((html, true));
+        }
+        Ok((render_dataset(&self.site, &self.converter().page(&entry))?, false))
+    }
+
+    /// How to cite a dataset.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is not published.
+    pub fn citation(&self, slug: &str) -> Result<Citation> {
+        let entry = self.entry(slug)?;
+        if entry.state != catalogue::State::Published {
+            return Err(Error::Gone { kind: "the dataset", id: slug.to_owned() });
+        }
+        Ok(self.converter().page(&entry).citation)
+    }
+
+    fn entry(&self, slug: &str) -> Result<Entry> {
+        let unknown =
+            || Error::NotFound { kind: "the dataset", id: slug.chars().take(100).collect() };
+        if !catalogue::is_slug(slug) {
+            return Err(unknown());
+        }
+        let found = self.shelf.find(slug)?;
+        found.filter(|entry| entry.state != catalogue::State::Failed).ok_or_else(unknown)
+    }
+
+    /// Answers a reader of HTML at `/catalog`.
+    pub async fn answer_catalog(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
+        let pages = Arc::clone(&self);
+        let query: String = request.query_string().chars().take(8_192).collect();
+        let rendered = web::block(move || pages.catalog(&query).map(|html| (html, false))).await;
+        self.answer(&request, rendered)
+    }
+
+    /// Answers a reader of HTML at `/dataset/{slug}`.
+    pub async fn answer_dataset(
+        self: Arc<Self>,
+        request: HttpRequest,
+        slug: String,
+    ) -> HttpResponse {
+        let pages = Arc::clone(&self);
+        let rendered = web::block(move || pages.dataset(&slug)).await;
+        self.answer(&request, rendered)
+    }
+
+    /// Answers a reader of HTML at `/sparql`: a form.
+    pub async fn answer_sparql(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
+        let mut layout = Layout::new(&self.site, "SPARQL", Place::Elsewhere);
+        layout.summary = "Queries over the published descriptions.".to_owned();
+        let page = SparqlPage { layout, example: EXAMPLE };
+        self.answer(&request, Ok(render(&page).map(|html| (html, false))))
+    }
+
+    fn answer(
+        &self,
+        request: &HttpRequest,
+        rendered: std::result::Result<Result<(String, bool)>, actix_web::error::BlockingError>,
+    ) -> HttpResponse {
+        let rendered = rendered.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string())));
+        match rendered {
+            Ok((html, is_gone)) => {
+                let mut response = if is_gone { HttpResponse::Gone() } else { HttpResponse::Ok() };
+                response
+                    .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
+                    .insert_header((header::VARY, "Accept"))
+                    .content_type("text/html; charset=utf-8")
+                    .body(html)
+            }
+            Err(error) => page_or_problem(&self.site, request, &error),
+        }
+    }
+}
+
+#[derive(askama::Template)]
+#[template(path = "sparql.html")]
+struct SparqlPage {
+    layout: Layout,
+    example: &'static str,
+}
+
+const EXAMPLE: &str = "\
+PREFIX dcat: <http://www.w3.org/ns/dcat#>
+PREFIX dct: <http://purl.org/dc/terms/>
+SELECT ?dataset ?title ?access WHERE {
+  ?dataset a dcat:Dataset ; dct:title ?title ; dct:accessRights ?access .
+}
+ORDER BY ?title
+LIMIT 100";

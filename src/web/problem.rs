@@ -1,0 +1,186 @@
+//! Failures as pages for people and as `application/problem+json` (RFC 9457) for programs.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::State;
+use super::layout::{Layout, Place, Site};
+use crate::error::Error;
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    layout: Layout,
+    status: u16,
+    heading: &'a str,
+    detail: &'a str,
+    advice: &'a str,
+    reference: &'a str,
+    is_sign_in: bool,
+}
+
+/// Status, heading and advice of each kind of failure.
+fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        Error::NotFound { .. } => (
+            StatusCode::NOT_FOUND,
+            "This page does not exist",
+            "Check the address, or look for it in the catalogue.",
+        ),
+        Error::Gone { .. } => (
+            StatusCode::GONE,
+            "This was withdrawn",
+            "It was published here once. The catalogue lists what is there now.",
+        ),
+        Error::Parameter { .. } | Error::Invalid(_) => (
+            StatusCode::BAD_REQUEST,
+            "This request cannot be read",
+            "Go back and correct it, or begin again from the catalogue.",
+        ),
+        Error::Unauthenticated(_) => (
+            StatusCode::UNAUTHORIZED,
+            "Please sign in",
+            "The operator’s pages need a token of this node.",
+        ),
+        Error::Forbidden(_) => (
+            StatusCode::FORBIDDEN,
+            "This is not open to you",
+            "Ask the node’s administrator for a token with another role.",
+        ),
+        Error::NotAcceptable(_) => (
+            StatusCode::NOT_ACCEPTABLE,
+            "Not available in that form",
+            "Ask for one of the forms that the page lists.",
+        ),
+        Error::TooCostly(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Too much for one request", "Ask for less at once.")
+        }
+        Error::Store(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The node cannot answer now",
+            "Its database does not answer. Try again in a minute; if it stays so, tell the \
+             operator the reference below.",
+        ),
+        Error::Configuration(_) | Error::Internal(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong here",
+            "It is our fault, not yours. Tell the operator the reference below.",
+        ),
+    }
+}
+
+/// Whether the client would rather read HTML than JSON (RFC 9110 section 12.5.1).
+pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+    let weight = |wanted: &[&str]| {
+        headers
+            .get_all(header::ACCEPT)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|range| {
+                let mut parts = range.split(';').map(str::trim);
+                let media = parts.next()?.to_ascii_lowercase();
+                wanted.contains(&media.as_str()).then(|| {
+                    let q = parts.find_map(|part| part.strip_prefix("q="));
+                    q.map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0))
+                })
+            })
+            .fold(0.0_f32, f32::max)
+    };
+    let html = weight(&["text/html", "application/xhtml+xml"]);
+    html > 0.0 && html >= weight(&["application/json", "application/problem+json"])
+}
+
+/// The answer to a failed request.
+#[must_use]
+pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -> HttpResponse {
+    let (status, heading, advice) = kind(error);
+    // What the reader may know of a fault of ours is its reference; the cause is in the log.
+    let (detail, reference) = if status.is_server_error() {
+        let mut id = [0_u8; 6];
+        let reference = match getrandom::fill(&mut id) {
+            Ok(()) => id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Err(_) => "none".to_owned(),
+        };
+        tracing::error!(reference, %error, "a page failed");
+        (String::new(), reference)
+    } else {
+        (error.to_string(), String::new())
+    };
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::VARY, "Accept"));
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"vesalius\""));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((header::RETRY_AFTER, "60"));
+    }
+    if prefers_html(request.headers()) {
+        let mut layout = Layout::new(site, heading, Place::Elsewhere);
+        layout.is_unlisted = true;
+        let page = ProblemPage {
+            layout,
+            status: status.as_u16(),
+            heading,
+            detail: &detail,
+            advice,
+            reference: &reference,
+            is_sign_in: status == StatusCode::UNAUTHORIZED,
+        };
+        if let Ok(text) = page.render() {
+            return response.content_type("text/html; charset=utf-8").body(text);
+        }
+    }
+    let mut problem = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Failure"),
+        "status": status.as_u16(),
+    });
+    if let Some(fields) = problem.as_object_mut() {
+        if !detail.is_empty() {
+            fields.insert("detail".to_owned(), detail.into());
+        }
+        if !reference.is_empty() {
+            fields.insert("instance".to_owned(), format!("urn:vesalius:{reference}").into());
+        }
+    }
+    response.content_type("application/problem+json").body(problem.to_string())
+}
+
+/// The answer to a path that nothing serves: for the app's `default_service`.
+pub async fn not_found(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let path: String = request.path().chars().take(200).collect();
+    let error = Error::NotFound { kind: "the page", id: path };
+    page_or_problem(state.pages.site(), &request, &error)
+}
+
+/// A rendered page, or the failure to render it.
+pub(super) fn render(template: &impl Template) -> crate::error::Result<String> {
+    template.render().map_err(|failure| Error::Internal(format!("a template failed: {failure}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefers_html;
+    use actix_web::http::header::{self, HeaderMap, HeaderValue};
+
+    #[test]
+    fn browsers_get_pages_and_programs_get_problems() {
+        let prefers = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_str(accept).unwrap());
+            prefers_html(&headers)
+        };
+        assert!(prefers("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(prefers("application/json;q=0.5, text/html"));
+        assert!(!prefers("application/json, text/html;q=0.9"));
+        assert!(!prefers("text/turtle"));
+        assert!(!prefers("*/*"));
+        assert!(!prefers("text/html;q=0"));
+        assert!(!prefers_html(&HeaderMap::new()));
+    }
+}
