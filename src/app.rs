@@ -11,8 +11,12 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{Tokens, authenticate};
+use crate::catalogue::{Names, Release, Shelf, StoreShelf, open_selections};
 use crate::commands::Node;
 use crate::error::{Error, Result};
+use crate::fhir;
+use crate::harvest;
+use crate::web::Pages;
 
 /// How often a serving process looks for changes of other processes.
 const POLL: Duration = Duration::from_millis(300);
@@ -34,6 +38,20 @@ pub struct Server {
     node: Arc<Node>,
 }
 
+/// What the catalogue's doors answer readers who want HTML.
+fn page_of(pages: Arc<Pages>) -> harvest::Page {
+    Arc::new(move |request, topic| {
+        let pages = Arc::clone(&pages);
+        Box::pin(async move {
+            match topic {
+                harvest::Topic::Catalogue => pages.answer_catalog(request).await,
+                harvest::Topic::Dataset(slug) => pages.answer_dataset(request, slug).await,
+                harvest::Topic::Sparql => pages.answer_sparql(request).await,
+            }
+        })
+    })
+}
+
 fn recorder() -> Result<PrometheusHandle> {
     // One recorder for the process, however many servers a test starts.
     static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
@@ -53,12 +71,35 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken or a part of the state cannot be made.
-    pub fn bind(node: Node, listener: std::net::TcpListener, parts: Parts) -> Result<Self> {
+    pub fn bind(node: Node, listener: std::net::TcpListener) -> Result<Self> {
         let address =
             listener.local_addr().map_err(|failure| Error::Internal(failure.to_string()))?;
         let node = Arc::new(node);
         let health = web::Data::new(Health { node: Arc::clone(&node), metrics: recorder()? });
         let tokens = web::Data::new(Tokens::new(&node.keys.token));
+        let fhir = web::Data::new(fhir::State::new(
+            &node.config,
+            (*node.store).clone(),
+            Arc::clone(&node.index),
+            node.context.clone(),
+        )?);
+        let program = std::env::current_exe()
+            .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
+        let overrides = &node.config.overrides.catalogue;
+        let overrides = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
+        let release = Arc::new(Release::load(&node.config.catalogue.release, overrides)?);
+        let shelf: Arc<dyn Shelf> = Arc::new(StoreShelf(Arc::clone(&node.store)));
+        let names = Names::new(Arc::clone(&release), &node.context);
+        let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
+        let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program);
+        let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
+        let pages = web::Data::new(crate::web::State::new(
+            &node.config,
+            Arc::clone(&node.store),
+            Arc::clone(&node.index),
+            pages,
+        ));
+        node.index.set_open(open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config)?);
         let workers = match node.config.server.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             workers => workers,
@@ -69,7 +110,13 @@ impl Server {
                 .app_data(tokens.clone())
                 .app_data(web::PayloadConfig::new(BODY))
                 .app_data(web::FormConfig::default().limit(BODY))
-                .configure(|routes| parts.configure(routes))
+                .app_data(fhir.clone())
+                .app_data(harvest.clone())
+                .app_data(pages.clone())
+                .configure(fhir::routes)
+                .configure(crate::web::routes)
+                .configure(harvest::routes)
+                .default_service(web::to(crate::web::not_found))
                 .route("/healthz", web::get().to(healthz))
                 .route("/readyz", web::get().to(readyz))
                 .route("/metrics", web::get().to(metrics_text))
@@ -91,16 +138,15 @@ impl Server {
         self.server.handle()
     }
 
-    /// Answers until a signal or the handle ends it; keeps the views up to the store meanwhile
-    /// and calls `changed` after a catch-up that changed something.
+    /// Answers until a signal or the handle ends it; keeps the views up to the store meanwhile.
     ///
     /// # Errors
     /// When the server ends with a failure.
-    pub async fn run(self, changed: impl Fn() + Send + Sync + 'static) -> Result<()> {
+    pub async fn run(self) -> Result<()> {
         let node = Arc::clone(&self.node);
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let follower = std::thread::spawn(move || follow(&node, &stopped, &changed));
+        let follower = std::thread::spawn(move || follow(&node, &stopped));
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         if follower.join().is_err() {
@@ -111,14 +157,14 @@ impl Server {
 }
 
 /// Follows the change feed until the server ends.
-fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool, changed: &dyn Fn()) {
+fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool) {
     let mut saved = Instant::now();
     let mut is_dirty = false;
     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
         match node.index.catch_up(&node.store) {
             Ok(done) if done.changes > 0 => {
                 is_dirty = true;
-                changed();
+                refresh_open(node);
             }
             Ok(_) => {}
             Err(failure) => tracing::warn!(%failure, "the index could not catch up"),
@@ -137,16 +183,16 @@ fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool, changed: &dyn Fn())
     }
 }
 
+/// A dataset may have been published or withdrawn by another process.
+fn refresh_open(node: &Node) {
+    match open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config) {
+        Ok(open) => node.index.set_open(open),
+        Err(failure) => tracing::warn!(%failure, "the open datasets could not be read"),
+    }
+}
+
 /// Largest request body: 1 MiB; nothing that is posted now (search forms, SPARQL) is larger.
 const BODY: usize = 1 << 20;
-
-/// The rooms that have routes.
-#[derive(Clone)]
-pub struct Parts {}
-
-impl Parts {
-    fn configure(&self, _routes: &mut web::ServiceConfig) {}
-}
 
 async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")

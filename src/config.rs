@@ -330,7 +330,7 @@ impl Config {
         ];
         for (key, url) in urls {
             let is_http = url.starts_with("https://") || url.starts_with("http://");
-            let is_iri = oxrdf::NamedNode::new(url.as_str()).is_ok();
+            let is_iri = oxiri::Iri::parse(url.as_str()).is_ok();
             let is_usable = url.is_empty() || (is_http && is_iri);
             if !is_usable {
                 return wrong(key, &format!("`{url}` is no web address"), "begin with `https://`");
@@ -340,7 +340,7 @@ impl Config {
             .chain([&self.archive.identifiers.accession, &self.archive.identifiers.study_id])
             .chain(self.archive.identifiers.patient_issuers.iter().map(|row| &row.system));
         for system in systems {
-            if !system.is_empty() && oxrdf::NamedNode::new(system.as_str()).is_err() {
+            if !system.is_empty() && oxiri::Iri::parse(system.as_str()).is_err() {
                 return wrong(
                     "archive.identifiers",
                     &format!("`{system}` is no URI"),
@@ -414,7 +414,7 @@ fn collect(path: &str, value: &toml::Value, keys: &mut Vec<(String, toml::Value)
 }
 
 /// `VESALIUS_ARCHIVE_TIME_ZONE=…` sets `archive.time_zone`. Variables that the command line
-/// owns (`VESALIUS_REFERENCE` of the tests) are left alone; any other unknown one is refused,
+/// owns (`VESALIUS_REFERENCE` of the tests, the credentials `VESALIUS_DICOMWEB_…`) are left alone; any other unknown one is refused,
 /// because a misspelt key that does nothing is worse than an error.
 fn overlay(
     tree: &mut toml::Table,
@@ -423,7 +423,7 @@ fn overlay(
     let keys = Config::keys();
     for (name, text) in environment {
         let Some(rest) = name.strip_prefix("VESALIUS_") else { continue };
-        if rest == "REFERENCE" || rest.starts_with("TEST_") {
+        if rest == "REFERENCE" || rest.starts_with("TEST_") || rest.starts_with("DICOMWEB_") {
             continue;
         }
         let found = keys.iter().find(|(path, _)| path.replace('.', "_").to_uppercase() == rest);

@@ -55,9 +55,3 @@ pub enum Error {
 
 /// The result of everything above the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-impl From<diesel::result::Error> for Error {
-    fn from(failure: diesel::result::Error) -> Self {
-        Self::Store(failure.to_string())
-    }
-}

@@ -16,8 +16,18 @@ pub const STANDARDS: &[(&str, &str)] = &[
 /// The kinds of files with their JSON Schema (draft 2020-12).
 #[must_use]
 pub fn all() -> Vec<(&'static str, Schema)> {
-    vec![
+    let mut all = vec![
         ("config", schemars::schema_for!(crate::config::Config)),
-        ("table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
-    ]
+        ("series-table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
+        ("description-table", schemars::schema_for!(crate::mapping::tables::DescriptionTable)),
+        ("attributes", schemars::schema_for!(crate::mapping::attributes::AttributeTable)),
+        ("elements", schemars::schema_for!(crate::mapping::element::File)),
+        ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),
+        ("codes", schemars::schema_for!(crate::mapping::Codes)),
+        ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
+        ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
+        ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
+    ];
+    all.extend(crate::catalogue::schemas());
+    all
 }

@@ -5,7 +5,7 @@ the same verdicts.
     compare.py EXPORT [EVERY]
 
 EXPORT was written by the integration test with VESALIUS_TEST_EXPORT: `faults/*.nt`,
-`background.nt` and `verdicts.tsv` (our results). EVERY n takes every n-th document. A verdict is
+`all.components.nt` (components-data.ttl), `background.nt` and `verdicts.tsv` (our results). EVERY n takes every n-th document. A verdict is
 focus, path, component, severity and value. Exit status 0: no difference.
 """
 import collections
@@ -41,12 +41,14 @@ def main():
         for line in lines:
             name, _, focus, path, component, severity, value = line.rstrip("\n").split("\t")
             ours[name][focus, path, component, severity, value] += 1
+    shapes["components"] = Graph().parse(os.path.join(HERE, "components-shapes.ttl"))
     differences = documents = results = unjudged = 0
-    for file in sorted(glob.glob(os.path.join(export, "faults", "*.nt")))[::every]:
+    for file in sorted(glob.glob(os.path.join(export, "faults", "*.nt")))[::every] + [
+            os.path.join(export, "all.components.nt")]:
         name, level = os.path.basename(file)[:-3].rsplit(".", 1)
         whole = Graph().parse(file, format="nt")
         subjects = set(whole.subjects()) | set(whole.objects())
-        for triple in background:
+        for triple in background if level != "components" else ():
             whole.add(triple)
         try:
             _, report, _ = pyshacl.validate(whole, shacl_graph=shapes[level], inference="none",
@@ -58,7 +60,7 @@ def main():
         theirs = collections.Counter()
         for result in report.objects(None, SH.result):
             focus = report.value(result, SH.focusNode)
-            if focus not in subjects:
+            if level != "components" and focus not in subjects:
                 continue
             path = report.value(result, SH.resultPath)
             theirs[term(focus), "-" if path is None or isinstance(path, BNode) else str(path),

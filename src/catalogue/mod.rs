@@ -12,12 +12,14 @@ mod emit;
 mod export;
 mod figures;
 mod graph;
+mod kept;
 mod listing;
 mod names;
 mod publish;
 mod release;
 mod selection;
 mod shacl;
+pub mod sparql;
 
 use crate::imaging::Facet;
 
@@ -29,6 +31,7 @@ pub use description::{
 pub use emit::{Format, canonical, digest, emit, gzip, parse};
 pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
 pub use graph::{Subject, Writer, configured, moment};
+pub use kept::{IndexFacts, StoreShelf, open_selections};
 pub use listing::Page;
 pub use names::Names;
 pub use publish::{

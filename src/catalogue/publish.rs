@@ -393,6 +393,29 @@ impl Publisher<'_> {
         Ok(Outcome { slug, verdict, refusals: Vec::new(), problems })
     }
 
+    /// The document of an entry made again from what is kept beside it: equal to the kept one
+    /// unless configuration, release or code changed since. `verify` compares, `rebuild` puts it.
+    #[must_use]
+    pub fn remake(&self, entry: &Entry) -> String {
+        let description = entry.description();
+        match entry.state {
+            State::Published => emit::canonical(&self.writer().dataset(&Subject {
+                slug: &entry.slug,
+                description: &description,
+                figures: &entry.figures(),
+                issued: entry.issued,
+                modified: entry.modified,
+            })),
+            State::Withdrawn => emit::canonical(&self.tombstone(
+                &entry.slug,
+                &description,
+                entry.issued,
+                entry.modified,
+            )),
+            State::Failed => String::new(),
+        }
+    }
+
     #[allow(clippy::too_many_arguments)] // one call site per way to fail
     fn refused(
         &self,
@@ -560,8 +583,9 @@ impl Publisher<'_> {
             .filter(|distribution| !distribution.selection.is_empty())
             .map(|distribution| description.selection.and(&distribution.selection))
             .collect();
-        let live = before.filter(|entry| entry.state == State::Published);
-        if !is_open && let Some(entry) = live {
+        // A withdrawn dataset keeps its figures: coming back must not be a way round the schedule.
+        let counted_before = before.filter(|entry| entry.state != State::Failed);
+        if !is_open && let Some(entry) = counted_before {
             let figures = entry.figures();
             // Figures that were exact, because the dataset was open, must not outlive that.
             let must_recount =

@@ -22,7 +22,8 @@ use crate::imaging::Facet;
 /// ```
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Selection {
-    /// Per facet the terms of which one must be there.
+    /// Per facet the terms of which one must be there. An empty list (two selections without a
+    /// common term, [`Self::and`]) is met by nothing.
     pub any_of: BTreeMap<Facet, Vec<String>>,
     /// Per facet the terms of which none may be there.
     pub exclude: BTreeMap<Facet, Vec<String>>,

@@ -713,6 +713,9 @@ impl Check<'_> {
                 }
                 continue;
             }
+            if let Constraint::Closed(allowed) = constraint {
+                self.closed(shape, constraint, allowed, &values, outcomes);
+            }
             for value in self.broken(constraint, focus, &values) {
                 outcomes.push(Outcome {
                     focus: focus.clone(),
@@ -725,6 +728,33 @@ impl Check<'_> {
             }
         }
         self.depth -= 1;
+    }
+
+    /// SHACL section 4.8.1: the result's path is the property that is not allowed.
+    fn closed(
+        &self,
+        shape: &Shape,
+        constraint: &Constraint,
+        allowed: &HashSet<NamedNode>,
+        values: &[Term],
+        outcomes: &mut Vec<Outcome>,
+    ) {
+        for value in values {
+            let Some(node) = resource(value) else { continue };
+            for triple in self.data.triples_for_subject(node) {
+                let property = triple.predicate.into_owned();
+                if !allowed.contains(&property) {
+                    outcomes.push(Outcome {
+                        focus: value.clone(),
+                        property: Some(property),
+                        message: shape.message.clone().unwrap_or_else(|| describe(constraint)),
+                        component: constraint.component(),
+                        severity: shape.severity,
+                        value: Some(triple.object.into_owned()),
+                    });
+                }
+            }
+        }
     }
 
     /// The values that break the constraint; `None` where the set of values as a whole does.
@@ -834,18 +864,8 @@ impl Check<'_> {
                 let count = values.iter().filter(|value| self.conforms(*shape, value)).count();
                 whole(min.is_none_or(|min| count >= min) && max.is_none_or(|max| count <= max))
             }
-            Constraint::Closed(allowed) => {
-                let mut broken = Vec::new();
-                for value in values {
-                    let Some(node) = resource(value) else { continue };
-                    for triple in self.data.triples_for_subject(node) {
-                        if !allowed.contains(&triple.predicate.into_owned()) {
-                            broken.push(Some(triple.object.into_owned()));
-                        }
-                    }
-                }
-                broken
-            }
+            // Reported with the property itself as path: see `closed`.
+            Constraint::Closed(_) => Vec::new(),
             Constraint::HasValue(wanted) => whole(values.contains(wanted)),
             Constraint::In(allowed) => each(&mut |value| allowed.contains(value)),
         }
@@ -963,7 +983,9 @@ fn is_well_formed(literal: &Literal) -> bool {
         }
         "gYearMonth" => date(&format!("{}-01", zone_cut(value))).is_some(),
         "duration" => is_duration(value),
-        "hexBinary" => value.len() % 2 == 0 && value.bytes().all(|b| b.is_ascii_hexdigit()),
+        "hexBinary" => {
+            value.len().is_multiple_of(2) && value.bytes().all(|b| b.is_ascii_hexdigit())
+        }
         _ => true,
     }
 }

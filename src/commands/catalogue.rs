@@ -1,15 +1,225 @@
-//! stub
-use super::{Common, Ended, Node};
-use crate::error::Result;
-use clap::Args;
+//! `vesalius catalogue`: descriptions to published documents.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::{Common, Ended, Node, event, say};
+use crate::catalogue::{
+    Entry, Gate, IndexFacts, Outcome, Publisher, Release, Shelf as _, StoreShelf, Verdict,
+    open_selections, read_folder,
+};
+use crate::error::{Error, Result};
+
 #[derive(Args)]
-pub(super) struct Catalogue {}
-pub(super) fn run(_c: &Common, _k: &Catalogue) -> Result<Ended> {
+pub(super) struct Catalogue {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Hold every description to the rules; publish nothing.
+    Check,
+    /// Publish every description that holds; the others keep their last good document.
+    Publish,
+    /// Write every published document to a folder.
+    Export {
+        /// The folder; made if it is missing.
+        dir: PathBuf,
+    },
+}
+
+/// What publishing needs, opened once.
+pub(super) struct Desk {
+    pub release: Release,
+    pub gate: Gate,
+    pub facts: IndexFacts,
+    pub shelf: StoreShelf,
+}
+
+impl Desk {
+    pub(super) fn open(node: &Node) -> Result<Self> {
+        let overrides = &node.config.overrides.catalogue;
+        let folder = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
+        let release = Release::load(&node.config.catalogue.release, folder)?;
+        let gate = Gate::load(&release)?;
+        Ok(Self {
+            release,
+            gate,
+            facts: IndexFacts::new(Arc::clone(&node.index), node.context.time_zone()),
+            shelf: StoreShelf(Arc::clone(&node.store)),
+        })
+    }
+
+    pub(super) fn publisher<'a>(&'a self, node: &'a Node) -> Publisher<'a> {
+        Publisher { config: &node.config, release: &self.release, gate: &self.gate }
+    }
+}
+
+pub(super) fn run(common: &Common, command: &Catalogue) -> Result<Ended> {
+    let node = Node::open(common)?;
+    node.index.catch_up(&node.store)?;
+    match &command.what {
+        What::Check => all(common, &node, false),
+        What::Publish => all(common, &node, true),
+        What::Export { dir } => {
+            let desk = Desk::open(&node)?;
+            let written = desk.publisher(&node).writer().export(&desk.shelf, dir)?;
+            let value = serde_json::json!({ "documents": written, "folder": dir });
+            say(common, "summary", &value, || format!("{written} documents in {}", dir.display()));
+            Ok(Ended::Done)
+        }
+    }
+}
+
+fn all(common: &Common, node: &Node, publish: bool) -> Result<Ended> {
+    let outcomes = publish_folder(common, node, publish)?;
+    let refused = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Refused).count();
+    let of = |verdict| outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
+    let value = serde_json::json!({
+        "datasets": outcomes.len(),
+        "published": of(Verdict::Published),
+        "unchanged": of(Verdict::Unchanged),
+        "withdrawn": of(Verdict::Withdrawn),
+        "refused": refused,
+    });
+    say(common, "summary", &value, || {
+        format!(
+            "{} descriptions: {} published, {} unchanged, {} withdrawn, {refused} refused",
+            outcomes.len(),
+            of(Verdict::Published),
+            of(Verdict::Unchanged),
+            of(Verdict::Withdrawn),
+        )
+    });
+    if refused > 0 {
+        return Err(Error::Invalid(format!("{refused} descriptions were refused; see above")));
+    }
     Ok(Ended::Done)
 }
-pub(super) fn rebuild(_c: &Common, _n: &Node) -> Result<()> {
+
+/// Publishes (or only checks) the steward's folder, and tells what became of each description.
+pub(super) fn publish_folder(common: &Common, node: &Node, publish: bool) -> Result<Vec<Outcome>> {
+    let desk = Desk::open(node)?;
+    let folder = node.config.descriptions(&common.data);
+    if !folder.exists() {
+        std::fs::create_dir_all(&folder)
+            .map_err(|failure| Error::Configuration(format!("{}: {failure}", folder.display())))?;
+    }
+    let publisher = desk.publisher(node);
+    let mut outcomes = Vec::new();
+    for (file, text) in read_folder(&folder)? {
+        let now = Timestamp::now();
+        let outcome = if publish {
+            publisher.publish(&file, &text, &desk.facts, &desk.shelf, now)?
+        } else {
+            publisher.check(&file, &text, &desk.facts, &desk.shelf, now)?
+        };
+        tell(common, &outcome);
+        outcomes.push(outcome);
+    }
+    if publish {
+        node.index.set_open(open_selections(&desk.shelf, &node.config)?);
+    }
+    Ok(outcomes)
+}
+
+fn tell(common: &Common, outcome: &Outcome) {
+    if common.json {
+        let refusals: Vec<String> = outcome.refusals.iter().map(ToString::to_string).collect();
+        event(
+            "dataset",
+            &serde_json::json!({
+                "slug": outcome.slug,
+                "verdict": outcome.verdict,
+                "refusals": refusals,
+                "problems": outcome.problems,
+            }),
+        );
+        return;
+    }
+    if outcome.verdict == Verdict::Refused {
+        println!("{}: refused", outcome.slug);
+        for refusal in &outcome.refusals {
+            println!("  {refusal}");
+        }
+        for problem in &outcome.problems {
+            println!("  {problem}");
+        }
+    }
+}
+
+/// Writes descriptions that a table gave; one that a steward wrote or changed is left alone.
+pub(super) fn put_descriptions(
+    common: &Common,
+    node: &Node,
+    descriptions: &[(String, String)],
+) -> Result<Ended> {
+    let folder = node.config.descriptions(&common.data);
+    let failed =
+        |failure: std::io::Error| Error::Configuration(format!("{}: {failure}", folder.display()));
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let (mut written, mut kept) = (0, 0);
+    for (slug, text) in descriptions {
+        let path = folder.join(format!("{slug}.toml"));
+        if path.exists() {
+            kept += 1;
+            continue;
+        }
+        let beside = path.with_extension("part");
+        std::fs::write(&beside, text).map_err(failed)?;
+        std::fs::rename(&beside, &path).map_err(failed)?;
+        written += 1;
+    }
+    let value = serde_json::json!({ "descriptions": written, "kept": kept, "folder": folder });
+    say(common, "summary", &value, || {
+        format!(
+            "{written} descriptions written to {}, {kept} that were there are kept",
+            folder.display()
+        )
+    });
+    Ok(Ended::Done)
+}
+
+/// Makes every published document anew from its description and its kept figures.
+pub(super) fn rebuild(common: &Common, node: &Node) -> Result<()> {
+    let began = std::time::Instant::now();
+    let desk = Desk::open(node)?;
+    let publisher = desk.publisher(node);
+    let mut changed = 0_u64;
+    for slug in desk.shelf.slugs()? {
+        if let Some(entry) = desk.shelf.find(&slug)? {
+            let document = publisher.remake(&entry);
+            if document != entry.document {
+                changed += 1;
+                desk.shelf.put(&Entry { document, ..entry })?;
+            }
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let value = serde_json::json!({ "view": "catalogue", "changed": changed, "seconds": seconds });
+    say(common, "rebuilt", &value, || {
+        format!("catalogue: {changed} documents changed, in {seconds:.1} s")
+    });
     Ok(())
 }
-pub(super) fn differences(_n: &Node) -> Result<Vec<String>> {
-    Ok(vec![])
+
+/// How published documents differ from what their descriptions and figures give.
+pub(super) fn differences(node: &Node) -> Result<Vec<String>> {
+    let desk = Desk::open(node)?;
+    let publisher = desk.publisher(node);
+    let mut found = Vec::new();
+    for slug in desk.shelf.slugs()? {
+        if let Some(entry) = desk.shelf.find(&slug)?
+            && publisher.remake(&entry) != entry.document
+        {
+            found.push(format!(
+                "the document of dataset `{slug}` is not what its description gives"
+            ));
+        }
+    }
+    Ok(found)
 }

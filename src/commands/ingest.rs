@@ -12,7 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Common, Ended, Node, event};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Progress, Summary};
+use crate::mapping::tables;
 use crate::source::Source;
+use crate::source::dicomweb::{Credentials, DicomWeb, Settings};
+use crate::source::table::descriptions::descriptions_from_table;
 use crate::store::{findings, journal};
 
 #[derive(Args)]
@@ -57,6 +60,14 @@ enum From {
 
 pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
     let node = Node::open(common)?;
+    if let From::Table { file, mapping } = &command.from {
+        let overrides = overrides(&node);
+        let (text, place) = tables::find(mapping, overrides.as_deref())?;
+        if matches!(tables::parse(&text, &place)?, tables::Mapping::Descriptions(_)) {
+            let found = descriptions_from_table(mapping, overrides.as_deref(), file)?;
+            return super::catalogue::put_descriptions(common, &node, &found);
+        }
+    }
     let mut source = open(&node, &command.from)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -86,14 +97,34 @@ pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
 
 fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
     Ok(match from {
-        From::Folder { path } => return Err(Error::Internal(format!("{}", path.display()))),
-        From::Dicomweb { url } => return Err(Error::Internal(url.clone())),
+        From::Folder { path } => Box::new(folder(node, path)?),
+        From::Dicomweb { url } => {
+            let credentials = Credentials::from_environment(std::env::vars())?;
+            Box::new(DicomWeb::new(url, Settings::from(&node.config.ingest), credentials)?)
+        }
         From::Table { file, mapping } => {
-            let overrides = &node.config.overrides.mappings;
-            let overrides = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
-            Box::new(crate::source::table::Table::open(file, mapping, overrides)?)
+            let overrides = overrides(node);
+            Box::new(crate::source::table::Table::open(file, mapping, overrides.as_deref())?)
         }
     })
+}
+
+fn overrides(node: &Node) -> Option<PathBuf> {
+    let folder = &node.config.overrides.mappings;
+    (!folder.is_empty()).then(|| PathBuf::from(folder))
+}
+
+pub(super) fn folder(node: &Node, path: &std::path::Path) -> Result<crate::source::folder::Folder> {
+    let executable = std::env::current_exe()
+        .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
+    let how = &node.config.ingest;
+    let pool = crate::dicom::worker::Pool::start(
+        &executable,
+        how.workers,
+        how.worker_memory_mib,
+        how.worker_cpu_seconds,
+    )?;
+    crate::source::folder::Folder::new(path, pool)
 }
 
 /// Runs the source into the store and brings the index up to it.

@@ -15,9 +15,9 @@ use crate::mapping::Context;
 use crate::store::Store;
 
 mod catalogue;
-mod demo;
 mod doctor;
 mod ingest;
+mod serve;
 mod views;
 
 /// Turns a cancer imaging archive into a node of the European cancer imaging infrastructure and
@@ -54,9 +54,9 @@ pub struct Common {
 #[derive(Subcommand)]
 enum Command {
     /// A synthetic archive, ingested, published and served: look around.
-    Demo(demo::Demo),
+    Demo(serve::Demo),
     /// Serve pages, FHIR and the catalogue.
-    Serve(demo::Serve),
+    Serve(serve::Serve),
     /// Read an archive into the store.
     Ingest(ingest::Ingest),
     /// Check, publish or export the catalogue.
@@ -84,7 +84,10 @@ enum Command {
     Worker,
     /// Evaluates SPARQL for a parent process.
     #[command(hide = true)]
-    SparqlWorker,
+    SparqlWorker {
+        /// Address space in MiB.
+        memory_mib: u64,
+    },
 }
 
 #[derive(Args)]
@@ -128,7 +131,7 @@ pub enum Ended {
 #[must_use]
 pub fn run() -> u8 {
     let cli = Cli::parse();
-    let is_worker = matches!(cli.command, Command::Worker | Command::SparqlWorker);
+    let is_worker = matches!(cli.command, Command::Worker | Command::SparqlWorker { .. });
     if !is_worker {
         crate::telemetry::start(cli.common.verbose, cli.common.json);
     }
@@ -153,10 +156,21 @@ pub fn run() -> u8 {
 fn execute(cli: Cli) -> Result<Ended> {
     let common = &cli.common;
     match cli.command {
-        Command::Worker => Ok(Ended::Done),
-        Command::SparqlWorker => Ok(Ended::Done),
-        Command::Demo(demo) => demo::demo(common, &demo),
-        Command::Serve(serve) => demo::serve(common, &serve),
+        Command::Worker => {
+            // The parent's pipes; locked handles would be buffered by lines.
+            crate::dicom::worker::run_worker(std::io::stdin(), std::io::stdout())?;
+            Ok(Ended::Done)
+        }
+        Command::SparqlWorker { memory_mib } => {
+            let ended = crate::catalogue::sparql::run_sparql_worker(memory_mib);
+            if ended == std::process::ExitCode::SUCCESS {
+                Ok(Ended::Done)
+            } else {
+                Err(Error::Internal("the SPARQL worker failed".to_owned()))
+            }
+        }
+        Command::Demo(demo) => serve::demo(common, &demo),
+        Command::Serve(serve) => serve::serve(common, &serve),
         Command::Ingest(command) => ingest::run(common, &command),
         Command::Catalogue(command) => catalogue::run(common, &command),
         Command::Rebuild(command) => views::rebuild(common, &command),
@@ -172,7 +186,17 @@ fn execute(cli: Cli) -> Result<Ended> {
         }
         Command::Token(token) => mint(common, &token),
         Command::Sample(sample) => {
-            let _ = (&sample.dir, sample.studies, sample.seed);
+            let written = crate::sample::write(&sample.dir, sample.studies, sample.seed)?;
+            let value = serde_json::to_value(&written).unwrap_or_default();
+            say(common, "summary", &value, || {
+                format!(
+                    "{} files of {} studies in {}",
+                    written.instances + written.broken,
+                    written.studies,
+                    sample.dir.display()
+                )
+            });
+
             Ok(Ended::Done)
         }
         Command::Schema { kind } => schema(kind.as_deref()),

@@ -4,6 +4,8 @@
 //! (UTF-8, GB18030, GBK). What is decoded is in normalisation form C. Bytes that the declared
 //! sets do not explain are read as ISO 8859-1, and the caller is told.
 
+use std::borrow::Cow;
+
 use encoding_rs::Encoding;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -146,14 +148,14 @@ impl Charset {
     pub fn parse(text: &str) -> (Self, bool) {
         let mut charset = Self::default();
         let mut is_known = true;
-        for (place, word) in text.split('\\').enumerate() {
-            let word: String = word
+        for (place, part) in text.split('\\').enumerate() {
+            let word: String = part
                 .chars()
                 .filter(char::is_ascii_alphanumeric)
                 .map(|c| c.to_ascii_uppercase())
                 .collect();
             let registration = match word.as_str() {
-                "" => continue,
+                "" if part.trim_matches([' ', '\0']).is_empty() => continue,
                 "GB18030" => {
                     charset.whole = Some(encoding_rs::GB18030);
                     continue;
@@ -189,10 +191,12 @@ impl Charset {
     /// Decodes the bytes of a value; `true` when some had to be read as ISO 8859-1 because the
     /// declared sets do not explain them.
     #[must_use]
-    pub fn decode(&self, bytes: &[u8], delimiters: Delimiters) -> (String, bool) {
-        if bytes.iter().all(|byte| (0x20..0x7f).contains(byte) && *byte != b'~') {
-            // Printable ASCII but `~` is the same in every set that can stand here.
-            return (bytes.iter().map(|byte| char::from(*byte)).collect(), false);
+    pub fn decode<'a>(&self, bytes: &'a [u8], delimiters: Delimiters) -> (Cow<'a, str>, bool) {
+        // Printable ASCII but `~` is the same in every set that can stand here.
+        if bytes.iter().all(|byte| (0x20..0x7e).contains(byte))
+            && let Ok(text) = std::str::from_utf8(bytes)
+        {
+            return (Cow::Borrowed(text), false);
         }
         let (text, is_undeclared) = match self.whole {
             Some(encoding) => {
@@ -203,7 +207,7 @@ impl Charset {
             }
             None => self.decode_extended(bytes, delimiters),
         };
-        (tidy(text), is_undeclared)
+        (Cow::Owned(tidy(text)), is_undeclared)
     }
 
     fn decode_extended(&self, bytes: &[u8], delimiters: Delimiters) -> (String, bool) {
@@ -268,7 +272,7 @@ fn put_lower(set: Set, byte: u8, tail: &[u8], out: &mut String) -> usize {
         };
         let mut euc = prefix.to_vec();
         euc.extend([byte | 0x80, second | 0x80]);
-        put_decoded(encoding_rs::EUC_JP, &euc, out).then_some(2).unwrap_or_default()
+        if put_decoded(encoding_rs::EUC_JP, &euc, out) { 2 } else { 0 }
     };
     match set {
         Set::Jis0208 => pair(&[], out),
@@ -357,7 +361,7 @@ mod tests {
         assert!(is_known, "{declared}");
         let (text, is_undeclared) = charset.decode(bytes, Delimiters::Name);
         assert!(!is_undeclared, "{declared}: {text}");
-        text
+        text.into_owned()
     }
 
     /// The names of PS3.5 annexes H, I, J and K.
@@ -421,9 +425,9 @@ mod tests {
     #[test]
     fn what_the_declared_set_does_not_explain_is_latin_1_and_told() {
         let (charset, _) = Charset::parse("");
-        assert_eq!(charset.decode(b"J\xe9r", Delimiters::Name), ("Jér".to_owned(), true));
+        assert_eq!(charset.decode(b"J\xe9r", Delimiters::Name), ("Jér".into(), true));
         let (charset, _) = Charset::parse("ISO_IR 192");
-        assert_eq!(charset.decode(b"J\xe9r", Delimiters::Name), ("Jér".to_owned(), true));
+        assert_eq!(charset.decode(b"J\xe9r", Delimiters::Name), ("Jér".into(), true));
         let (_, is_known) = Charset::parse("ISO_IR 1234");
         assert!(!is_known);
     }
@@ -432,7 +436,7 @@ mod tests {
     fn text_is_normalised_and_free_of_control_characters() {
         assert_eq!(name("ISO_IR 192", "e\u{301}\u{1}x".as_bytes()), "éx");
         let (charset, _) = Charset::parse("");
-        assert_eq!(charset.decode(b"a\x1b[31mb", Delimiters::None), ("a[31mb".to_owned(), true));
+        assert_eq!(charset.decode(b"a\x1b[31mb", Delimiters::None), ("a[31mb".into(), true));
     }
 
     proptest::proptest! {

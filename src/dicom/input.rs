@@ -8,7 +8,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 /// The most that is asked for at once.
 pub(super) const LARGEST: usize = 64 * 1024;
-/// Inflating a data set may give this many times the bytes of the file (DESIGN.md 3.4) …
+/// Inflating a data set may give this many times the bytes of the file …
 const RATIO: u64 = 200;
 /// … but may always give this much, because small uniform images deflate better than that …
 const ALWAYS: u64 = 1 << 20;
@@ -127,7 +127,7 @@ impl<'a, I: Input> Inflating<'a, I> {
     /// `from` is where the deflated bytes begin.
     pub(super) fn new(source: &'a mut I, from: u64) -> Self {
         let deflated = source.end().saturating_sub(from);
-        let limit = deflated.saturating_mul(RATIO).max(ALWAYS).min(INFLATED);
+        let limit = deflated.saturating_mul(RATIO).clamp(ALWAYS, INFLATED);
         Self {
             source,
             next: from,

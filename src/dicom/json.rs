@@ -114,7 +114,8 @@ fn text(wanted: &Wanted, values: &[Json], into: &mut Collected) -> Option<String
         return None;
     }
     value::normalise(wanted.vr, keyword, &joined, &mut into.findings)
-        .filter(|text| into.affords(wanted.keyword, text.len()))
+        .filter(|text| wanted.goal != Goal::Item || into.affords(wanted.keyword, text.len()))
+        .map(std::borrow::Cow::into_owned)
 }
 
 fn part(vr: VR, value: &Json) -> String {
@@ -130,5 +131,62 @@ fn part(vr: VR, value: &Json) -> String {
             [group("Alphabetic"), group("Ideographic"), group("Phonetic")].join("=")
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::record_from_json;
+
+    fn object(value: &Value) -> &serde_json::Map<String, Value> {
+        value.as_object().unwrap()
+    }
+
+    #[test]
+    fn metadata_becomes_a_record() {
+        let metadata = json!({
+            "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
+            "00080018": {"vr": "UI", "Value": ["2.25.3"]},
+            "00080008": {"vr": "CS", "Value": ["ORIGINAL", null, "AXIAL"]},
+            "00080060": {"vr": "CS", "Value": ["CT"]},
+            "00081032": {"vr": "SQ", "Value": [{"00080104": {"vr": "LO", "Value": ["CT of chest"]}}]},
+            "00083002": {"vr": "UI", "Value": ["1.2.840.10008.1.2.1"]},
+            "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎"}]},
+            "00100020": {"vr": "LO", "Value": ["P1"]},
+            "0020000D": {"vr": "UI", "Value": ["2.25.1"]},
+            "0020000e": {"vr": "UI", "Value": ["2.25.2"]},
+            "00200011": {"vr": "IS", "Value": [4]},
+            "00280010": {"vr": "US", "Value": [512]},
+            "00280030": {"vr": "DS", "Value": [0.5, "0.50"]},
+            "7FE00010": {"vr": "OW", "BulkDataURI": "http://pacs/bulk"},
+        });
+        let record = record_from_json(object(&metadata), "studies/2.25.1").unwrap();
+        assert_eq!(record.findings, []);
+        assert_eq!(record.patient.text("PatientName"), Some("Yamada^Tarou=山田^太郎"));
+        assert_eq!(record.series.text("PixelSpacing"), Some(r"0.5\0.5"));
+        assert_eq!(record.series.text("SeriesNumber"), Some("4"));
+        let procedure = &record.study.items("ProcedureCodeSequence")[0];
+        assert_eq!(procedure.text("CodeMeaning"), Some("CT of chest"));
+        let instance = record.instance.unwrap();
+        assert_eq!(instance.title.as_deref(), Some(r"ORIGINAL\\AXIAL"));
+        assert_eq!(instance.rows, Some(512));
+        assert_eq!(instance.transfer_syntax.unwrap().as_str(), "1.2.840.10008.1.2.1");
+    }
+
+    #[test]
+    fn metadata_that_is_none_is_refused_without_panic() {
+        for wrong in [
+            json!({}),
+            json!({"0020000D": {"vr": "UI", "Value": ["../.."]}}),
+            json!({"0020000D": {"vr": "UI", "Value": "2.25.1"}}),
+            json!({"0020000D": []}),
+            json!({"zzzzzzzz": {"vr": "SQ", "Value": [[[1]]]}}),
+            json!({"00081032": {"vr": "SQ", "Value": [{"00081032": {"vr": "SQ", "Value": [null]}}]}}),
+        ] {
+            let reason = record_from_json(object(&wrong), "").unwrap_err();
+            assert!(reason.code.starts_with("uid-"), "{reason:?}");
+        }
     }
 }

@@ -8,7 +8,9 @@
 //! [`mapping::attributes`](crate::mapping::attributes)' business.
 
 pub mod charset;
+mod codec;
 mod digest;
+pub mod hostile;
 mod input;
 pub mod json;
 mod plan;
@@ -16,6 +18,8 @@ pub mod read;
 mod record;
 pub mod value;
 mod walk;
+pub mod worker;
+pub mod write;
 
 pub use json::record_from_json;
 pub use plan::Plan;

@@ -306,3 +306,140 @@ fn digest<I: Input>(input: &mut I, from: u64, to: u64, size: u64) -> Result<u64,
     }
     Ok(digest.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Reader};
+    use crate::dicom::write::DataSet;
+    use crate::imaging::{Laterality, Record};
+
+    fn image() -> DataSet {
+        DataSet::new()
+            .text("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2")
+            .text("SOPInstanceUID", "2.25.3")
+            .text("StudyInstanceUID", "2.25.1")
+            .text("SeriesInstanceUID", "2.25.2")
+            .text("Modality", "CT")
+            .text("PatientID", "P1")
+    }
+
+    fn record(file: &[u8]) -> Record {
+        match Reader::default().bytes(file, "here") {
+            Outcome::Record(record) => *record,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read(set: &DataSet) -> Record {
+        record(&set.to_part_10().unwrap())
+    }
+
+    #[test]
+    fn a_patient_is_known_within_the_issuer() {
+        let qualifier = DataSet::new()
+            .text("UniversalEntityID", "1.2.203.24341")
+            .text("UniversalEntityIDType", "ISO");
+        let key = |set: DataSet| {
+            let key = read(&set).patient_key;
+            (key.issuer, key.id)
+        };
+        let both = image()
+            .text("IssuerOfPatientID", "HOSPITAL")
+            .item("IssuerOfPatientIDQualifiersSequence", qualifier);
+        assert_eq!(key(both), ("1.2.203.24341".into(), "P1".into()));
+        assert_eq!(
+            key(image().text("IssuerOfPatientID", "HOSPITAL")),
+            ("HOSPITAL".into(), "P1".into())
+        );
+        assert_eq!(key(image().text("PatientID", "")), (String::new(), "study:2.25.1".into()));
+    }
+
+    #[test]
+    fn an_instance_is_called_by_what_names_its_class() {
+        let concept = DataSet::new().text("CodeMeaning", "Of Interest");
+        let all = image()
+            .text("ImageType", r"ORIGINAL\PRIMARY")
+            .text("ContentLabel", "LABEL")
+            .text("DocumentTitle", "Report")
+            .item("ConceptNameCodeSequence", concept);
+        for (class, title) in [
+            ("1.2.840.10008.5.1.4.1.1.2", r"ORIGINAL\PRIMARY"),
+            ("1.2.840.10008.5.1.4.1.1.11.1", "LABEL"),
+            ("1.2.840.10008.5.1.4.1.1.88.59", "Of Interest"),
+            ("1.2.840.10008.5.1.4.1.1.104.1", "Report"),
+        ] {
+            let instance = read(&all.clone().text("SOPClassUID", class)).instance.unwrap();
+            assert_eq!(instance.title.as_deref(), Some(title), "{class}");
+        }
+    }
+
+    /// PS3.3 C.7.6.16: what functional groups say counts where the top says nothing.
+    #[test]
+    fn functional_groups_speak_for_the_image() {
+        let anatomy = |side: &str| {
+            let region = DataSet::new().text("CodeValue", "76752008").text("CodeMeaning", "Breast");
+            let anatomy =
+                DataSet::new().text("FrameLaterality", side).item("AnatomicRegionSequence", region);
+            DataSet::new().item("FrameAnatomySequence", anatomy)
+        };
+        let measures = DataSet::new().number("SliceThickness", 1.5);
+        let shared = image().item(
+            "SharedFunctionalGroupsSequence",
+            anatomy("L").item("PixelMeasuresSequence", measures),
+        );
+        let one = read(&shared);
+        assert_eq!(one.instance.unwrap().laterality, Some(Laterality::Left));
+        assert_eq!(one.series.text("SliceThickness"), Some("1.5"));
+        let region = &one.series.items("AnatomicRegionSequence")[0];
+        assert_eq!(region.text("CodeMeaning"), Some("Breast"));
+
+        let frames = |sides: &[&str]| {
+            let items = sides.iter().map(|side| anatomy(side)).collect();
+            let set = image().items("PerFrameFunctionalGroupsSequence", items);
+            read(&set).instance.unwrap().laterality
+        };
+        assert_eq!(frames(&["R"; 100]), Some(Laterality::Right));
+        assert_eq!(frames(&["R", "L"]), None);
+    }
+
+    #[test]
+    fn equal_content_has_an_equal_digest_wherever_it_stands() {
+        let file = image().text("PatientName", "A^B").to_part_10().unwrap();
+        let mut preamble = file.clone();
+        preamble[..4].copy_from_slice(b"%PDF");
+        let other = image().text("PatientName", "A^C").to_part_10().unwrap();
+        let digest = |file: &[u8]| record(file).instance.unwrap().digest;
+        assert_eq!(digest(&file), digest(&preamble));
+        assert_ne!(digest(&file), digest(&other));
+        // Digests are stored: another value means that every archive seems to have changed.
+        assert_eq!(format!("{:016x}", digest(&file)), PINNED);
+    }
+
+    const PINNED: &str = "bb822b7a24745b5e";
+
+    #[test]
+    fn a_big_endian_data_set_is_read() {
+        let mut file = image().to_part_10().unwrap();
+        file.truncate(132);
+        let mut put = |group: u16, element: u16, vr: &[u8; 2], value: &[u8]| {
+            file.extend_from_slice(&group.to_be_bytes());
+            file.extend_from_slice(&element.to_be_bytes());
+            file.extend_from_slice(vr);
+            file.extend_from_slice(&u16::try_from(value.len()).unwrap().to_be_bytes());
+            file.extend_from_slice(value);
+        };
+        put(0x0008, 0x0016, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0");
+        put(0x0008, 0x0018, b"UI", b"2.25.3");
+        put(0x0008, 0x0060, b"CS", b"CT");
+        put(0x0010, 0x0020, b"LO", b"P1");
+        put(0x0020, 0x000d, b"UI", b"2.25.1");
+        put(0x0020, 0x000e, b"UI", b"2.25.2");
+        put(0x0028, 0x0010, b"US", &[2, 1]);
+        let mut with_meta = file[..132].to_vec();
+        with_meta.extend_from_slice(b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.2\0");
+        with_meta.extend_from_slice(&file[132..]);
+        let record = record(&with_meta);
+        assert_eq!(record.findings, []);
+        assert_eq!(record.instance.unwrap().rows, Some(513));
+    }
+}

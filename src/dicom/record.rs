@@ -4,7 +4,7 @@
 use super::plan::Plan;
 use super::walk::Collected;
 use crate::imaging::{
-    Attributes, Finding, Instance, Laterality, PatientKey, Quarantine, Record, Uid, Value,
+    Attributes, Finding, Instance, Keyword, Laterality, PatientKey, Quarantine, Record, Uid, Value,
 };
 use crate::mapping::attributes::Level;
 
@@ -64,8 +64,8 @@ pub(super) fn assemble(
         sop_class,
     };
 
-    let (mut patient, mut study, mut series) =
-        (Attributes::new(), Attributes::new(), Attributes::new());
+    let mut bags: [Vec<(Keyword, Value)>; 3] = Default::default();
+    let [patient, study, series] = &mut bags;
     for number in &plan.by_keyword {
         let at = usize::from(*number);
         let (Some(row), Some(value)) =
@@ -73,17 +73,14 @@ pub(super) fn assemble(
         else {
             continue;
         };
-        let bag = match row.level {
-            Level::Patient => &mut patient,
-            Level::Study => &mut study,
-            Level::Series => &mut series,
-            Level::Instance => continue,
-        };
-        match value {
-            Value::Text(text) => bag.set(row.keyword, &text),
-            Value::Items(items) => bag.set_items(row.keyword, items.into_vec()),
+        match row.level {
+            Level::Patient => patient.push((row.keyword, value)),
+            Level::Study => study.push((row.keyword, value)),
+            Level::Series => series.push((row.keyword, value)),
+            Level::Instance => {}
         }
     }
+    let [patient, study, series] = bags.map(|bag| bag.into_iter().collect::<Attributes>());
 
     let id = match patient.first("PatientID") {
         Some(id) => id.to_owned(),
@@ -155,7 +152,9 @@ fn row<'a>(
 fn side(plan: &Plan, collected: &mut Collected, keyword: &'static str) -> Option<Laterality> {
     let text = collected.text(plan, keyword)?;
     let side = Laterality::parse(text);
-    if side.is_none() {
+    // Of an image or frame, `U` says that the body part is not paired (PS3.3 10.5).
+    let is_unpaired = text == "U" && keyword != "Laterality";
+    if side.is_none() && !is_unpaired {
         let finding = Finding::new("laterality-odd", keyword, text);
         collected.note(finding);
     }

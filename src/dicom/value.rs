@@ -36,12 +36,12 @@ impl<'a> Normal<'a> {
 /// A value of several, separated by backslashes, by the rules of its value representation.
 /// Findings name the attribute and the value, except a person's.
 #[must_use]
-pub fn normalise(
+pub fn normalise<'a>(
     vr: VR,
     keyword: &'static str,
-    text: &str,
+    text: &'a str,
     findings: &mut Vec<Finding>,
-) -> Option<String> {
+) -> Option<Cow<'a, str>> {
     let one: fn(&str) -> Normal<'_> = match vr {
         VR::DA => date,
         VR::TM => time,
@@ -52,7 +52,7 @@ pub fn normalise(
         VR::PN => name,
         VR::ST | VR::LT | VR::UT | VR::UR => {
             let text = text.trim_matches([' ', '\0']);
-            return (!text.is_empty()).then(|| text.to_owned());
+            return (!text.is_empty()).then_some(Cow::Borrowed(text));
         }
         _ => |text| Normal::as_is(text),
     };
@@ -69,7 +69,11 @@ pub fn normalise(
         }
         let normal = one(part);
         note(&normal, part);
-        return normal.text.map(Cow::into_owned);
+        return normal.text;
+    }
+    let is_free = !matches!(vr, VR::DA | VR::TM | VR::DT | VR::AS | VR::IS | VR::DS | VR::PN);
+    if is_free && !text.contains([' ', '\0']) && text.contains(|c| c != '\\') {
+        return Some(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());
     let mut is_empty = true;
@@ -88,7 +92,7 @@ pub fn normalise(
             out.push_str(&part);
         }
     }
-    (!is_empty).then_some(out)
+    (!is_empty).then_some(Cow::Owned(out))
 }
 
 /// Adds a finding unless one of its code and attribute is there.

@@ -3,6 +3,8 @@
 //! No recursion, no allocation by declared length: a length is believed only within the bytes
 //! that are left, nesting and the number of elements are bounded, and what is kept is too.
 
+use std::borrow::Cow;
+
 use dicom_core::VR;
 
 use super::charset::{Charset, Delimiters};
@@ -11,7 +13,7 @@ use super::plan::{Goal, Plan, Wanted, spell, tag};
 use super::value;
 use crate::imaging::{Attributes, Finding, Keyword, Quarantine, Value};
 
-/// Sequences inside sequences (DESIGN.md 3.4).
+/// Sequences inside sequences.
 const DEPTH: usize = 64;
 /// Elements and items of a data set. An enhanced multi-frame object of 100,000 frames has some
 /// millions.
@@ -128,7 +130,7 @@ pub(super) struct Head {
     pub(super) length: u32,
 }
 
-const fn is_long(vr: VR) -> bool {
+pub(super) const fn is_long(vr: VR) -> bool {
     matches!(
         vr,
         VR::OB
@@ -371,7 +373,8 @@ impl Walk<'_> {
                 let Some(frame) = self.frames.last_mut() else { return Ok(()) };
                 frame.count += 1;
                 let (place, mut encoding, charset, is_guessed, is_fragments) = (
-                    frame.place,
+                    // What would not be kept is not read; on a way to something all items count.
+                    frame.place.filter(|_| frame.goal == Goal::Way || frame.items.len() < ITEMS),
                     frame.encoding,
                     frame.charset,
                     frame.is_guessed,
@@ -530,10 +533,12 @@ impl Walk<'_> {
                     return Err(self.beyond(length, left));
                 }
                 let big = encoding.big;
-                if let Some(text) = read(wanted, head.vr, found, big, &charset, into)
-                    .filter(|text| into.affords(wanted.keyword, text.len()))
-                {
-                    let value = Value::Text(text.into());
+                let text = read(wanted, head.vr, found, big, &charset, into).filter(|text| {
+                    // Attributes of the top are few; those of items share a budget.
+                    wanted.goal != Goal::Item || into.affords(wanted.keyword, text.len())
+                });
+                if let Some(text) = text {
+                    let value = Value::Text(text);
                     match (wanted.goal, self.frames.last_mut()) {
                         (Goal::Item, Some(frame)) => frame.bag.push((wanted.keyword, value)),
                         (goal, _) => into.put(goal, value),
@@ -663,7 +668,7 @@ fn read(
     big: bool,
     charset: &Charset,
     into: &mut Collected,
-) -> Option<String> {
+) -> Option<Box<str>> {
     let keyword = wanted.keyword.as_str();
     if let Some(found) = found.filter(|found| *found != wanted.vr) {
         // SH where LO should be changes nothing; it is odd nevertheless.
@@ -702,10 +707,10 @@ fn read(
             text
         }
     };
-    value::normalise(wanted.vr, keyword, &text, &mut into.findings)
+    value::normalise(wanted.vr, keyword, &text, &mut into.findings).map(Into::into)
 }
 
-fn numbers(bytes: &[u8], size: usize, spell: impl Fn(&[u8]) -> String) -> String {
+fn numbers(bytes: &[u8], size: usize, spell: impl Fn(&[u8]) -> String) -> Cow<'static, str> {
     let all: Vec<String> = bytes.chunks_exact(size).take(NUMBERS).map(spell).collect();
-    all.join("\\")
+    Cow::Owned(all.join("\\"))
 }

@@ -1,1 +1,162 @@
-//! harvest
+//! The catalogue's doors out: documents by `Accept` and by suffix, listing pages, SPARQL.
+//!
+//! In: HTTP. Out: bytes that [`catalogue`](crate::catalogue) made, with strong ETags, dates and
+//! the coding that the reader takes. Governed by RFC 9110 (negotiation, conditional requests),
+//! RFC 9457 (problems), SPARQL 1.1 Protocol, Hydra; the rules that satisfy every harvester are
+//! those of HealthData@EU's national catalogues, ckanext-dcat, FAIR Data Point and piveau.
+//! Absent: HTML (the pages' job, through [`Page`]), writing.
+
+mod documents;
+mod negotiate;
+mod problem;
+mod sparql;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
+
+use crate::catalogue::sparql::Endpoint;
+use crate::catalogue::{Format, Release, Shelf, Writer};
+use crate::config::Config;
+
+pub use problem::problem;
+
+/// What the pages answer: the door hands a request over when the reader wants HTML.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Topic {
+    /// The catalogue; query parameters are in the request.
+    Catalogue,
+    /// A dataset, by its slug; published or withdrawn.
+    Dataset(String),
+    /// The SPARQL form.
+    Sparql,
+}
+
+/// The pages' handler: set by `web` through [`State::with_page`].
+pub type Page =
+    Arc<dyn Fn(HttpRequest, Topic) -> LocalBoxFuture<'static, HttpResponse> + Send + Sync>;
+
+/// What the doors need.
+pub struct State {
+    config: Arc<Config>,
+    release: Arc<Release>,
+    shelf: Arc<dyn Shelf>,
+    endpoint: Arc<Endpoint>,
+    page: Option<Page>,
+    cache: Mutex<Cache>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("harvest::State")
+            .field("has_page", &self.page.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// The doors of a catalogue. `program` is this binary: it is started as `sparql-worker`.
+    #[must_use]
+    pub fn new(
+        config: Arc<Config>,
+        release: Arc<Release>,
+        shelf: Arc<dyn Shelf>,
+        program: PathBuf,
+    ) -> Self {
+        let endpoint = Arc::new(Endpoint::new(program, &config.sparql));
+        Self { config, release, shelf, endpoint, page: None, cache: Mutex::new(Cache::default()) }
+    }
+
+    /// With pages for readers who want HTML.
+    #[must_use]
+    pub fn with_page(mut self, page: Page) -> Self {
+        self.page = Some(page);
+        self
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer { config: &self.config, release: &self.release }
+    }
+
+    /// The rendition of that key and digest, if it is kept.
+    fn kept(&self, key: &Key) -> Option<Arc<Rendition>> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.renditions.get(key).cloned()
+    }
+
+    fn keep(&self, key: Key, rendition: &Arc<Rendition>) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = self.config.server.cache_mib.max(16) << 18; // a quarter of the cache
+        let size = rendition.plain.len() + rendition.gzip.len();
+        if cache.bytes + size > budget {
+            // Everything can be made again; a walk of a harvester refills what is asked for.
+            cache.renditions.clear();
+            cache.bytes = 0;
+        }
+        if size <= budget && cache.renditions.insert(key, Arc::clone(rendition)).is_none() {
+            cache.bytes += size;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Cache {
+    renditions: HashMap<Key, Arc<Rendition>>,
+    bytes: usize,
+}
+
+/// What is cached: a resource at a state, in a form.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Key {
+    resource: String,
+    /// Digest of the canonical form, or the shelf's change.
+    state: String,
+    format: Format,
+}
+
+/// A document in one form, as it goes over the wire.
+#[derive(Debug)]
+struct Rendition {
+    plain: Vec<u8>,
+    gzip: Vec<u8>,
+    digest: String,
+}
+
+/// The routes. The application adds `web::Data<State>`.
+pub fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(door("/catalog", documents::catalog))
+        .service(door("/catalog.{suffix}", documents::catalog))
+        .service(door("/dataset/{slug}/analytics.csv", documents::counts))
+        .service(door("/dataset/{slug}/distribution/{part}", documents::part))
+        .service(door("/dataset/{slug}/analytics/{part}", documents::part))
+        .service(door("/dataset/{slug}/{part:(?:analytics|sample)(?:\\.[a-z]+)?}", documents::part))
+        .service(door("/dataset/{slug}", documents::dataset))
+        .service(door("/record/{slug}", documents::record))
+        .service(door("/series/{slug}", documents::series))
+        .service(door("/agent/{slug}", documents::agent))
+        .service(door("/service/{slug}", documents::service))
+        .service(
+            web::resource("/sparql")
+                .app_data(web::PayloadConfig::new(64 * 1024))
+                .route(web::get().to(sparql::get))
+                .route(web::head().to(sparql::get))
+                .route(web::post().to(sparql::post))
+                .default_service(web::to(problem::not_allowed)),
+        );
+}
+
+fn door<F, Args>(path: &str, handler: F) -> actix_web::Resource
+where
+    F: actix_web::Handler<Args> + Clone,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(problem::not_allowed))
+}

@@ -98,6 +98,11 @@ impl Attributes {
     }
 
     fn put(&mut self, keyword: Keyword, value: Value) {
+        // Sources hand keywords over in their order.
+        if self.0.last().is_none_or(|(last, _)| last.0 < keyword.0) {
+            self.0.push((keyword, value));
+            return;
+        }
         match self.place(keyword.0) {
             Ok(at) => self.0[at].1 = value,
             Err(at) => self.0.insert(at, (keyword, value)),

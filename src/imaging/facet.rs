@@ -31,7 +31,7 @@ pub enum Facet {
     Model,
     /// SOPClassUID of one of its instances. Of a series.
     SopClass,
-    /// `system|value` or `|value` of an identifier of a performer. Of a series.
+    /// `system|value` of an identifier of a performer, `|` for one without. Of a series.
     Performer,
     /// Licence of the data, where the source tells. Of a series.
     Licence,
@@ -53,10 +53,13 @@ pub enum Facet {
     Source,
     /// `system|code` or `|text` of a reason. Of a study.
     Reason,
-    /// `system|value` or `|value` of an identifier of the referrer. Of a study.
+    /// `system|value` of an identifier of the referrer, `|` for one without. Of a study.
     Referrer,
-    /// `system|value` or `|value` of an identifier of an interpreter. Of a study.
+    /// `system|value` of an identifier of an interpreter, `|` for one without. Of a study.
     Interpreter,
+    /// Keyword of an attribute that has a value: `StudyDate`. Of a series, with those of its study
+    /// and patient.
+    Attribute,
 }
 
 impl Facet {
@@ -81,6 +84,7 @@ impl Facet {
         Self::Reason,
         Self::Referrer,
         Self::Interpreter,
+        Self::Attribute,
     ];
 }
 

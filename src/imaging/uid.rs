@@ -35,17 +35,18 @@ impl Uid {
     }
 
     /// A UID that identifies although it breaks the letter of PS3.5 (a leading zero in a
-    /// component is common in old archives). It still fits FHIR's type `id`
-    /// (`[A-Za-z0-9\-\.]{1,64}`), so nothing that is built from it is invalid.
+    /// component is common in old archives, a hexadecimal hash in de-identified ones). It still
+    /// fits FHIR's type `id` (`[A-Za-z0-9\-\.]{1,64}`), so nothing that is built from it is
+    /// invalid, and it holds no character that a path or a URL gives a meaning to.
     ///
     /// # Errors
-    /// When the text holds anything but digits and dots, or none or more than 64 of them.
+    /// When the text does not fit that type, or is of dots and hyphens alone.
     pub fn parse_lenient(text: &str) -> Result<Self, NotAUid> {
         let uid = text.trim_matches(['\0', ' ']);
         let usable = !uid.is_empty()
             && uid.len() <= 64
-            && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-            && uid.bytes().any(|b| b.is_ascii_digit());
+            && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+            && uid.bytes().any(|b| b.is_ascii_alphanumeric());
         if usable { Ok(Self(uid.into())) } else { Err(NotAUid(text.to_owned())) }
     }
 
@@ -109,7 +110,8 @@ mod tests {
     fn a_leading_zero_is_usable_but_not_standard() {
         let uid = Uid::parse_lenient("1.02.3").unwrap();
         assert!(!uid.is_standard());
-        assert!(Uid::parse_lenient("1.2.x").is_err());
+        assert!(!Uid::parse_lenient("dbf60361338b6cb0").unwrap().is_standard());
+        assert!(Uid::parse_lenient("../1.2").is_err());
         assert!(Uid::parse_lenient("...").is_err());
     }
 }

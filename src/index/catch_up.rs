@@ -79,10 +79,11 @@ impl Index {
         loop {
             let seen = self.read().seq();
             let last = changes::last_change(&mut db)?;
-            if last <= seen {
+            if last == seen {
                 return Ok(done);
             }
-            if seen == 0 || last - seen > FAR {
+            // A feed that is behind what was seen is another one: a backup was restored.
+            if seen == 0 || last < seen || last - seen > FAR {
                 let rebuilt = self.rebuild_with(&mut db)?;
                 done.changes += rebuilt.changes;
                 done.studies += rebuilt.studies;
@@ -190,7 +191,7 @@ impl Index {
         let patients: HashMap<i64, Attributes> = archive::list_patients(db, &numbers)?
             .into_iter()
             .map(|row| Ok((row.number, read::attributes(&row.attributes, "patient", row.number)?)))
-            .collect::<diesel::QueryResult<_>>()?;
+            .collect::<crate::store::QueryResult<_>>()?;
         let nobody = Attributes::new();
         let mut facts = Vec::with_capacity(rows.len());
         for (row, series) in read::list_aggregates(db, rows)? {
@@ -207,11 +208,16 @@ impl Index {
                 updated: row.updated,
                 facts: mapping::study_facts(&self.context, patient, &attributes),
             };
+            // Of each series, so that criteria about it hold on the same series.
+            let present: Vec<_> =
+                patient.iter().chain(attributes.iter()).map(|(keyword, _)| keyword).collect();
             let mut new_series = Vec::with_capacity(series.len());
             for row in &series {
                 let attributes = read::attributes(&row.attributes, "series", row.number)?;
                 let mut facts =
                     mapping::series_facts(&self.context, &attributes, &row.sop_class_uids());
+                let of_series = attributes.iter().map(|(keyword, _)| keyword);
+                facts.terms.extend(of_series.chain(present.iter().copied()).map(present_term));
                 let told = [(Facet::Licence, &row.licence), (Facet::SourceDoi, &row.source_doi)];
                 for (facet, text) in told {
                     if let Some(text) = text {
@@ -254,6 +260,11 @@ impl Index {
             _ => Ok(()),
         }
     }
+}
+
+/// That an attribute has a value.
+fn present_term(keyword: crate::imaging::Keyword) -> (Facet, String) {
+    (Facet::Attribute, keyword.as_str().to_owned())
 }
 
 fn source_names(db: &mut Db) -> Result<HashMap<i64, String>> {

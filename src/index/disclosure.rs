@@ -312,7 +312,7 @@ mod tests {
         #[test]
         fn rounding_moves_a_count_by_at_most_its_unit(count in 0_u64..1_000_000, unit in 1_u64..1000) {
             let rounded = Rule { threshold: 2, rounding: unit }.round(count);
-            prop_assert!(rounded % unit == 0 && rounded.abs_diff(count) < unit.max(1) || count == rounded);
+            prop_assert!(rounded.is_multiple_of(unit) && rounded.abs_diff(count) < unit.max(1) || count == rounded);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The index in memory, and the evaluation of queries on it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use roaring::RoaringBitmap;
@@ -48,6 +48,15 @@ pub struct View {
     open_studies: OnceLock<RoaringBitmap>,
     by_started: OnceLock<Vec<u32>>,
     by_updated: OnceLock<Vec<u32>>,
+    columns: OnceLock<Columns>,
+}
+
+/// What queries scan, side by side: a scan reads only the bytes that it compares.
+#[derive(Debug, Default)]
+struct Columns {
+    started: Vec<Option<Started>>,
+    updated: Vec<i64>,
+    patient: Vec<u32>,
 }
 
 /// Facets that every series has its own value of; the others are of the study or its patient.
@@ -61,6 +70,7 @@ const OF_SERIES: &[Facet] = &[
     Facet::Performer,
     Facet::Licence,
     Facet::SourceDoi,
+    Facet::Attribute,
 ];
 
 fn slot(number: i64) -> Option<u32> {
@@ -100,6 +110,15 @@ impl View {
         self.open_studies = OnceLock::new();
         self.by_started = OnceLock::new();
         self.by_updated = OnceLock::new();
+        self.columns = OnceLock::new();
+    }
+
+    fn columns(&self) -> &Columns {
+        self.columns.get_or_init(|| Columns {
+            started: self.studies.iter().map(|study| study.started).collect(),
+            updated: self.studies.iter().map(|study| study.updated).collect(),
+            patient: self.studies.iter().map(|study| study.patient).collect(),
+        })
     }
 
     pub(super) fn put_patient(&mut self, number: i64, is_there: bool) {
@@ -261,6 +280,12 @@ impl View {
         }
     }
 
+    /// The terms of a facet, to word a question with; who has them is asked with an actor.
+    #[must_use]
+    pub fn terms(&self, facet: Facet) -> Vec<String> {
+        self.dictionary.terms_of(facet).map(|(_, text)| text.to_owned()).collect()
+    }
+
     /// Whether the actor may read the study.
     #[must_use]
     pub fn may_read_study(&self, actor: &Actor, number: i64) -> bool {
@@ -339,13 +364,13 @@ impl View {
             Query::Patients(numbers) => {
                 let patients: RoaringBitmap =
                     numbers.iter().filter_map(|number| slot(*number)).collect();
-                self.studies_where(visible, |study| patients.contains(study.patient))
+                scan(visible, &self.columns().patient, |patient| patients.contains(*patient))
             }
             Query::Started(condition) => {
-                self.studies_where(visible, |study| condition(study.started))
+                scan(visible, &self.columns().started, |started| condition(*started))
             }
             Query::Updated(condition) => {
-                self.studies_where(visible, |study| condition(study.updated))
+                scan(visible, &self.columns().updated, |updated| condition(*updated))
             }
             Query::Set(studies) => studies.clone(),
             Query::And(parts) => {
@@ -375,16 +400,6 @@ impl View {
     fn posting(&self, facet: Facet, text: &str) -> Option<&super::terms::Posting> {
         let term = self.dictionary.find(facet, text)?;
         self.dictionary.postings.get(term as usize)
-    }
-
-    fn studies_where(
-        &self,
-        within: &RoaringBitmap,
-        condition: impl Fn(&StudySlot) -> bool,
-    ) -> RoaringBitmap {
-        let hits =
-            within.iter().filter(|at| self.studies.get(*at as usize).is_some_and(&condition));
-        RoaringBitmap::from_sorted_iter(hits).unwrap_or_default()
     }
 
     /// The series on which all criteria hold.
@@ -447,39 +462,47 @@ impl View {
 
     // ── pages ──────────────────────────────────────────────────────────────────────────────
 
-    /// The numbers of the hits after `after` in the order, at most `count`. A page that starts
-    /// behind a study continues rightly whatever was written in between.
+    /// The numbers of the hits after `after` in the order, at most `count`. `after` is the last
+    /// entry of the page before, with its [`View::sort_key`] of then: so a page continues rightly
+    /// whatever was written or deleted in between.
     #[must_use]
     pub fn page(
         &self,
         hits: &RoaringBitmap,
         sort: Sort,
-        after: Option<i64>,
+        after: Option<(i64, i64)>,
         count: usize,
     ) -> Vec<i64> {
-        let after = after.and_then(slot);
+        let after = after.and_then(|(number, key)| Some((key, slot(number)?)));
+        let key = |at: u32| self.sort_key(sort, i64::from(at));
         match sort {
             Sort::Arrival => {
-                let start = after.map_or(0, |at| at.saturating_add(1));
+                let start = after.map_or(0, |(_, at)| at.saturating_add(1));
                 hits.range(start..).take(count).map(i64::from).collect()
             }
             Sort::Started { descending } => {
                 let order = self.by_started.get_or_init(|| {
                     self.ordered(|study| study.started.map_or(i64::MAX, |started| started.from))
                 });
-                let key = |at: u32| {
-                    self.studies
-                        .get(at as usize)
-                        .and_then(|study| study.started)
-                        .map_or(i64::MAX, |started| started.from)
-                };
                 walk(order, hits, after, count, descending, key)
             }
             Sort::Updated { descending } => {
                 let order = self.by_updated.get_or_init(|| self.ordered(|study| study.updated));
-                let key = |at: u32| self.studies.get(at as usize).map_or(0, |study| study.updated);
                 walk(order, hits, after, count, descending, key)
             }
+        }
+    }
+
+    /// What a study is sorted by: 0 in the order of arrival.
+    #[must_use]
+    pub fn sort_key(&self, sort: Sort, number: i64) -> i64 {
+        let study = usize::try_from(number).ok().and_then(|at| self.studies.get(at));
+        match sort {
+            Sort::Arrival => 0,
+            Sort::Started { .. } => {
+                study.and_then(|study| study.started).map_or(i64::MAX, |started| started.from)
+            }
+            Sort::Updated { .. } => study.map_or(0, |study| study.updated),
         }
     }
 
@@ -506,27 +529,52 @@ impl View {
     /// Exact counts of a facet's terms within what the criteria select, most studies first.
     #[must_use]
     pub fn facet(&self, actor: &Actor, criteria: &Criteria, facet: Facet) -> Vec<FacetCount> {
+        self.facets(actor, criteria, &[facet]).remove(&facet).unwrap_or_default()
+    }
+
+    /// Exact counts of the terms of several facets, in one walk over the selected series.
+    #[must_use]
+    pub fn facets(
+        &self,
+        actor: &Actor,
+        criteria: &Criteria,
+        wanted: &[Facet],
+    ) -> BTreeMap<Facet, Vec<FacetCount>> {
         let selected = self.selected(actor, criteria);
-        let mut counts: Vec<FacetCount> = self
-            .dictionary
-            .terms_of(facet)
-            .filter_map(|(term, text)| {
-                let posting = self.dictionary.postings.get(term as usize)?;
-                let hits = if OF_SERIES.contains(&facet) {
-                    &selected & &posting.series
-                } else if posting.studies.is_empty() {
-                    return None;
-                } else {
-                    &selected & &self.series_of(&posting.studies)
-                };
-                (!hits.is_empty())
-                    .then(|| FacetCount { term: text.to_owned(), counts: self.counts_of(&hits) })
-            })
-            .collect();
-        counts.sort_by(|a, b| {
-            b.counts.studies.cmp(&a.counts.studies).then_with(|| a.term.cmp(&b.term))
-        });
-        counts
+        // Series with the same terms are counted together: there are few such sets.
+        let mut groups: HashMap<(u32, u32), RoaringBitmap> = HashMap::new();
+        for at in &selected {
+            let Some(series) = self.series.get(at as usize) else { continue };
+            let of_study = self.studies.get(series.study as usize).map_or(0, |study| study.set);
+            groups.entry((series.set, of_study)).or_default().insert(at);
+        }
+        let mut tallies: HashMap<Term, Tally> = HashMap::new();
+        for ((of_series, of_study), series) in &groups {
+            let mut tally = Tally::default();
+            for at in series {
+                if let Some(slot) = self.series.get(at as usize) {
+                    tally.add(slot);
+                }
+            }
+            let terms = self.sets.get(*of_series).iter().chain(self.sets.get(*of_study));
+            for term in terms {
+                if wanted.contains(&self.dictionary.text(*term).0) {
+                    tallies.entry(*term).or_default().join(&tally);
+                }
+            }
+        }
+        let mut facets: BTreeMap<Facet, Vec<FacetCount>> = BTreeMap::new();
+        for (term, tally) in tallies {
+            let (facet, text) = self.dictionary.text(term);
+            let count = FacetCount { term: text.to_owned(), counts: tally.counts() };
+            facets.entry(facet).or_default().push(count);
+        }
+        for counts in facets.values_mut() {
+            counts.sort_by(|a, b| {
+                b.counts.studies.cmp(&a.counts.studies).then_with(|| a.term.cmp(&b.term))
+            });
+        }
+        facets
     }
 
     /// First and last instant at which a selected study may have begun: microseconds since
@@ -552,22 +600,13 @@ impl View {
     }
 
     fn counts_of(&self, series: &RoaringBitmap) -> Counts {
-        let mut counts = Counts { series: series.len(), ..Counts::default() };
-        let (mut studies, mut patients) = (RoaringBitmap::new(), RoaringBitmap::new());
-        let mut last = (u32::MAX, u32::MAX);
+        let mut tally = Tally::default();
         for at in series {
-            let Some(slot) = self.series.get(at as usize) else { continue };
-            counts.images += u64::from(slot.images);
-            counts.bytes = counts.bytes.saturating_add(slot.bytes);
-            if last != (slot.study, slot.patient) {
-                last = (slot.study, slot.patient);
-                studies.insert(slot.study);
-                patients.insert(slot.patient);
+            if let Some(slot) = self.series.get(at as usize) {
+                tally.add(slot);
             }
         }
-        counts.studies = studies.len();
-        counts.patients = patients.len();
-        counts
+        tally.counts()
     }
 
     /// Every series as a row, for comparisons.
@@ -647,23 +686,89 @@ pub struct Row {
     pub terms: Vec<(Facet, String)>,
 }
 
+/// What has been counted of some series.
+#[derive(Clone, Default)]
+struct Tally {
+    studies: RoaringBitmap,
+    patients: RoaringBitmap,
+    series: u64,
+    images: u64,
+    bytes: u64,
+    last: Option<(u32, u32)>,
+}
+
+impl Tally {
+    fn add(&mut self, slot: &SeriesSlot) {
+        self.series += 1;
+        self.images += u64::from(slot.images);
+        self.bytes = self.bytes.saturating_add(slot.bytes);
+        // The series of a study mostly follow each other.
+        if self.last != Some((slot.study, slot.patient)) {
+            self.last = Some((slot.study, slot.patient));
+            self.studies.insert(slot.study);
+            self.patients.insert(slot.patient);
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.series += other.series;
+        self.images += other.images;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.studies |= &other.studies;
+        self.patients |= &other.patients;
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            patients: self.patients.len(),
+            studies: self.studies.len(),
+            series: self.series,
+            images: self.images,
+            bytes: self.bytes,
+        }
+    }
+}
+
+/// The slots within a set whose value in a column satisfies a condition.
+fn scan<T>(within: &RoaringBitmap, column: &[T], condition: impl Fn(&T) -> bool) -> RoaringBitmap {
+    // Hits are gathered into runs: a run costs as much as one value.
+    let mut hits = RoaringBitmap::new();
+    let mut run: Option<(u32, u32)> = None;
+    for at in within {
+        if !column.get(at as usize).is_some_and(&condition) {
+            continue;
+        }
+        run = match run {
+            Some((first, last)) if at == last.wrapping_add(1) => Some((first, at)),
+            Some((first, last)) => {
+                hits.insert_range(first..=last);
+                Some((at, at))
+            }
+            None => Some((at, at)),
+        };
+    }
+    if let Some((first, last)) = run {
+        hits.insert_range(first..=last);
+    }
+    hits
+}
+
 /// Walks a sorted order from behind `after` and picks hits.
 fn walk(
     order: &[u32],
     hits: &RoaringBitmap,
-    after: Option<u32>,
+    after: Option<(i64, u32)>,
     count: usize,
     descending: bool,
     key: impl Fn(u32) -> i64,
 ) -> Vec<i64> {
-    let before = |at: u32, other: u32| (key(at), at) <= (key(other), other);
     let pick = |at: &&u32| hits.contains(**at);
     if descending {
         let end =
-            after.map_or(order.len(), |after| order.partition_point(|at| !before(after, *at)));
+            after.map_or(order.len(), |after| order.partition_point(|at| (key(*at), *at) < after));
         order.iter().take(end).rev().filter(pick).take(count).map(|at| i64::from(*at)).collect()
     } else {
-        let start = after.map_or(0, |after| order.partition_point(|at| before(*at, after)));
+        let start = after.map_or(0, |after| order.partition_point(|at| (key(*at), *at) <= after));
         order.iter().skip(start).filter(pick).take(count).map(|at| i64::from(*at)).collect()
     }
 }

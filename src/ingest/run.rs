@@ -84,6 +84,8 @@ pub struct Progress {
 /// The journal of a source as one run needs it: in memory, by a hash of the origin.
 struct Known {
     inputs: HashMap<u64, (Stamp, i16, u64)>,
+    /// The origins themselves, for a source that asks for inputs by name.
+    origins: Vec<String>,
 }
 
 fn origin_key(origin: &str) -> u64 {
@@ -100,6 +102,16 @@ impl Journal for Known {
     fn inputs(&self, origin: &str) -> u64 {
         self.inputs.get(&origin_key(origin)).map_or(0, |known| known.2)
     }
+
+    fn origins(&self) -> Vec<String> {
+        self.origins.clone()
+    }
+}
+
+/// What an input is a part of: of `studies/1.2/series/1.3` the series' study, of `a.csv/row 7`
+/// the table. Only a settled input is asked for, so a folder's subfolders do no harm.
+fn ancestors(origin: &str) -> impl Iterator<Item = &str> {
+    origin.match_indices('/').filter_map(|(at, _)| origin.get(..at))
 }
 
 /// How long a small batch waits for more before it is stored.
@@ -124,11 +136,15 @@ pub fn ingest(
     let (kind, locator) = (source.kind(), source.locator());
     let is_authoritative = source.is_authoritative() || how.prune;
     let row = store.write(|db| journal::put_source(db, kind, &locator, &how.name))?;
-    let mut known = Known { inputs: HashMap::new() };
+    let mut known = Known { inputs: HashMap::new(), origins: Vec::new() };
+    let asks_by_name = kind == "dicomweb";
     store.read(|db| {
         journal::scan_inputs(db, row.number, |(origin, size, mark, state, inputs)| {
             let stamp = Stamp { size: size.cast_unsigned(), mark };
             known.inputs.insert(origin_key(&origin), (stamp, state, inputs.unsigned_abs()));
+            if asks_by_name && state != InputState::Vanished.code() {
+                known.origins.push(origin);
+            }
         })
     })?;
     let run = store.write(|db| journal::put_run(db, row.number, clock()))?;
@@ -140,6 +156,7 @@ pub fn ingest(
         clock,
         known: &known,
         seen: HashSet::new(),
+        unchanged: HashSet::new(),
         progress: Progress::default(),
         summary: Summary::default(),
     };
@@ -230,6 +247,8 @@ struct Writer<'a> {
     clock: &'a (dyn Fn() -> i64 + Sync),
     known: &'a Known,
     seen: HashSet<u64>,
+    /// Those of them that the source found unchanged.
+    unchanged: HashSet<u64>,
     progress: Progress,
     summary: Summary,
 }
@@ -296,25 +315,41 @@ impl Writer<'_> {
     /// What earlier runs saw and this one did not.
     fn vanished(&mut self, remove: bool) -> Result<()> {
         let mut gone: Vec<String> = Vec::new();
+        let mut mended: Vec<String> = Vec::new();
         self.store.read(|db| {
             journal::scan_inputs(db, self.source, |(origin, _, _, state, _)| {
                 let is_new = state != InputState::Vanished.code() || remove;
-                if is_new && !self.seen.contains(&origin_key(&origin)) {
-                    gone.push(origin);
+                if !is_new || self.seen.contains(&origin_key(&origin)) {
+                    return;
                 }
+                // The parts of an unchanged input stand as they did. Those of an input that was
+                // read again and were not reported this time are mended, not gone.
+                let of = |inputs: &HashSet<u64>| {
+                    ancestors(&origin).any(|origin| inputs.contains(&origin_key(origin)))
+                };
+                if of(&self.unchanged) {
+                    return;
+                }
+                let is_part = state != InputState::Ingested.code() && of(&self.seen);
+                if is_part { mended.push(origin) } else { gone.push(origin) }
             })
         })?;
+        for origins in mended.chunks(500) {
+            let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+            self.store.write(|db| journal::remove_inputs(db, self.source, &origins))?;
+        }
         self.summary.vanished = gone.len() as u64;
         for origins in gone.chunks(500) {
             let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
             let (how, source, now) = (self.how, self.source, (self.clock)());
             let merged = self.store.write(|db| {
                 journal::put_input_state(db, source, &origins, InputState::Vanished)?;
-                if remove {
-                    remove_inputs(db, how, source, now, &origins)
-                } else {
-                    Ok(Merged::default())
+                if !remove {
+                    return Ok(Merged::default());
                 }
+                let merged = remove_inputs(db, how, source, now, &origins)?;
+                journal::remove_inputs(db, source, &origins)?;
+                Ok(merged)
             })?;
             self.summary.studies_changed += merged.studies as u64;
         }
@@ -329,14 +364,14 @@ fn remove_inputs(
     source: i64,
     now: i64,
     origins: &[&str],
-) -> diesel::QueryResult<Merged> {
+) -> crate::store::QueryResult<Merged> {
     let rows = journal::find_inputs(db, source, origins)?;
     let mut studies: Vec<Uid> = Vec::new();
     let mut instances: Vec<Earlier> = Vec::new();
     for row in rows {
         if let (Some(series), Some(sop)) = (row.series, row.sop.clone()) {
             // Another file may still hold the same instance.
-            if journal::find_inputs_of_instance(db, source, &sop)?.is_empty() {
+            if journal::find_inputs_of_instances(db, source, &[&sop])?.is_empty() {
                 instances.push(Earlier { series, sop });
             }
         } else if let Some(uid) = row.origin.strip_prefix("studies/")
@@ -370,7 +405,7 @@ struct Sorted {
     quarantined: Vec<(String, Option<Stamp>, Quarantine)>,
     settled: Vec<(String, Stamp, u64, InputState)>,
     retained: Vec<(Uid, Vec<Uid>)>,
-    /// Origins of records and quarantined inputs that the journal holds already.
+    /// Origins of inputs that the journal holds already and that were read again.
     known: Vec<String>,
     files: Files,
     changed: u64,
@@ -389,10 +424,13 @@ impl Sorted {
             }
             Item::Unchanged { origin, inputs } => {
                 note(&origin);
+                writer.unchanged.insert(origin_key(&origin));
                 self.files.unchanged += inputs;
             }
             Item::NotDicom { origin, stamp } => {
-                note(&origin);
+                if note(&origin) {
+                    self.known.push(origin.clone());
+                }
                 self.files.not_dicom += 1;
                 self.settled.push((origin, stamp, 1, InputState::NotDicom));
             }
@@ -431,7 +469,7 @@ impl Sorted {
         source: i64,
         run: i64,
         now: i64,
-    ) -> diesel::QueryResult<Merged> {
+    ) -> crate::store::QueryResult<Merged> {
         let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
         let mut earlier: HashMap<String, InputRow> = journal::find_inputs(db, source, &known)?
             .into_iter()
@@ -440,6 +478,8 @@ impl Sorted {
         let mut inputs: Vec<InputRow> = Vec::new();
         let mut stamps: Vec<Option<InputRow>> = Vec::new();
         let mut arrivals: Vec<Arrival> = Vec::new();
+        let shared = shared_instances(db, source, &earlier)?;
+        let is_sole = |row: &InputRow| row.sop.as_ref().is_none_or(|sop| !shared.contains(sop));
         for (record, stamp) in self.records {
             let before = earlier.remove(&record.origin);
             let mut row =
@@ -447,12 +487,17 @@ impl Sorted {
             if let Some(row) = &mut row {
                 row.sop = record.instance.as_ref().map(|instance| instance.uid.to_string());
             }
+            arrivals.push(Arrival {
+                record,
+                earlier: before.as_ref().and_then(was),
+                is_sole: before.as_ref().is_some_and(is_sole),
+                is_part: row.is_none(),
+            });
             stamps.push(row);
-            arrivals.push(Arrival { record, earlier: before.and_then(|row| was(&row)) });
         }
         let mut gone: Vec<Earlier> = Vec::new();
         for (origin, stamp, reason) in self.quarantined {
-            gone.extend(earlier.remove(&origin).and_then(|row| was(&row)));
+            gone.extend(earlier.remove(&origin).filter(|row| is_sole(row)).as_ref().and_then(was));
             let stamp = stamp.unwrap_or(Stamp { size: 0, mark: 0 });
             let mut row = input(source, run, &origin, stamp, InputState::Quarantined);
             row.code = Some(reason.code);
@@ -462,6 +507,11 @@ impl Sorted {
             inputs.push(row);
         }
         for (origin, stamp, count, state) in self.settled {
+            if state == InputState::NotDicom {
+                gone.extend(
+                    earlier.remove(&origin).filter(|row| is_sole(row)).as_ref().and_then(was),
+                );
+            }
             let mut row = input(source, run, &origin, stamp, state);
             row.inputs = i64::try_from(count).unwrap_or(i64::MAX);
             inputs.push(row);
@@ -476,6 +526,11 @@ impl Sorted {
             Batch::load(db, &how.context, &how.pseudonym_key, source, now, &arrivals, &also)?;
         if !gone.is_empty() {
             batch.load_all_instances(db)?;
+        }
+        // What a served study no longer holds goes first, so that it describes nothing any more
+        // when the study's records are merged.
+        for (uid, now) in &self.retained {
+            batch.retain(db, uid, now)?;
         }
         for (arrival, row) in arrivals.into_iter().zip(stamps) {
             let placed = batch.merge(arrival)?;
@@ -496,6 +551,24 @@ impl Sorted {
         }
         Ok(merged)
     }
+}
+
+/// Which of the instances that changed inputs gave before are given by other inputs too.
+fn shared_instances(
+    db: &mut Db,
+    source: i64,
+    earlier: &HashMap<String, InputRow>,
+) -> crate::store::QueryResult<HashSet<String>> {
+    let mut shared = HashSet::new();
+    let mut sops: Vec<&str> = earlier.values().filter_map(|row| row.sop.as_deref()).collect();
+    sops.sort_unstable();
+    sops.dedup();
+    for row in journal::find_inputs_of_instances(db, source, &sops)? {
+        if !earlier.contains_key(&row.origin) {
+            shared.extend(row.sop);
+        }
+    }
+    Ok(shared)
 }
 
 fn was(row: &InputRow) -> Option<Earlier> {

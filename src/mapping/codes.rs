@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Context;
 use super::data::{Species, fold_maker};
-use crate::imaging::Attributes;
+use crate::imaging::{Attributes, Facet};
 
 /// URI of DICOM's own code system.
 pub const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
@@ -105,6 +105,24 @@ pub(super) fn modality(series: &Attributes) -> Option<&str> {
 /// The maker that a spelling of Manufacturer stands for; the text itself if no row knows it.
 pub(super) fn manufacturer<'a>(context: &'a Context, text: &'a str) -> &'a str {
     context.0.tables.maker.get(fold_maker(text).as_str()).map_or(text, |name| name)
+}
+
+/// The text that a resource shows beside a term of the index, where the tables know it: what a
+/// search with `:text` compares.
+#[must_use]
+pub fn display_of<'a>(context: &'a Context, facet: Facet, term: &'a str) -> Option<&'a str> {
+    let tables = &context.0.tables;
+    match facet {
+        Facet::Modality => tables.modality.get(term).map(|text| &**text),
+        _ => match term.split_once('|')? {
+            ("", text) => Some(text),
+            (system, code) if *system == *tables.body.system => {
+                let part = tables.part_of_code.get(code).and_then(|at| tables.body.part.get(*at));
+                part.map(|part| part.display.as_str())
+            }
+            _ => None,
+        },
+    }
 }
 
 #[cfg(test)]

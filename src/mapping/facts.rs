@@ -43,9 +43,9 @@ pub fn study_facts(context: &Context, patient: &Attributes, study: &Attributes) 
             "PhysiciansReadingStudyIdentificationSequence",
         ),
     ] {
-        if !study.items(sequence).is_empty() {
+        if study.value(name).is_some() || study.value(sequence).is_some() {
             let persons = persons(context, study, name, sequence);
-            terms.extend(persons.iter().filter_map(|p| p.term()).map(|term| (facet, term)));
+            terms.extend(persons.iter().map(|person| (facet, person.term())));
         }
     }
     StudyFacts { started, age, terms }
@@ -76,14 +76,15 @@ pub fn series_facts(context: &Context, series: &Attributes, sop_classes: &[Uid])
         terms.push((Facet::SopClass, uid.as_str().to_owned()));
     }
     for (name, sequence) in PERFORMERS {
-        if !series.items(sequence).is_empty() {
-            for person in persons(context, series, name, sequence) {
-                terms.extend(person.term().map(|term| (Facet::Performer, term)));
-            }
+        if series.value(name).is_some() || series.value(sequence).is_some() {
+            let persons = persons(context, series, name, sequence);
+            terms.extend(persons.iter().map(|person| (Facet::Performer, person.term())));
         }
     }
     if let Some((system, serial)) = super::fhir::device_identifier(context, series) {
         terms.push((Facet::Performer, format!("{system}|{serial}")));
+    } else if series.value("Manufacturer").or(series.value("ManufacturerModelName")).is_some() {
+        terms.push((Facet::Performer, "|".to_owned()));
     }
     SeriesFacts { terms }
 }
@@ -107,17 +108,20 @@ fn reasons(context: &Context, study: &Attributes) -> Vec<String> {
 }
 
 pub(super) fn study_moment(context: &Context, study: &Attributes) -> Option<Moment> {
-    moment(context, study, "StudyDate", "StudyTime")
+    moment(context, study, study, "StudyDate", "StudyTime")
 }
 
+/// The moment that two attributes of a study or series name. The zone is that of the instance
+/// that described the series or the study.
 pub(super) fn moment(
     context: &Context,
+    study: &Attributes,
     bag: &Attributes,
     date: &'static str,
     time: &'static str,
 ) -> Option<Moment> {
     let day = Day::parse(bag.first(date)?)?;
-    let own = bag.first("TimezoneOffsetFromUTC");
+    let own = bag.first("TimezoneOffsetFromUTC").or_else(|| study.first("TimezoneOffsetFromUTC"));
     Some(Moment::new(day, bag.first(time), own, context.time_zone()))
 }
 
@@ -127,9 +131,8 @@ pub(super) fn moment(
 #[must_use]
 pub fn age_in_years(patient: &Attributes, study: &Attributes) -> Option<u16> {
     let stated = study.first("PatientAge").or_else(|| patient.first("PatientAge"));
-    match stated.map(stated_age) {
-        Some(Some(age)) => return Some(age),
-        Some(None) | None => {}
+    if let Some(age) = stated.and_then(stated_age) {
+        return Some(age);
     }
     let birth = Day::parse(patient.first("PatientBirthDate")?)?.date()?;
     let day = Day::parse(study.first("StudyDate")?)?.date()?;
@@ -248,6 +251,7 @@ mod tests {
                 (Facet::Manufacturer, "Hologic"),
                 (Facet::Model, "Selenia"),
                 (Facet::SopClass, "1.2.840.10008.5.1.4.1.1.1.2"),
+                (Facet::Performer, "|"),
             ]
         );
     }

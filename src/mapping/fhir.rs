@@ -92,7 +92,7 @@ impl RenderedStudy {
 #[must_use]
 pub fn render_study(context: &Context, study: &Study, view: View) -> RenderedStudy {
     let mut object = head("ImagingStudy", &study.public_id, study.version, study.updated, {
-        is_deidentified(&study.attributes) || view != View::Care
+        is_deidentified(&study.patient.attributes) || view != View::Care
     });
     let input = Input { context, view, study };
     fill(&mut object, &context.0.tables.study, view, |element| input.study(element));
@@ -547,6 +547,7 @@ impl Input<'_> {
                     Some((system, code)) => {
                         json!({ "system": system, "code": code, "display": display })
                     }
+                    None if self.codes_only(element) => return Vec::new(),
                     None => json!({ "display": display }),
                 }]
             }
@@ -562,26 +563,22 @@ impl Input<'_> {
                     .collect()
             }
             Transform::Specimen => {
-                let ids = bag
-                    .items("SpecimenDescriptionSequence")
-                    .iter()
-                    .filter_map(|item| item.first("SpecimenIdentifier"))
-                    .chain(
-                        bag.first("ContainerIdentifier")
-                            .filter(|_| bag.items("SpecimenDescriptionSequence").is_empty()),
-                    );
                 let system = context.local_system("specimen", "");
-                ids.map(|id| {
-                    json!({
-                        "type": "Specimen",
-                        "identifier": { "system": system, "value": id },
+                bag.items(element.keyword())
+                    .iter()
+                    .filter_map(|item| item.first("SpecimenIdentifier").and_then(clean))
+                    .map(|id| {
+                        json!({
+                            "type": "Specimen",
+                            "identifier": { "system": system, "value": id },
+                        })
                     })
-                })
-                .collect()
+                    .collect()
             }
-            Transform::SeriesStarted => {
-                self.started(element, moment(context, bag, "SeriesDate", "SeriesTime"))
-            }
+            Transform::SeriesStarted => self.started(
+                element,
+                moment(context, &self.study.attributes, bag, "SeriesDate", "SeriesTime"),
+            ),
             Transform::PerformingPhysician => self.performers(bag, element, "PRF", "performer"),
             Transform::Operator => self.performers(bag, element, "SPRF", "secondary performer"),
             Transform::Device => device(context, bag, self.codes_only(element)),
@@ -690,24 +687,17 @@ fn patient_element(
         Transform::PatientId if view == View::Pseudonymous => {
             vec![identifier::patient(&context.local_system("pseudonym", ""), &patient.public_id)]
         }
-        Transform::PatientId => identifier::patient_id(&patient.key)
-            .and_then(clean)
-            .map(|id| identifier::patient(&context.patient_system(bag, &patient.key.issuer), &id))
-            .into_iter()
+        // The first of the identifiers is the primary one, unless the patient has none.
+        Transform::PatientId => identifier::patient_identifiers(context, &patient.key, bag)
+            .iter()
+            .take(usize::from(identifier::patient_id(&patient.key).is_some()))
+            .filter_map(|known| Some(identifier::patient(&known.system, &clean(&known.value)?)))
             .collect(),
-        Transform::OtherPatientIds => {
-            let own = identifier::patient_id(&patient.key);
-            let own_system = context.patient_system(bag, &patient.key.issuer);
-            bag.items("OtherPatientIDsSequence")
-                .iter()
-                .filter_map(|item| {
-                    Some((context.patient_system(item, ""), item.first("PatientID")?))
-                })
-                // MADO repeats the primary identifier among the others.
-                .filter(|(system, id)| !(Some(*id) == own && *system == own_system))
-                .map(|(system, id)| identifier::patient(&system, id))
-                .collect()
-        }
+        Transform::OtherPatientIds => identifier::patient_identifiers(context, &patient.key, bag)
+            .iter()
+            .skip(usize::from(identifier::patient_id(&patient.key).is_some()))
+            .filter_map(|known| Some(identifier::patient(&known.system, &clean(&known.value)?)))
+            .collect(),
         Transform::PatientName => bag
             .text("PatientName")
             .and_then(clean)

@@ -37,7 +37,9 @@ pub fn findings(
             say("time-odd", time, text);
         } else if bag.first(date).and_then(Day::parse).and_then(Day::date).is_some()
             && context.time_zone().is_none()
-            && bag.first("TimezoneOffsetFromUTC").and_then(offset).is_none()
+            && ![bag, study]
+                .iter()
+                .any(|bag| bag.first("TimezoneOffsetFromUTC").and_then(offset).is_some())
         {
             say("time-zone-missing", time, "");
         }

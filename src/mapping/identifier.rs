@@ -87,6 +87,12 @@ impl Context {
         }
     }
 
+    /// The naming system of StudyIDs, if one is configured.
+    #[must_use]
+    pub fn study_id_system(&self) -> Option<&str> {
+        self.0.study_id.as_deref()
+    }
+
     /// The naming system of an accession number: its issuer's, else the configured one.
     fn accession_system(&self, bag: &Attributes) -> String {
         for item in bag.items("IssuerOfAccessionNumberSequence") {
@@ -149,6 +155,62 @@ pub(super) fn patient(system: &str, value: &str) -> Value {
         "system": system,
         "value": value,
     })
+}
+
+/// System and code of the types of an accession number.
+pub const ACCESSION: &[(&str, &str)] = &[(IDENTIFIER_TYPE, "ACSN"), (super::codes::DCM, "121022")];
+
+/// An identifier as a resource gives it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identifier {
+    /// Its naming system.
+    pub system: String,
+    /// Its value.
+    pub value: String,
+    /// System and code of its types.
+    pub types: &'static [(&'static str, &'static str)],
+}
+
+/// The identifiers of a study in care, as its resource gives them.
+#[must_use]
+pub fn study_identifiers(context: &Context, uid: &Uid, study: &Attributes) -> Vec<Identifier> {
+    let mut found = vec![Identifier {
+        system: "urn:dicom:uid".to_owned(),
+        value: uid.to_urn(),
+        types: &[(super::codes::DCM, "110180")],
+    }];
+    found.extend(context.accessions(study).into_iter().map(|(system, value)| Identifier {
+        system,
+        value: value.to_owned(),
+        types: ACCESSION,
+    }));
+    if let (Some(system), Some(value)) = (&context.0.study_id, study.first("StudyID")) {
+        found.push(Identifier { system: system.clone(), value: value.to_owned(), types: &[] });
+    }
+    found
+}
+
+/// The identifiers of a patient in care, as the resource gives them.
+#[must_use]
+pub fn patient_identifiers(
+    context: &Context,
+    key: &PatientKey,
+    bag: &Attributes,
+) -> Vec<Identifier> {
+    let mut found: Vec<Identifier> = Vec::new();
+    let own = patient_id(key).map(|id| (context.patient_system(bag, &key.issuer), id));
+    let others = bag
+        .items("OtherPatientIDsSequence")
+        .iter()
+        .filter_map(|item| Some((context.patient_system(item, ""), item.first("PatientID")?)));
+    for (system, value) in own.into_iter().chain(others) {
+        // MADO repeats the primary identifier among the others.
+        if !found.iter().any(|known| known.system == system && known.value == value) {
+            let types = &[(IDENTIFIER_TYPE, "MR")];
+            found.push(Identifier { system, value: value.to_owned(), types });
+        }
+    }
+    found
 }
 
 /// The PatientID of a key; `None` for a study that has none and is its own patient.

@@ -34,11 +34,13 @@ mod person;
 pub mod tables;
 
 pub use body::{Mixed, body_site_codes, body_site_names, common_side};
-pub use codes::DCM;
-pub use data::Tables;
+pub use codes::{DCM, display_of};
+pub use data::{BodyParts, Codes, CodingSchemes, Manufacturers, Tables, read as read_table};
 pub use facts::{age_in_years, series_facts, study_facts};
 pub use findings::findings;
-pub use moment::midnight;
+pub use identifier::{ACCESSION, Identifier, patient_identifiers, study_identifiers};
+pub use moment::{midnight, offset_at};
+pub use person::{NameParts, patient_names};
 
 /// What the rules need besides attributes: the tables, the archive's zone, its identifier
 /// systems, and the key of secondary use. Cheap to clone.
@@ -114,6 +116,12 @@ impl Context {
     #[must_use]
     pub fn base(&self) -> &str {
         &self.0.base
+    }
+
+    /// The archive's name, for people; may be empty.
+    #[must_use]
+    pub fn archive_name(&self) -> &str {
+        &self.0.archive
     }
 
     /// Whether the archive's data name persons.

@@ -97,6 +97,29 @@ pub(super) fn human_names(text: &str) -> Vec<Value> {
     names.iter().map(|(representation, name)| name.to_json(representation, is_only)).collect()
 }
 
+/// A patient's name as a search by string compares it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NameParts {
+    /// The family name; may be empty.
+    pub family: String,
+    /// The given names.
+    pub given: Vec<String>,
+    /// Every part, and the name as one says it.
+    pub all: Vec<String>,
+}
+
+/// The names of a patient.
+#[must_use]
+pub fn patient_names(patient: &Attributes) -> Vec<NameParts> {
+    names(patient.text("PatientName").unwrap_or(""))
+        .map(|(_, name)| NameParts {
+            family: name.family.to_owned(),
+            given: name.given.iter().map(|part| (*part).to_owned()).collect(),
+            all: name.parts().map(str::to_owned).chain([name.to_text()]).collect(),
+        })
+        .collect()
+}
+
 /// Whether the name has more components or groups than PS3.5 allows.
 pub(super) fn is_odd(text: &str) -> bool {
     text.split('=').count() > 3 || text.split('=').any(|group| group.split('^').count() > 5)
@@ -110,9 +133,13 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// `system|value` of the identifier.
-    pub(super) fn term(&self) -> Option<String> {
-        self.identifier.as_ref().map(|(system, value)| format!("{system}|{value}"))
+    /// `system|value` of the identifier; `|` for somebody who is named without one, so that it
+    /// is known that there is somebody.
+    pub(super) fn term(&self) -> String {
+        match &self.identifier {
+            Some((system, value)) => format!("{system}|{value}"),
+            None => "|".to_owned(),
+        }
     }
 
     /// A logical reference (FHIR R4 references, 2.3.0.2).

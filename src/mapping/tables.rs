@@ -7,15 +7,21 @@
 //! table whose rows become dataset descriptions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::error::{Error, Result};
 use crate::imaging::{FINDING_KINDS, Keyword};
+
+use super::attributes::AttributeTable;
+pub use super::attributes::Level;
 
 /// The mappings that the binary carries: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -23,21 +29,16 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("idc-collections", include_str!("../../mappings/tables/idc-collections.toml")),
 ];
 
-const LEVELS: &str = include_str!("../../mappings/tables/levels.toml");
-
-/// The level of the imaging hierarchy that an attribute describes (PS3.3 section 7, IEs).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Level {
-    /// Patient IE.
-    Patient,
-    /// Study IE, with the Patient Study module.
-    Study,
-    /// Series, Equipment and Frame of Reference IEs.
-    Series,
-    /// The instance: allowed only where `identity.instance` is given.
-    Instance,
-}
+/// Attributes that vesalius keeps of each instance ([`Instance`](crate::imaging::Instance)).
+const OF_INSTANCES: &[&str] = &[
+    "InstanceNumber",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "ImageLaterality",
+    "ImageType",
+    "TransferSyntaxUID",
+];
 
 /// A table of series (or of instances) and how to read it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -221,7 +222,8 @@ pub struct AttributeRow {
     /// Keyword of the attribute as in PS3.6.
     #[schemars(with = "String")]
     pub keyword: Spanned<String>,
-    /// The level that it describes; needed only where `levels.toml` does not know the keyword.
+    /// The level that it describes; needed only where `mappings/attributes.toml`
+    /// does not know the keyword.
     pub level: Option<Level>,
     /// What happens to the text, in this order.
     #[serde(default)]
@@ -246,7 +248,8 @@ pub struct ConstantRow {
     pub keyword: Spanned<String>,
     /// Its value.
     pub value: String,
-    /// The level that it describes; needed only where `levels.toml` does not know the keyword.
+    /// The level that it describes; needed only where `mappings/attributes.toml`
+    /// does not know the keyword.
     pub level: Option<Level>,
     /// Why.
     #[serde(default)]
@@ -287,8 +290,12 @@ pub enum Action {
 
 /// What can happen to the text of a column. A step whose input it cannot use drops the value
 /// and leaves a finding.
+///
+/// In TOML the name alone, or a table of the name and its settings:
+/// `["trim", "date-iso"]`, `[{ date-iso = { earliest = "1895-11-08" } }]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", remote = "Self")]
+#[schemars(transform = names_alone)]
 pub enum Transform {
     /// Removes white space at both ends and makes one space of every run of white space.
     Trim,
@@ -325,6 +332,39 @@ pub enum Transform {
     /// Markup removed, character references resolved, white space as by `trim` but with
     /// paragraphs kept.
     PlainText,
+}
+
+impl<'de> Deserialize<'de> for Transform {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Named;
+        impl<'de> Visitor<'de> for Named {
+            type Value = Transform;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a transform, or a table of the name and its settings")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Transform, E> {
+                match name {
+                    "date-iso" => Ok(Transform::DateIso(Dates::default())),
+                    "age-dicom" => Ok(Transform::AgeDicom(Ages::default())),
+                    "age-years" => Ok(Transform::AgeYears(Ages::default())),
+                    "integer" => Ok(Transform::Integer(Bounds::default())),
+                    _ => Transform::deserialize(StrDeserializer::new(name)),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Transform, A::Error> {
+                Transform::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Named)
+    }
+}
+
+/// The schema of a transform whose settings all have defaults takes its name alone, too.
+fn names_alone(schema: &mut schemars::Schema) {
+    let names = serde_json::json!({ "enum": ["date-iso", "age-dicom", "age-years", "integer"] });
+    if let Some(serde_json::Value::Array(forms)) = schema.get_mut("oneOf") {
+        forms.push(names);
+    }
 }
 
 /// Dates that are taken.
@@ -420,6 +460,9 @@ pub struct Replace {
 }
 
 /// A table whose rows become dataset descriptions, one each.
+///
+/// Texts are templates: `{column}` stands for the row's value without markup. A text one of
+/// whose columns is empty is left out.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DescriptionTable {
@@ -430,33 +473,67 @@ pub struct DescriptionTable {
     /// Language of titles and descriptions: a two-letter code.
     pub language: String,
     /// Column whose value is the collection that the series table names.
-    pub collection: String,
-    /// Column with the title.
-    pub name: String,
-    /// Columns with the description; those that have a text become paragraphs.
-    pub description: Vec<String>,
+    #[schemars(with = "String")]
+    pub collection: Spanned<String>,
+    /// Keys of the description and the templates that fill them, per language where the
+    /// description has languages: `title`, `description`, `landing_page` …
+    pub texts: BTreeMap<String, String>,
+    /// Which of those keys hold text per language.
+    pub languages: Vec<String>,
     /// Columns whose comma-separated values become keywords.
     #[serde(default)]
     pub keywords: Vec<String>,
     /// Keywords of every dataset.
     #[serde(default)]
     pub constant_keywords: Vec<String>,
-    /// Column with the date of the last change.
-    pub updated: Option<String>,
-    /// Address of the dataset's page, with `{collection}` in it.
-    pub page: Option<String>,
+    /// Codes that a row has when a column matches.
+    #[serde(default, rename = "code")]
+    pub codes: Vec<CodeRule>,
     /// The nested column that lists the sources of the dataset and their licences.
     pub sources: SourceColumns,
-    /// Keys that are written into every description as they stand here.
+    /// Keys that stand in every description as they stand here.
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
     pub defaults: toml::Table,
+    /// How the data under one licence are had; `{licence}` and `{citations}` may stand in its
+    /// templates too.
+    pub distribution: DistributionTexts,
     /// The licences by their short names.
     #[serde(rename = "licence")]
     pub licences: Vec<Licence>,
-    /// Why rows are as they are.
+}
+
+/// A code that a row has when a column matches.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CodeRule {
+    /// The list of the description that takes the code: `health_themes`.
+    pub key: String,
+    /// The code.
+    pub code: String,
+    /// The column.
+    pub column: String,
+    /// A regular expression.
+    pub matches: String,
+    /// Why.
     #[serde(default)]
-    pub reasons: Vec<String>,
+    pub reason: String,
+}
+
+/// How the data under one licence are had.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DistributionTexts {
+    /// Its title.
+    pub title: String,
+    /// Its description.
+    pub description: String,
+    /// Where the data are.
+    pub access_url: String,
+    /// Keys that stand in every distribution as they stand here.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub defaults: toml::Table,
 }
 
 /// The word that says what a mapping file maps.
@@ -491,10 +568,8 @@ pub struct Licence {
     pub name: String,
     /// Its IRI.
     pub iri: String,
-    /// What stands in the title of a distribution.
+    /// What stands in titles.
     pub label: String,
-    /// A word for the distribution's address.
-    pub slug: String,
 }
 
 /// Any table mapping.
@@ -558,6 +633,7 @@ pub fn parse(text: &str, file: &str) -> Result<Mapping> {
         .unwrap_or(false);
     if says_descriptions {
         let mapping: DescriptionTable = read(text, file)?;
+        check_descriptions(&mapping, text, file)?;
         Ok(Mapping::Descriptions(Box::new(mapping)))
     } else {
         let mapping: SeriesTable = read(text, file)?;
@@ -588,31 +664,17 @@ fn line_text(text: &str, line: usize) -> &str {
     text.lines().nth(line.saturating_sub(1)).unwrap_or("").trim()
 }
 
-/// The level of an attribute, by the modules of PS3.3.
+/// The level of an attribute, by the table of attributes (`mappings/attributes.toml`).
 #[must_use]
 pub fn level_of(keyword: &str) -> Option<Level> {
-    static TABLE: LazyLock<HashMap<String, Level>> = LazyLock::new(|| {
-        let levels: Levels = toml::from_str(LEVELS).unwrap_or_default();
-        let rows = [
-            (Level::Patient, levels.patient),
-            (Level::Study, levels.study),
-            (Level::Series, levels.series),
-            (Level::Instance, levels.instance),
-        ];
-        rows.into_iter()
-            .flat_map(|(level, keywords)| keywords.into_iter().map(move |word| (word, level)))
-            .collect()
+    static TABLE: LazyLock<HashMap<&str, Level>> = LazyLock::new(|| {
+        let rows = AttributeTable::embedded().attributes.iter();
+        let mut levels: HashMap<_, _> = rows.map(|row| (row.keyword.as_str(), row.level)).collect();
+        // Part of the file meta information, which that table does not hold.
+        levels.insert("TransferSyntaxUID", Level::Instance);
+        levels
     });
     TABLE.get(keyword).copied()
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Levels {
-    patient: Vec<String>,
-    study: Vec<String>,
-    series: Vec<String>,
-    instance: Vec<String>,
 }
 
 /// What a single key cannot tell.
@@ -700,7 +762,7 @@ fn check(mapping: &SeriesTable, text: &str, file: &str) -> Result<()> {
                 format!("`{word}` describes an instance, but the table has only series"),
                 "remove the row, or say `level = \"series\"` if the whole series shares the value",
             ),
-            Some(Level::Instance) if level_of(word) != Some(Level::Instance) => wrong(
+            Some(Level::Instance) if !OF_INSTANCES.contains(&word.as_str()) => wrong(
                 at,
                 "keyword",
                 format!("`{word}` is not kept of an instance"),
@@ -785,6 +847,32 @@ fn check(mapping: &SeriesTable, text: &str, file: &str) -> Result<()> {
     Ok(())
 }
 
+fn check_descriptions(mapping: &DescriptionTable, text: &str, file: &str) -> Result<()> {
+    let wrong = |near: &str, problem: String, remedy: &str| {
+        let line = line_of(text, text.find(near).unwrap_or(0));
+        Err(Error::Configuration(format!("{file}, line {line}: {problem}; {remedy}")))
+    };
+    for key in &mapping.languages {
+        if !mapping.texts.contains_key(key) {
+            let problem = format!("`languages` names `{key}`, which `[texts]` does not have");
+            return wrong("languages", problem, "add the text or remove the word");
+        }
+    }
+    for rule in &mapping.codes {
+        if regex::Regex::new(&rule.matches).is_err() {
+            let problem = format!("`{}` is no regular expression", rule.matches);
+            return wrong(&rule.matches, problem, "correct it");
+        }
+    }
+    for licence in &mapping.licences {
+        if !licence.iri.starts_with("https://") && !licence.iri.starts_with("http://") {
+            let problem = format!("`{}` is no web address", licence.iri);
+            return wrong(&licence.iri, problem, "begin with `https://`");
+        }
+    }
+    Ok(())
+}
+
 fn check_transform(
     transform: &Transform,
     finding_known: &dyn Fn(&str) -> bool,
@@ -830,8 +918,7 @@ fn check_transform(
 
 #[cfg(test)]
 mod tests {
-    use super::{BUILT_IN, Mapping, find, level_of, parse};
-    use crate::imaging::Keyword;
+    use super::{BUILT_IN, Mapping, find, parse};
 
     const SMALL: &str = "kind = \"series\"\ntitle = \"t\"\ncount-only = true\n[identity]\n\
                          patient = \"p\"\nstudy = \"s\"\nseries = \"e\"\n";
@@ -846,15 +933,6 @@ mod tests {
             parse(text, name).unwrap();
         }
         let Mapping::Series(_) = parse(SMALL, "x.toml").unwrap() else { panic!("not series") };
-    }
-
-    #[test]
-    fn the_levels_are_keywords() {
-        let levels: super::Levels = toml::from_str(super::LEVELS).unwrap();
-        for word in [levels.patient, levels.study, levels.series, levels.instance].concat() {
-            assert!(Keyword::parse(&word).is_ok(), "{word}");
-            assert!(level_of(&word).is_some());
-        }
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub trait Journal: Sync {
 
     /// How many inputs the settled input held (rows of a table, instances of a study).
     fn inputs(&self, origin: &str) -> u64;
+
+    /// The inputs that earlier runs settled and that were not reported as gone since. A source
+    /// that can ask for an input by name does so before it lets it count as deleted.
+    fn origins(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a source reports.
@@ -44,7 +50,8 @@ pub enum Item {
     },
     /// An input that cannot be used.
     Quarantined {
-        /// The input, relative to the source.
+        /// The input, relative to the source. A part of an input is named below it:
+        /// `studies/1.2/series/1.3`, `series.csv/row 7`.
         origin: String,
         /// Its stamp; `None` for a part of an input.
         stamp: Option<Stamp>,

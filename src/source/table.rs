@@ -201,7 +201,9 @@ impl Source for Table {
                 Ok(record) => Item::Record { record: Box::new(record), stamp: None },
                 Err(mut reason) => {
                     reason.offset = Some(number);
-                    Item::Quarantined { origin: format!("row {number}"), stamp: None, reason }
+                    // Named as a part of the table, which is what the journal settles.
+                    let origin = format!("{origin}/row {number}");
+                    Item::Quarantined { origin, stamp: None, reason }
                 }
             })
         })?;
@@ -750,11 +752,11 @@ impl Plan {
         uid.uid.clone().ok_or_else(|| {
             let text = self.text(uid.slot);
             let (code, detail) = if text.is_empty() {
-                (format!("{level}-uid-missing"), format!("the row has no {level} UID"))
+                ("uid-missing", format!("the row has no {level} UID"))
             } else {
-                (format!("{level}-uid-broken"), format!("the {level} UID is no UID (PS3.5 9.1)"))
+                ("uid-invalid", format!("the {level} UID is no UID (PS3.5 section 9.1)"))
             };
-            refused(&code, self.column(uid.slot), detail)
+            refused(code, self.column(uid.slot), detail)
         })
     }
 

@@ -148,6 +148,19 @@ pub fn scan_studies(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<Stu
         .load(c))
 }
 
+/// Patients after `number`, in order, deleted ones too.
+///
+/// # Errors
+/// When the database fails.
+pub fn scan_patients(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<PatientRow>> {
+    on_backend!(db, |c| patient::table
+        .filter(patient::number.gt(number))
+        .order(patient::number)
+        .limit(limit)
+        .select(PatientRow::as_select())
+        .load(c))
+}
+
 /// The series of studies, without instances.
 ///
 /// # Errors
@@ -157,6 +170,32 @@ pub fn list_series(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<SeriesRow>> 
         on_backend!(db, |c| series::table
             .filter(series::study.eq_any(studies))
             .select(SeriesRow::as_select())
+            .load(c))
+    })
+}
+
+/// Where series with these SeriesInstanceUIDs are: `(uid, study)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_series(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<(String, i64)>> {
+    chunked(uids, |uids| {
+        on_backend!(db, |c| series::table
+            .filter(series::uid.eq_any(uids))
+            .select((series::uid, series::study))
+            .load(c))
+    })
+}
+
+/// The series that name these patients: `(patient, series)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_series_of_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<(i64, i64)>> {
+    chunked(numbers, |numbers| {
+        on_backend!(db, |c| series::table
+            .filter(series::patient.eq_any(numbers))
+            .select((series::patient, series::number))
             .load(c))
     })
 }

@@ -17,7 +17,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn code(self) -> i16 {
+    pub(super) const fn code(self) -> i16 {
         match self {
             Self::Patient => 1,
             Self::Study => 2,

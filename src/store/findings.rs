@@ -22,11 +22,15 @@ pub struct FindingRow {
     pub count: i64,
 }
 
-/// Adds counts to the findings of studies.
+/// Adds counts to the findings of studies; a negative one takes away, and a finding that comes
+/// to nothing goes.
 ///
 /// # Errors
 /// When the database fails.
 pub fn add_findings(db: &mut Db, rows: &[FindingRow]) -> QueryResult<()> {
+    let mut fewer: Vec<i64> =
+        rows.iter().filter(|row| row.count < 0).map(|row| row.study).collect();
+    fewer.dedup();
     on_backend!(db, |c| {
         for row in rows {
             diesel::insert_into(finding::table)
@@ -36,8 +40,41 @@ pub fn add_findings(db: &mut Db, rows: &[FindingRow]) -> QueryResult<()> {
                 .set(finding::count.eq(finding::count + row.count))
                 .execute(c)?;
         }
+        for studies in fewer.chunks(super::CHUNK) {
+            diesel::delete(
+                finding::table.filter(finding::study.eq_any(studies).and(finding::count.le(0))),
+            )
+            .execute(c)?;
+        }
         Ok(())
     })
+}
+
+/// Removes every finding of a study.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_findings(db: &mut Db, study: i64) -> QueryResult<()> {
+    on_backend!(db, |c| diesel::delete(finding::table.filter(finding::study.eq(study))).execute(c))
+        .map(drop)
+}
+
+/// The counts of some kinds of findings in some studies, by study and code.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_counts(
+    db: &mut Db,
+    studies: &[i64],
+    codes: &[&str],
+) -> QueryResult<Vec<((i64, String), i64)>> {
+    let rows: Vec<(i64, String, i64)> = super::archive::chunked(studies, |studies| {
+        on_backend!(db, |c| finding::table
+            .filter(finding::study.eq_any(studies).and(finding::code.eq_any(codes)))
+            .select((finding::study, finding::code, finding::count))
+            .load(c))
+    })?;
+    Ok(rows.into_iter().map(|(study, code, count)| ((study, code), count)).collect())
 }
 
 /// Inserts the findings of studies that have none yet.

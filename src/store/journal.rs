@@ -237,19 +237,37 @@ pub fn find_inputs(db: &mut Db, of: i64, origins: &[&str]) -> QueryResult<Vec<In
     })
 }
 
-/// Other inputs of a source that are the same SOP instance and are still there.
+/// The inputs of a source that are one of these SOP instances and are still there.
 ///
 /// # Errors
 /// When the database fails.
-pub fn find_inputs_of_instance(db: &mut Db, of: i64, uid: &str) -> QueryResult<Vec<InputRow>> {
-    on_backend!(db, |c| input::table
-        .filter(
-            input::sop
-                .eq(uid)
-                .and(input::source.eq(of))
-                .and(input::state.eq(InputState::Ingested.code()))
-        )
-        .load(c))
+pub fn find_inputs_of_instances(db: &mut Db, of: i64, uids: &[&str]) -> QueryResult<Vec<InputRow>> {
+    super::archive::chunked(uids, |uids| {
+        on_backend!(db, |c| input::table
+            .filter(
+                input::sop
+                    .eq_any(uids)
+                    .and(input::source.eq(of))
+                    .and(input::state.eq(InputState::Ingested.code()))
+            )
+            .load(c))
+    })
+}
+
+/// Forgets inputs.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_inputs(db: &mut Db, of: i64, origins: &[&str]) -> QueryResult<()> {
+    on_backend!(db, |c| {
+        for origins in origins.chunks(super::CHUNK) {
+            diesel::delete(
+                input::table.filter(input::source.eq(of).and(input::origin.eq_any(origins))),
+            )
+            .execute(c)?;
+        }
+        Ok(())
+    })
 }
 
 /// Inserts inputs that are new.
@@ -301,17 +319,25 @@ pub fn put_input_state(
     })
 }
 
-/// Marks every quarantined input of a source to be read again; tells how many.
+/// Marks every quarantined input of a source to be read again, and what it is a part of
+/// (`studies/1.2` of `studies/1.2/series/1.3`), for a part is read with its whole; tells how many
+/// were quarantined.
 ///
 /// # Errors
 /// When the database fails.
 pub fn retry_quarantined(db: &mut Db, of: i64) -> QueryResult<usize> {
-    on_backend!(db, |c| diesel::update(
-        input::table
-            .filter(input::source.eq(of).and(input::state.eq(InputState::Quarantined.code())))
-    )
-    .set(input::state.eq(InputState::Retry.code()))
-    .execute(c))
+    let quarantined: Vec<String> = on_backend!(db, |c| input::table
+        .filter(input::source.eq(of).and(input::state.eq(InputState::Quarantined.code())))
+        .select(input::origin)
+        .load(c))?;
+    let mut marked: Vec<&str> = quarantined.iter().map(String::as_str).collect();
+    for origin in &quarantined {
+        marked.extend(origin.match_indices('/').filter_map(|(at, _)| origin.get(..at)));
+    }
+    marked.sort_unstable();
+    marked.dedup();
+    put_input_state(db, of, &marked, InputState::Retry)?;
+    Ok(quarantined.len())
 }
 
 /// The quarantined inputs, page by page: those after `(source, origin)`.

@@ -9,15 +9,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager as _};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
-use diesel::{Connection, PgConnection, QueryResult, SqliteConnection};
+use diesel::{PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Error, Result};
 
 pub mod archive;
 pub mod changes;
+pub mod datasets;
 pub mod findings;
 pub mod journal;
 pub mod read;
@@ -32,6 +34,17 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub enum Db {
     Sqlite(PooledConnection<ConnectionManager<SqliteConnection>>),
     Postgres(PooledConnection<ConnectionManager<PgConnection>>),
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(failure: diesel::result::Error) -> Self {
+        Self::Store(failure.to_string())
+    }
+}
+
+/// The failure of a write whose values contradict each other.
+pub(crate) fn conflict(what: &str) -> diesel::result::Error {
+    diesel::result::Error::SerializationError(what.to_owned().into())
 }
 
 /// Runs one diesel expression on whichever database the connection speaks to: diesel types a
@@ -161,7 +174,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Tuned {
 const WRITER: &str = "PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
     PRAGMA cache_size=-131072; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=8000;";
 const READER: &str = "PRAGMA busy_timeout=30000; PRAGMA query_only=1; PRAGMA cache_size=-16384; \
-    PRAGMA mmap_size=1073741824; PRAGMA temp_store=MEMORY;";
+    PRAGMA mmap_size=134217728; PRAGMA temp_store=MEMORY;";
 
 fn unreachable(url: &str, failure: &dyn std::fmt::Display) -> Error {
     // The password, if the URL has one, stays out of messages and logs.
@@ -325,19 +338,26 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 }
 
 /// How many migrations this version has; a test counts the folders.
-pub const KNOWN_MIGRATIONS: usize = 1;
+pub const KNOWN_MIGRATIONS: usize = 2;
 
-/// Migrates a bare SQLite connection: for tests of migrations themselves.
+/// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
+/// of what the tables held is left.
 ///
 /// # Errors
 /// When a migration fails.
-pub fn migrate_up_and_down(path: &Path) -> Result<()> {
+pub fn migrate_up_and_down(data: &Path, url: &str) -> Result<()> {
     let failed =
         |failure: Box<dyn std::error::Error + Send + Sync>| Error::Store(failure.to_string());
-    let mut conn = SqliteConnection::establish(&path.display().to_string())
-        .map_err(|failure| Error::Store(failure.to_string()))?;
-    conn.run_pending_migrations(SQLITE).map_err(failed)?;
-    conn.revert_all_migrations(SQLITE).map_err(failed)?;
-    conn.run_pending_migrations(SQLITE).map_err(failed)?;
+    let store = Store::open(data, url)?;
+    match store.writer()? {
+        Db::Sqlite(mut conn) => {
+            conn.revert_all_migrations(SQLITE).map_err(failed)?;
+            conn.run_pending_migrations(SQLITE).map_err(failed)?;
+        }
+        Db::Postgres(mut conn) => {
+            conn.revert_all_migrations(POSTGRES).map_err(failed)?;
+            conn.run_pending_migrations(POSTGRES).map_err(failed)?;
+        }
+    }
     Ok(())
 }

@@ -333,6 +333,17 @@ pub fn find_by_lookup(
     Ok(numbers)
 }
 
+/// When each patient last changed, in microseconds since 1970-01-01T00:00:00Z.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_patient_updates(db: &mut Db) -> QueryResult<Vec<(i64, i64)>> {
+    on_backend!(db, |c| patient::table
+        .filter(patient::deleted.eq(false))
+        .select((patient::number, patient::updated))
+        .load(c))
+}
+
 /// Every study of a patient that is not deleted.
 ///
 /// # Errors

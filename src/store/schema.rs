@@ -101,3 +101,18 @@ diesel::table! {
     }
 }
 diesel::allow_tables_to_appear_in_same_query!(source, run, input, patient, study, series, finding);
+diesel::table! {
+    dataset (slug) {
+        slug -> Text,
+        number -> BigInt,
+        state -> Text,
+        description -> Text,
+        version -> Text,
+        figures -> Text,
+        document -> Text,
+        report -> Text,
+        issued -> BigInt,
+        modified -> BigInt,
+        next_release -> Nullable<BigInt>,
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
-use super::schema::{change, input, instance, series, study};
+use super::schema::{change, counter, finding, input, instance, lookup, patient, series, study};
 use super::{Db, on_backend};
 use crate::imaging::{Instance, uid_hash};
 
@@ -16,7 +16,10 @@ pub fn contradictions(db: &mut Db) -> QueryResult<Vec<String>> {
     let mut found = Vec::new();
     db.snapshot(|db| {
         series_and_instances(db, &mut found)?;
+        patients_and_studies(db, &mut found)?;
+        lookups_and_findings(db, &mut found)?;
         inputs(db, &mut found)?;
+        counters(db, &mut found)?;
         feed(db, &mut found)
     })?;
     Ok(found)
@@ -74,6 +77,16 @@ fn series_and_instances(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()>
                                 instances.len()
                             ));
                         }
+                        let wanted: Vec<i64> =
+                            instances.iter().map(|i| uid_hash(i.uid.as_str())).collect();
+                        let keys: HashSet<(i64, i64)> =
+                            super::archive::find_instance_keys(db, &wanted)?.into_iter().collect();
+                        let lost = wanted.iter().filter(|hash| !keys.contains(&(**hash, number)));
+                        for _ in lost.take(1) {
+                            found.push(format!(
+                                "an instance of series {number} cannot be found by its UID"
+                            ));
+                        }
                         packed_instances += i64::try_from(instances.len()).unwrap_or(i64::MAX);
                     }
                 }
@@ -96,6 +109,135 @@ fn series_and_instances(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()>
         found.push(format!(
             "{packed_instances} instances are packed and {keys} can be found by UID"
         ));
+    }
+    Ok(())
+}
+
+/// Every study and series names a patient who is there, and every patient is named.
+fn patients_and_studies(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {
+    let mut live: HashSet<i64> = HashSet::new();
+    let mut after = 0;
+    loop {
+        let rows = super::archive::scan_patients(db, after, 5_000)?;
+        let Some(last) = rows.last() else { break };
+        after = last.number;
+        for row in rows {
+            damaged(&row.attributes, "patient", row.number, found);
+            if !row.deleted {
+                live.insert(row.number);
+            }
+        }
+    }
+    let absent = |what: &str, number: i64, patient: i64| {
+        format!("{what} {number} names patient {patient}, who is not there")
+    };
+    let mut after = 0;
+    loop {
+        let rows = super::archive::scan_studies(db, after, 5_000)?;
+        let Some(last) = rows.last() else { break };
+        after = last.number;
+        for row in rows {
+            damaged(&row.attributes, "study", row.number, found);
+            if !row.deleted && !live.contains(&row.patient) {
+                found.push(absent("study", row.number, row.patient));
+            }
+        }
+    }
+    let mut named: HashSet<i64> = HashSet::new();
+    let mut after = 0;
+    loop {
+        let rows: Vec<(i64, i64, String, Option<String>)> = on_backend!(db, |c| series::table
+            .filter(series::number.gt(after))
+            .order(series::number)
+            .limit(5_000)
+            .select((series::number, series::patient, series::attributes, series::study_attributes))
+            .load(c))?;
+        let Some(last) = rows.last() else { break };
+        after = last.0;
+        for (number, patient, attributes, of_study) in rows {
+            damaged(&attributes, "series", number, found);
+            if let Some(of_study) = of_study {
+                damaged(&of_study, "series", number, found);
+            }
+            if !live.contains(&patient) && !named.contains(&patient) {
+                found.push(absent("series", number, patient));
+            }
+            named.insert(patient);
+        }
+    }
+    for number in live.difference(&named) {
+        found.push(format!("patient {number} is named by no series"));
+    }
+    Ok(())
+}
+
+fn damaged(attributes: &str, what: &str, number: i64, found: &mut Vec<String>) {
+    if super::read::attributes(attributes, what, number).is_err() {
+        found.push(format!("{what} {number} is damaged"));
+    }
+}
+
+/// What is looked up is there, and every patient can be looked up by the own identifier.
+fn lookups_and_findings(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {
+    use crate::imaging::Lookup;
+    let live_patients = on_backend!(db, |c| patient::table
+        .filter(patient::deleted.eq(false))
+        .select(patient::number)
+        .load::<i64>(c))?;
+    let live_studies = on_backend!(db, |c| study::table
+        .filter(study::deleted.eq(false))
+        .select(study::number)
+        .load::<i64>(c))?;
+    for (kinds, live) in [(Lookup::OF_PATIENT, &live_patients), (Lookup::OF_STUDY, &live_studies)] {
+        let live: HashSet<i64> = live.iter().copied().collect();
+        let numbers: Vec<i64> = on_backend!(db, |c| lookup::table
+            .filter(lookup::kind.eq_any(kinds))
+            .select(lookup::number)
+            .distinct()
+            .load(c))?;
+        for number in numbers.iter().filter(|number| !live.contains(number)) {
+            found.push(format!("a value looks up what is not there ({number})"));
+        }
+    }
+    // A study without PatientID is its own patient, who has no identifier to be looked up by.
+    let named: Vec<(i64, String)> = on_backend!(db, |c| patient::table
+        .filter(patient::deleted.eq(false).and(patient::id.not_like("study:%")))
+        .select((patient::number, patient::id))
+        .load(c))?;
+    let known: HashSet<(i64, String)> = on_backend!(db, |c| lookup::table
+        .filter(lookup::kind.eq(Lookup::PatientIdentifier.code()))
+        .select((lookup::number, lookup::value))
+        .load::<(i64, String)>(c))?
+    .into_iter()
+    .collect();
+    for pair in named.iter().filter(|pair| !known.contains(*pair)) {
+        found.push(format!("patient {} cannot be looked up by identifier", pair.0));
+    }
+    let live: HashSet<i64> = live_studies.into_iter().collect();
+    let about: Vec<i64> =
+        on_backend!(db, |c| finding::table.select(finding::study).distinct().load(c))?;
+    for number in about.iter().filter(|number| !live.contains(number)) {
+        found.push(format!("a finding is about study {number}, which is not there"));
+    }
+    Ok(())
+}
+
+/// No number is handed out twice: every counter stands at or behind the greatest in use.
+fn counters(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {
+    use diesel::dsl::max;
+    let greatest: [(&str, Option<i64>); 4] = on_backend!(db, |c| [
+        ("patient", patient::table.select(max(patient::number)).first(c)?),
+        ("study", study::table.select(max(study::number)).first(c)?),
+        ("series", series::table.select(max(series::number)).first(c)?),
+        ("image", series::table.select(max(series::first_image)).first(c)?),
+    ]);
+    for (name, greatest) in greatest {
+        let stands: i64 =
+            on_backend!(db, |c| counter::table.find(name).select(counter::value).first(c))?;
+        if let Some(greatest) = greatest.filter(|greatest| *greatest > stands) {
+            found
+                .push(format!("the counter of {name} stands at {stands} and {greatest} is in use"));
+        }
     }
     Ok(())
 }

@@ -106,6 +106,7 @@ CREATE TABLE series (
     UNIQUE (uid, study)
 );
 CREATE INDEX series_study ON series (study);
+CREATE INDEX series_patient ON series (patient);
 
 CREATE TABLE instance (
     hash BIGINT NOT NULL,

@@ -263,7 +263,7 @@ fn number<T: std::str::FromStr>(digits: &str) -> Option<T> {
 fn iso_time(text: &str) -> Option<String> {
     let text = text.trim();
     let text = match text.find(['T', ' ']) {
-        Some(at) if at == 10 => text.get(11..)?,
+        Some(10) => text.get(11..)?,
         _ => text,
     };
     let text = text.trim_end_matches('Z');
@@ -387,7 +387,7 @@ mod tests {
             ),
             ("{split={separator=',', finding='transfer-syntaxes'}}", "a", "a", None),
             ("'uid'", "1.02.3", "1.02.3", Some("uid-not-standard")),
-            ("'uid'", "abc", "", Some("uid-not-standard")),
+            ("'uid'", "a b", "", Some("uid-not-standard")),
             ("{map={values={W='F'}, otherwise='drop', finding='sex-odd'}}", " W", "F", None),
             (
                 "{map={values={W='F'}, otherwise='drop', finding='sex-odd'}}",

@@ -194,6 +194,12 @@ fn figures_change_only_with_a_version_on_the_release_schedule() {
     let next = GOOD.replace("[selection]", "version = \"2.0\"\n[selection]");
     let (outcome, _) = run(&facts, &next, 4);
     assert!(outcome.problems[0].rule.contains("release schedule"), "{outcome:#?}");
+    // Neither is withdrawing and coming back a way round it.
+    let (outcome, _) = run(&facts, &format!("withdrawn = true\n{GOOD}"), 5);
+    assert_eq!(outcome.verdict, Verdict::Withdrawn);
+    let (outcome, back) = run(&facts, GOOD, 6);
+    assert_eq!((outcome.verdict, &back.figures), (Verdict::Published, &first.figures));
+    assert_eq!((back.state, back.issued), (State::Published, now()));
     let (outcome, last) = run(&facts, &next, 91);
     assert_eq!((outcome.verdict, last.figures().records), (Verdict::Published, Some(9_000)));
 }
@@ -240,6 +246,21 @@ fn a_withdrawn_dataset_leaves_a_tombstone() {
     assert!(entry.document.contains("dataset-status/WITHDRAWN"));
     assert!(!entry.document.contains("dcat#Dataset>"));
     assert_eq!(shelf.state().unwrap().published, 2);
+}
+
+#[test]
+fn a_document_can_be_made_again_from_what_is_kept() {
+    let (config, release) = (config(), release());
+    let shelf = published(&config);
+    let (slug, text) = vesalius::catalogue::samples().swap_remove(2);
+    publish(&config, &shelf, &format!("{slug}.toml"), &format!("withdrawn = true\n{text}"), now());
+    publish(&config, &shelf, "draft.toml", "title = 1", now());
+    let gate = Gate::load(&release).unwrap();
+    let publisher = Publisher { config: &config, release: &release, gate: &gate };
+    for slug in shelf.slugs().unwrap() {
+        let entry = shelf.find(&slug).unwrap().unwrap();
+        assert_eq!(publisher.remake(&entry), entry.document, "{slug}");
+    }
 }
 
 #[test]

@@ -4,14 +4,35 @@
 use std::fmt::Write as _;
 
 use oxrdf::{Graph, Literal, NamedNode, Term, Triple};
-use vesalius::catalogue::{Gate, Shelf as _, Writer, canonical, parse};
+use vesalius::catalogue::{Gate, ShapeOutcome, Shapes, Shelf as _, Writer, canonical, parse};
 
-use super::{config, published, release};
+use super::{config, now, publish, published, release};
+
+/// The minimum of a PUBLIC dataset, as `Description` documents it.
+const MINIMAL: &str = "\
+title.en = \"Minimal\"
+description.en = \"The least that a PUBLIC dataset needs.\"
+access_rights = \"PUBLIC\"
+health_categories = [\"EHRS\"]
+figures = \"exact\"
+[selection]
+collection = [\"c\"]
+[[distribution]]
+access_url = \"https://example.org/\"
+licence = \"CC BY 4.0\"
+selection = { licence = [\"CC BY 4.0\"] }
+[[distribution]]
+access_url = \"https://example.org/\"
+licence = \"https://example.org/licence\"
+selection = { licence = [\"Other\"] }
+";
 
 #[test]
 fn documents_and_faults_are_written_for_the_judges() {
     let (config, release) = (config(), release());
     let shelf = published(&config);
+    let outcome = publish(&config, &shelf, "minimal.toml", MINIMAL, now());
+    assert_eq!(outcome.verdict, vesalius::catalogue::Verdict::Published, "{outcome:#?}");
     let writer = Writer { config: &config, release: &release };
     let gate = Gate::load(&release).unwrap();
     let (mut verdicts, mut count, mut caught) = (String::new(), 0, 0);
@@ -19,7 +40,7 @@ fn documents_and_faults_are_written_for_the_judges() {
     if let Some(folder) = &folder {
         std::fs::create_dir_all(folder.join("faults")).unwrap();
         std::fs::write(folder.join("background.nt"), canonical(gate.background())).unwrap();
-        assert_eq!(writer.export(&shelf, folder).unwrap(), 3);
+        assert_eq!(writer.export(&shelf, folder).unwrap(), 4);
     } else {
         println!("documents not written: VESALIUS_TEST_EXPORT is unset");
     }
@@ -35,30 +56,85 @@ fn documents_and_faults_are_written_for_the_judges() {
                     .any(|outcome| outcome.severity == vesalius::catalogue::Severity::Violation),
             );
             let name = format!("{}-{place}", entry.slug);
-            for outcome in &outcomes {
-                writeln!(
-                    verdicts,
-                    "{name}\t{}\t{}\t{}\t{}\t{:?}\t{}",
-                    rights.level(),
-                    outcome.focus,
-                    outcome.property.as_ref().map_or("-", |property| property.as_str()),
-                    outcome.component,
-                    outcome.severity,
-                    outcome.value.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-                )
-                .unwrap();
-            }
+            write_down(&mut verdicts, &name, rights.level(), &outcomes);
             if let Some(folder) = &folder {
                 let file = format!("faults/{name}.{}.nt", rights.level());
                 std::fs::write(folder.join(file), canonical(graph)).unwrap();
             }
         }
     }
+    let (components, outcomes) = components();
+    write_down(&mut verdicts, "all", "components", &outcomes);
     if let Some(folder) = &folder {
+        std::fs::write(folder.join("all.components.nt"), canonical(&components)).unwrap();
         std::fs::write(folder.join("verdicts.tsv"), &verdicts).unwrap();
     }
     println!("{count} faulty documents, {caught} with violations");
     assert!(count > 200 && caught * 10 > count * 6, "{caught} of {count}");
+}
+
+fn write_down(verdicts: &mut String, name: &str, level: &str, outcomes: &[ShapeOutcome]) {
+    for outcome in outcomes {
+        writeln!(
+            verdicts,
+            "{name}\t{level}\t{}\t{}\t{}\t{:?}\t{}",
+            outcome.focus,
+            outcome.property.as_ref().map_or("-", |property| property.as_str()),
+            outcome.component,
+            outcome.severity,
+            outcome.value.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+        )
+        .unwrap();
+    }
+}
+
+/// Every component of our engine, over data that meet and break it.
+fn components() -> (Graph, Vec<ShapeOutcome>) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/catalogue");
+    let text = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+    let mut data = Graph::new();
+    for triple in oxttl::TurtleParser::new().for_slice(&text("components-data.ttl")) {
+        data.insert(&triple.unwrap());
+    }
+    let name = "components-shapes.ttl";
+    let shapes = Shapes::read(&[(name, &text(name))]).unwrap();
+    let outcomes = shapes.validate(&data, &Graph::new());
+    (data, outcomes)
+}
+
+#[test]
+fn every_component_of_shacl_that_we_have_finds_something() {
+    let (_, outcomes) = components();
+    let found: std::collections::BTreeSet<&str> =
+        outcomes.iter().map(|outcome| outcome.component).collect();
+    assert_eq!(found.len(), 28, "{found:?}");
+    assert!(
+        outcomes.iter().all(|outcome| !outcome.focus.to_string().ends_with("good>")
+        // The good node is there to be counted twice by these only.
+        || matches!(outcome.component, "NodeKindConstraintComponent" | "EqualsConstraintComponent"
+            | "MaxExclusiveConstraintComponent" | "XoneConstraintComponent"
+            | "MaxCountConstraintComponent")),
+        "{outcomes:#?}"
+    );
+}
+
+#[test]
+fn shapes_with_unknown_components_are_refused() {
+    for (shape, word) in [
+        ("sh:sparql [ ]", "sh:sparql"),
+        ("sh:property [ sh:path ex:a ; sh:minCuont 1 ]", "sh:minCuont"),
+        ("sh:property [ sh:path ex:a ; sh:minCount \"many\" ]", "number"),
+        ("sh:property [ sh:path ex:a ; sh:pattern \"(\" ]", "regex"),
+        ("sh:severity ex:Awful", "severity"),
+        ("sh:in ( 1", ""),
+    ] {
+        let text = format!(
+            "@prefix sh: <http://www.w3.org/ns/shacl#> . @prefix ex: <https://e.org/> . \
+             ex:S a sh:NodeShape ; sh:targetClass ex:T ; {shape} ."
+        );
+        let problem = Shapes::read(&[("wrong.ttl", &text)]).unwrap_err().to_string();
+        assert!(problem.contains(word) && problem.contains("wrong.ttl"), "{shape}: {problem}");
+    }
 }
 
 /// One fault each: every predicate of the dataset removed, doubled, and with a value of the wrong

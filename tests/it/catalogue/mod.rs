@@ -1,8 +1,10 @@
 //! The catalogue and its doors, over an index that is played.
 
+mod doors;
 mod gate;
 mod graphs;
 mod judge;
+mod scale;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,12 @@
 //! FHIR: what the rows of `mappings/` make of imaging values, and what a client sees.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
+mod edges;
+mod judged;
 mod rendering;
 mod rows;
 mod sample;
+mod schemas;
+mod search;
+mod server;
+mod speed;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use vesalius::source::table::Table;
+use vesalius::source::table::descriptions::descriptions_from_table;
 use vesalius::source::{Item, Source as _};
 
 use super::{Memory, run};
@@ -139,7 +140,7 @@ fn a_row_becomes_a_record() {
 fn a_row_that_cannot_be_used_is_quarantined_and_the_others_go_on() {
     let (_folder, table, mapping) = folder(&[
         "1;;;;;1.2.3.4;1.2;CT;1;;a;;",
-        "1;;;;1.2.3;x;1.2;CT;1;;a;;",
+        "1;;;;1.2.3;1_2;1.2;CT;1;;a;;",
         "1;;;;1.2.3;1.2.3.4;1.2;CT;0;;a;;",
         "1;;;;1.2.3;1.2.3.4;1.2;CT;many;;a;;",
         "1;too;few",
@@ -155,12 +156,12 @@ fn a_row_that_cannot_be_used_is_quarantined_and_the_others_go_on() {
     assert_eq!(
         codes,
         [
-            ("row 1", "study-uid-missing", "studie"),
-            ("row 2", "series-uid-broken", "serie"),
-            ("row 3", "count-broken", "pocet"),
-            ("row 4", "count-broken", "pocet"),
-            ("row 5", "row-broken", ""),
-            ("row 6", "left-out-by-mapping", "stav"),
+            ("serie.csv/row 1", "uid-missing", "studie"),
+            ("serie.csv/row 2", "uid-invalid", "serie"),
+            ("serie.csv/row 3", "count-broken", "pocet"),
+            ("serie.csv/row 4", "count-broken", "pocet"),
+            ("serie.csv/row 5", "row-broken", ""),
+            ("serie.csv/row 6", "left-out-by-mapping", "stav"),
         ]
     );
     assert_eq!(run.quarantined[4].1.offset, Some(5));
@@ -300,4 +301,30 @@ fn the_idc_index_is_read_whole() {
     if !std::mem::take(&mut only_read) {
         assert_eq!((patients.len(), studies.len()), (86_451, 168_507));
     }
+}
+
+/// The 179 collections of IDC become descriptions.
+#[test]
+fn the_idc_collections_become_descriptions() {
+    let Ok(folder) = std::env::var("VESALIUS_TEST_IDC") else {
+        eprintln!("skipped: VESALIUS_TEST_IDC names no folder with collections_index.parquet");
+        return;
+    };
+    let file = Path::new(&folder).join("collections_index.parquet");
+    let rows = descriptions_from_table("idc-collections", None, &file).unwrap();
+    assert_eq!(rows.len(), 179);
+    let mut of_several_licences = 0;
+    for (slug, text) in &rows {
+        let table: toml::Table = text.parse().unwrap();
+        let read: vesalius::catalogue::Description = toml::from_str(text).unwrap();
+        assert!(vesalius::catalogue::is_slug(slug) && !read.title.is_empty(), "{slug}");
+        let several = table["distribution"].as_array().unwrap().len();
+        of_several_licences += u32::from(several > 1);
+        assert_eq!(table["selection"]["collection"][0].as_str(), Some(slug.as_str()));
+        assert!(!text.contains("<i>") && !text.contains("&amp;"), "{text}");
+        if let Ok(folder) = std::env::var("VESALIUS_TEST_WRITE") {
+            std::fs::write(Path::new(&folder).join(format!("{slug}.toml")), text).unwrap();
+        }
+    }
+    assert_eq!(of_several_licences, 39);
 }

@@ -1,0 +1,134 @@
+#!/bin/sh
+# Reads a real Orthanc over DICOMweb and judges what arrived.
+#
+#   run.sh FOLDER...     folders of DICOM files (for instance pydicom's test files)
+#
+# Needs: Orthanc with its DICOMweb plugin, dcmtk, iproute2, python3, unshare; and the test binary
+# of the product in VESALIUS_TEST_IT (`cargo test --no-run --test it` prints its path). With VESALIUS_TEST_BINARY set
+# to the product's binary its command line is run as well, into a store of its own.
+# Orthanc 1.10.1 listens on every address whatever it is told, so it and everything that talks
+# to it run in a network namespace that has only loopback. Nothing is left running.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+: "${VESALIUS_TEST_IT:?set VESALIUS_TEST_IT to the path of the integration test binary}"
+
+if [ "${IN_NAMESPACE:-}" != yes ]; then
+    flags=-n
+    [ "$(id -u)" = 0 ] || flags=-rn
+    IN_NAMESPACE=yes exec unshare $flags "$0" "$@"
+fi
+ip link set lo up
+
+work=$(mktemp -d)
+orthanc=
+stop() {
+    if [ -n "$orthanc" ]; then kill "$orthanc" 2>/dev/null || :; wait "$orthanc" 2>/dev/null || :; fi
+    if [ "${KEEP:-}" = yes ]; then echo "kept: $work"; else rm -rf "$work"; fi
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+plugin=$(find / -xdev -name 'libOrthancDicomWeb.so*' -path '*lib*' 2>/dev/null | head -n 1)
+mkdir "$work/db"
+cat > "$work/orthanc.json" <<EOF
+{ "Name": "PEER", "StorageDirectory": "$work/db", "IndexDirectory": "$work/db", "HttpPort": 18042,
+  "RemoteAccessAllowed": false, "AuthenticationEnabled": true,
+  "RegisteredUsers": { "peer": "peer-secret" },
+  "DicomAet": "PEER", "DicomPort": 14242, "LimitFindResults": 0, "Plugins": ["$plugin"],
+  "DicomWeb": { "Enable": true, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full" } }
+EOF
+Orthanc --verbose "$work/orthanc.json" > "$work/orthanc.log" 2>&1 &
+orthanc=$!
+base=http://127.0.0.1:18042
+export VESALIUS_DICOMWEB_USER=peer VESALIUS_DICOMWEB_PASSWORD=peer-secret
+python3 - "$base" <<'EOF'
+import sys, time, urllib.request, urllib.error
+for _ in range(100):
+    try:
+        urllib.request.urlopen(sys.argv[1] + "/system", timeout=1)
+    except urllib.error.HTTPError:
+        sys.exit(0)         # 401: it is there and asks who we are
+    except OSError:
+        time.sleep(0.2)
+sys.exit("Orthanc does not answer")
+EOF
+
+ingest() {
+    VESALIUS_TEST_DICOMWEB=$base/dicom-web VESALIUS_TEST_JOURNAL=$work/journal.json \
+        "$VESALIUS_TEST_IT" source::dicomweb::a_real_server_is_read --exact --nocapture > "$work/$1.jsonl"
+    grep '"event":"summary"' "$work/$1.jsonl" | cut -c1-300
+}
+product() {
+    [ -n "${VESALIUS_TEST_BINARY:-}" ] || return 0
+    "$VESALIUS_TEST_BINARY" --data "$work/data" --json ingest dicomweb "$base/dicom-web" > "$work/product.jsonl"
+    python3 "$here/load.py" served "$base" > "$work/now.json"
+    python3 "$here/judge.py" product "$work/now.json" "$work/product.jsonl" "$1"
+    "$VESALIUS_TEST_BINARY" --data "$work/data" verify
+}
+load() { python3 "$here/load.py" load "$base" "$@"; }
+
+echo "== load"
+load "$@"
+python3 "$here/load.py" served "$base" > "$work/served.json"
+
+echo "== first run"
+VESALIUS_TEST_FOLDERS=$(IFS=:; echo "$*")
+export VESALIUS_TEST_FOLDERS
+ingest first
+unset VESALIUS_TEST_FOLDERS
+python3 "$here/judge.py" first "$work/served.json" "$work/first.jsonl"
+product all
+
+echo "== second run: nothing changed"
+ingest second
+python3 "$here/judge.py" same "$work/second.jsonl"
+product none
+
+echo "== third run: a study added, one with an instance more, one with one less, one deleted"
+python3 - "$work/served.json" > "$work/chosen" <<'EOF'
+import collections, json, sys
+studies = collections.defaultdict(list)
+truth = json.load(open(sys.argv[1]))
+bad = {place["study"] for place in truth["unserved"].values()}
+for sop, place in sorted(truth["served"].items()):
+    if place["study"] not in bad:
+        studies[place["study"]].append(sop)
+many = sorted(study for study, sops in studies.items() if len(sops) > 2)
+single = sorted(study for study, sops in studies.items() if len(sops) == 1)
+print(many[0], studies[many[0]][0], many[1], studies[many[1]][0], single[0])
+EOF
+read -r changed template dropped victim deleted < "$work/chosen"
+python3 - "$base" "$template" "$work/new.dcm" <<'EOF'
+import base64, json, os, sys, urllib.request
+from pathlib import Path
+base, sop, out = sys.argv[1:]
+pair = os.environ["VESALIUS_DICOMWEB_USER"] + ":" + os.environ["VESALIUS_DICOMWEB_PASSWORD"]
+head = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+def ask(path, data=None):
+    return urllib.request.urlopen(urllib.request.Request(base + path, data=data, headers=head)).read()
+found = json.loads(ask("/tools/find", json.dumps({"Level": "Instance", "Query": {"SOPInstanceUID": sop}}).encode()))
+Path(out).write_bytes(ask(f"/instances/{found[0]}/file"))
+EOF
+cp "$work/new.dcm" "$work/more.dcm"
+dcmodify -q -nb -gst -gse -gin "$work/new.dcm"      # a study of its own
+dcmodify -q -nb -gin "$work/more.dcm"               # one more instance of an old series
+added=$(dcmdump -q +P 0020,000d "$work/new.dcm" | sed 's/.*\[\(.*\)\].*/\1/')
+load "$work/new.dcm" "$work/more.dcm"
+python3 "$here/load.py" drop "$base" "$victim"
+python3 "$here/load.py" delete "$base" "$deleted"
+ingest third
+python3 "$here/judge.py" change "$work/third.jsonl" "$added" "$changed" "$dropped" "$deleted"
+product some
+
+echo "== fourth run: a wrong password ends the run and removes nothing"
+if VESALIUS_DICOMWEB_PASSWORD=wrong VESALIUS_TEST_DICOMWEB=$base/dicom-web \
+    VESALIUS_TEST_JOURNAL=$work/journal.json \
+    "$VESALIUS_TEST_IT" source::dicomweb::a_real_server_is_read --exact --nocapture > "$work/fourth" 2>&1
+then
+    echo "FAIL  the run went on without credentials"; exit 1
+fi
+grep -q 'http-401' "$work/fourth" && ! grep -q 'peer-secret' "$work/fourth"
+echo "ok    http-401"
+grep -q 'GET /dicom-web/studies' "$work/orthanc.log"
+if grep -q 'GET .*/bulk' "$work/orthanc.log"; then echo "FAIL  bulk data were asked for"; exit 1; fi
+echo "all held"

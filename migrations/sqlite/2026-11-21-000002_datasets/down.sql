@@ -1,0 +1,3 @@
+DROP INDEX change_kind;
+DROP TABLE dataset;
+DELETE FROM counter WHERE name = 'dataset';

@@ -1,0 +1,204 @@
+//! The catalogue's two doors to the rooms below: figures from the index, entries in the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::publish::{Entry, Shelf, ShelfState, State};
+use super::{AccessRights, Day, FACETS, Facts, Figures, Selection};
+use crate::actor::Actor;
+use crate::config::{Config, Identity};
+use crate::error::{Error, Result};
+use crate::imaging::Facet;
+use crate::index::disclosure::{Cell, age_band};
+use crate::index::{Criteria, FacetCount, Index};
+use crate::store::Store;
+use crate::store::datasets::{self, DatasetRow};
+
+/// Figures counted by the index, for the operator of the node: they leave the house only
+/// through the disclosure rule.
+pub struct IndexFacts {
+    index: Arc<Index>,
+    zone: jiff::tz::TimeZone,
+}
+
+impl IndexFacts {
+    /// Figures of an index; days are those of `zone`.
+    #[must_use]
+    pub fn new(index: Arc<Index>, zone: Option<&jiff::tz::TimeZone>) -> Self {
+        Self { index, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+    }
+
+    fn day(&self, micros: i64) -> Option<Day> {
+        let instant = Timestamp::from_microsecond(micros).ok()?;
+        Some(Day(instant.to_zoned(self.zone.clone()).date()))
+    }
+}
+
+impl From<&Selection> for Criteria {
+    fn from(selection: &Selection) -> Self {
+        Self { any_of: selection.any_of.clone(), exclude: selection.exclude.clone() }
+    }
+}
+
+impl Facts for IndexFacts {
+    fn figures(&self, selection: &Selection) -> Result<Figures> {
+        let criteria = Criteria::from(selection);
+        let actor = Actor::operator();
+        let view = self.index.read();
+        let counts = view.count(&actor, &criteria);
+        let mut wanted: Vec<Facet> = FACETS.to_vec();
+        wanted.extend([Facet::Age, Facet::Attribute]);
+        let mut facets: BTreeMap<Facet, Vec<FacetCount>> = view.facets(&actor, &criteria, &wanted);
+        let ages = facets.remove(&Facet::Age).unwrap_or_default();
+        let attributes = facets.remove(&Facet::Attribute).unwrap_or_default();
+        let span = view.span(&actor, &criteria);
+        let years = ages.iter().filter_map(|count| count.term.parse::<u16>().ok());
+        let mut bands: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for count in &ages {
+            if let Ok(age) = count.term.parse() {
+                bands.entry(age_band(age)).or_default().push(count.term.clone());
+            }
+        }
+        // A person may be in one band with two ages: bands are counted, not added up.
+        let age_bands = bands
+            .into_iter()
+            .map(|(term, ages)| {
+                let mut within = criteria.clone();
+                within
+                    .any_of
+                    .entry(Facet::Age)
+                    .and_modify(|own| own.retain(|age| ages.contains(age)))
+                    .or_insert(ages);
+                let counts = view.count(&actor, &within);
+                Cell { term, records: counts.studies, individuals: counts.patients }
+            })
+            .filter(|cell| cell.records > 0)
+            .collect();
+        Ok(Figures {
+            records: counts.studies,
+            individuals: counts.patients,
+            series: counts.series,
+            images: counts.images,
+            bytes: counts.bytes,
+            first: span.and_then(|(from, _)| self.day(from)),
+            last: span.and_then(|(_, to)| self.day(to - 1)),
+            min_age: years.clone().min(),
+            max_age: years.max(),
+            facets: facets
+                .into_iter()
+                .map(|(facet, counts)| (facet, counts.into_iter().map(cell).collect()))
+                .collect(),
+            age_bands,
+            attributes: attributes
+                .into_iter()
+                .map(|count| (count.term, count.counts.studies))
+                .collect(),
+        })
+    }
+}
+
+fn cell(count: FacetCount) -> Cell {
+    Cell { term: count.term, records: count.counts.studies, individuals: count.counts.patients }
+}
+
+/// Entries kept in the store; every change takes its number in the change feed.
+pub struct StoreShelf(pub Arc<Store>);
+
+const PUBLISHED: &str = "published";
+
+const fn state_name(state: State) -> &'static str {
+    match state {
+        State::Published => PUBLISHED,
+        State::Failed => "failed",
+        State::Withdrawn => "withdrawn",
+    }
+}
+
+fn entry(row: DatasetRow) -> Result<Entry> {
+    let time = |micros| {
+        Timestamp::from_microsecond(micros)
+            .map_err(|_| Error::Store(format!("dataset `{}` is damaged", row.slug)))
+    };
+    Ok(Entry {
+        issued: time(row.issued)?,
+        modified: time(row.modified)?,
+        next_release: row.next_release.map(time).transpose()?,
+        state: match row.state.as_str() {
+            PUBLISHED => State::Published,
+            "withdrawn" => State::Withdrawn,
+            _ => State::Failed,
+        },
+        slug: row.slug,
+        text: row.description,
+        version: row.version,
+        figures: row.figures,
+        document: row.document,
+        report: row.report,
+    })
+}
+
+impl Shelf for StoreShelf {
+    fn find(&self, slug: &str) -> Result<Option<Entry>> {
+        self.0.read(|db| datasets::find_dataset(db, slug))?.map(entry).transpose()
+    }
+
+    fn put(&self, entry: &Entry) -> Result<()> {
+        let row = DatasetRow {
+            slug: entry.slug.clone(),
+            number: 0,
+            state: state_name(entry.state).to_owned(),
+            description: entry.text.clone(),
+            version: entry.version.clone(),
+            figures: entry.figures.clone(),
+            document: entry.document.clone(),
+            report: entry.report.clone(),
+            issued: entry.issued.as_microsecond(),
+            modified: entry.modified.as_microsecond(),
+            next_release: entry.next_release.map(Timestamp::as_microsecond),
+        };
+        self.0.write(|db| datasets::put_dataset(db, &row))
+    }
+
+    fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>> {
+        let (offset, limit) =
+            (i64::try_from(offset).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+        self.0
+            .read(|db| datasets::list_datasets(db, PUBLISHED, offset, limit))?
+            .into_iter()
+            .map(entry)
+            .collect()
+    }
+
+    fn slugs(&self) -> Result<Vec<String>> {
+        self.0.read(datasets::list_slugs)
+    }
+
+    fn state(&self) -> Result<ShelfState> {
+        let (change, published, latest) =
+            self.0.read(|db| datasets::dataset_state(db, PUBLISHED))?;
+        Ok(ShelfState {
+            change: change.unsigned_abs(),
+            published: usize::try_from(published).unwrap_or(0),
+            latest: latest.and_then(|micros| Timestamp::from_microsecond(micros).ok()),
+        })
+    }
+}
+
+/// The selections of open datasets: what secondary use may read row by row. Open is a published
+/// dataset with the access right PUBLIC of an archive that is configured as de-identified.
+///
+/// # Errors
+/// When the shelf does not answer.
+pub fn open_selections(shelf: &dyn Shelf, config: &Config) -> Result<Vec<Criteria>> {
+    if config.archive.identity != Identity::DeIdentified {
+        return Ok(Vec::new());
+    }
+    let published = shelf.published(0, usize::MAX)?;
+    let open = published.iter().map(Entry::description);
+    Ok(open
+        .filter(|description| description.access_rights == Some(AccessRights::Public))
+        .map(|description| Criteria::from(&description.selection))
+        .collect())
+}

@@ -1,0 +1,373 @@
+//! Searches: parameters → criteria, by the rows of `mappings/search-parameters.toml`. One file
+//! per parameter type (FHIR R4 search), and one per kind of resource that is searched.
+
+mod date;
+pub(super) mod documents;
+pub(super) mod patients;
+mod reference;
+mod special;
+mod string;
+pub(super) mod studies;
+mod token;
+
+use super::Asking;
+use super::outcome::{Failure, Result};
+use super::request::Parameters;
+use super::table::{Answer, Kind, Parameter, Resource};
+use crate::actor::Role;
+use crate::error::Error;
+use crate::mapping::fhir::View;
+use date::DateTest;
+use reference::Reference;
+pub(super) use special::{CURSOR, Control, Target, cursor};
+use string::How;
+use token::{OfType, Token};
+
+/// What becomes of parameters that the server does not know (`Prefer: handling=…`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Handling {
+    /// They are refused.
+    Strict,
+    /// They are ignored, and absent from the self link.
+    Lenient,
+}
+
+/// The values of one parameter, of which one must match, by the modifier.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    /// `:missing`
+    Missing(bool),
+    Tokens(Vec<Token>),
+    /// `:not`
+    NotTokens(Vec<Token>),
+    /// `:text`
+    Text(Vec<String>),
+    /// `:of-type`
+    OfType(Vec<OfType>),
+    Dates(Vec<DateTest>),
+    References(Vec<Reference>),
+    /// `:identifier`
+    Identifiers(Vec<Token>),
+    Strings(How, Vec<String>),
+    /// A parameter of the resource that is pointed at.
+    Chain(Box<Criterion>),
+}
+
+/// One parameter of a search; all of them must hold.
+#[derive(Clone, Debug)]
+pub(super) struct Criterion {
+    /// As the client wrote it.
+    pub(super) name: String,
+    pub(super) parameter: Parameter,
+    pub(super) test: Test,
+}
+
+/// A search as it is processed.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub(super) resource: Resource,
+    pub(super) criteria: Vec<Criterion>,
+    pub(super) control: Control,
+    /// What was processed, for the self link.
+    pub(super) processed: Parameters,
+}
+
+/// More alternatives than any client needs.
+const MOST_VALUES: usize = 200;
+
+impl Search {
+    /// Reads the parameters of a search.
+    pub(super) fn parse(
+        asking: &Asking<'_>,
+        resource: Resource,
+        parameters: Parameters,
+        handling: Handling,
+    ) -> Result<Self> {
+        let mut control = Control::default();
+        let mut criteria = Vec::new();
+        let mut processed: Parameters = Vec::new();
+        let row = asking.state.table.row(resource);
+        for (name, value) in parameters {
+            if ["_format", "_pretty"].contains(&name.as_str()) {
+                continue;
+            }
+            if special::is_control(&name) {
+                let may_repeat = ["_include", "_revinclude"].iter().any(|n| name.starts_with(n));
+                if !may_repeat && processed.iter().any(|(known, _)| *known == name) {
+                    return Err(Failure::parameter(&name, "stands twice"));
+                }
+                if control.take(row, &name, &value, handling)? {
+                    processed.push((name, value));
+                }
+                continue;
+            }
+            // R4: a parameter without a value is no parameter.
+            if value.is_empty() && handling == Handling::Lenient {
+                continue;
+            }
+            match criterion(asking, resource, &name, &value)? {
+                Some(criterion) => {
+                    criteria.push(criterion);
+                    processed.push((name, value));
+                }
+                None if handling == Handling::Lenient => {}
+                None => {
+                    let known: Vec<&str> = asking
+                        .state
+                        .table
+                        .parameters(resource)
+                        .map(|row| row.name.as_str())
+                        .collect();
+                    return Err(Failure::parameter(
+                        &name,
+                        format!("is not known; {} knows {}", resource.name(), known.join(", ")),
+                    ));
+                }
+            }
+        }
+        let has_includes = !(control.include.is_empty() && control.revinclude.is_empty());
+        if has_includes && control.subset == super::subset::Subset::Text {
+            return Err(Failure::parameter("_summary", "`text` and includes exclude each other"));
+        }
+        Ok(Self { resource, criteria, control, processed })
+    }
+
+    /// Whether a parameter names one patient or study.
+    pub(super) fn names_one(&self) -> bool {
+        self.criteria.iter().any(Criterion::names_one)
+    }
+
+    /// What a role may ask (the operator of the archive everything, care one patient at a time).
+    pub(super) fn permit(&self, asking: &Asking<'_>) -> Result<()> {
+        let is_of_patients = matches!(self.resource, Resource::Patient | Resource::ImagingStudy);
+        if asking.actor.role == Role::Ehr && is_of_patients && !self.names_one() {
+            let how = match self.resource {
+                Resource::Patient => "`identifier` or `_id`",
+                _ => "`patient`, `subject`, `identifier` or `_id`",
+            };
+            return Err(Error::Forbidden(format!(
+                "the role `ehr` reads one patient at a time: give {how}"
+            ))
+            .into());
+        }
+        for criterion in &self.criteria {
+            criterion.permit(asking)?;
+        }
+        Ok(())
+    }
+}
+
+impl Criterion {
+    fn names_one(&self) -> bool {
+        match &self.test {
+            Test::Tokens(tokens) => {
+                self.parameter.identifies && tokens.iter().all(|token| token.code.is_some())
+            }
+            Test::References(_) | Test::OfType(_) => self.parameter.identifies,
+            Test::Identifiers(tokens) => {
+                self.parameter.identifies && tokens.iter().all(|token| token.code.is_some())
+            }
+            Test::Chain(of) => of.names_one(),
+            Test::Missing(_)
+            | Test::NotTokens(_)
+            | Test::Text(_)
+            | Test::Dates(_)
+            | Test::Strings(..) => false,
+        }
+    }
+
+    /// Secondary use of an archive that names persons cannot ask for what it cannot see.
+    fn permit(&self, asking: &Asking<'_>) -> Result<()> {
+        if let Test::Chain(of) = &self.test {
+            of.permit(asking)?;
+        }
+        let names_persons = match self.parameter.answer {
+            Answer::PatientIdentifier
+            | Answer::Family
+            | Answer::Given
+            | Answer::Name
+            | Answer::BirthDate
+            | Answer::StudyIdentifier
+            | Answer::BasedOn
+            | Answer::Series
+            | Answer::Instance
+            | Answer::Performer
+            | Answer::Interpreter
+            | Answer::Referrer => true,
+            Answer::Id
+            | Answer::LastUpdated
+            | Answer::Gender
+            | Answer::Patient
+            | Answer::Started
+            | Answer::Modality
+            | Answer::BodySite
+            | Answer::SopClass
+            | Answer::Endpoint
+            | Answer::Reason
+            | Answer::Nothing
+            | Answer::Status
+            | Answer::Document => false,
+        };
+        if names_persons && asking.view == View::Pseudonymous {
+            return Err(Error::Forbidden(format!(
+                "`{}` names persons, and secondary use of this archive sees none",
+                self.name
+            ))
+            .into());
+        }
+        Ok(())
+    }
+}
+
+/// Reads one parameter; `None`: the type has none of that name.
+fn criterion(
+    asking: &Asking<'_>,
+    resource: Resource,
+    name: &str,
+    value: &str,
+) -> Result<Option<Criterion>> {
+    // `patient.identifier`, `subject:Patient.identifier`
+    if let Some((link, rest)) = name.split_once('.') {
+        let (link, kind) = match link.split_once(':') {
+            None => (link, None),
+            Some((link, kind)) => (link, Some(kind)),
+        };
+        let Some(parameter) = asking.state.table.parameter(resource, link) else {
+            return Ok(None);
+        };
+        let can_chain = parameter.answer == Answer::Patient && kind.is_none_or(|k| k == "Patient");
+        if !can_chain {
+            return Err(Failure::parameter(name, "cannot be chained"));
+        }
+        let of = criterion(asking, Resource::Patient, rest, value)
+            .map_err(|failure| failure.about(name))?;
+        return match of {
+            None => Err(Failure::parameter(name, format!("Patient has no parameter `{rest}`"))),
+            Some(of) => Ok(Some(Criterion {
+                name: name.to_owned(),
+                parameter: parameter.clone(),
+                test: Test::Chain(Box::new(of)),
+            })),
+        };
+    }
+    let (plain, modifier) = match name.split_once(':') {
+        None => (name, None),
+        Some((plain, modifier)) => (plain, Some(modifier)),
+    };
+    let Some(parameter) = asking.state.table.parameter(resource, plain) else { return Ok(None) };
+    let raw = split(value, ',');
+    if raw.len() > MOST_VALUES {
+        return Err(Error::TooCostly(format!("`{name}` has more than {MOST_VALUES} values")).into());
+    }
+    if raw.iter().any(|value| value.is_empty()) {
+        return Err(Failure::parameter(name, "has an empty value"));
+    }
+    let wrong = |reason: String| Failure::parameter(name, reason);
+    let tokens =
+        || raw.iter().map(|raw| Token::parse(raw)).collect::<Result<_, _>>().map_err(wrong);
+    let texts = || raw.iter().map(|raw| unescape(raw)).collect();
+    let base = asking.state.base.as_str();
+    let references = |kind: Option<&str>| {
+        raw.iter()
+            .map(|raw| Reference::parse(raw, base, kind))
+            .collect::<Result<_, _>>()
+            .map_err(wrong)
+    };
+    let test = match (parameter.kind, modifier) {
+        (_, Some("missing")) => match value {
+            "true" => Test::Missing(true),
+            "false" => Test::Missing(false),
+            _ => return Err(wrong(format!("`{value}` is neither true nor false"))),
+        },
+        (Kind::Token, None) => Test::Tokens(tokens()?),
+        (Kind::Token, Some("not")) => Test::NotTokens(tokens()?),
+        (Kind::Token, Some("text")) => Test::Text(texts()),
+        (Kind::Token, Some("of-type")) if parameter.name == "identifier" => Test::OfType(
+            raw.iter().map(|raw| OfType::parse(raw)).collect::<Result<_, _>>().map_err(wrong)?,
+        ),
+        (Kind::Date, None) => {
+            // A birth date is a day of the calendar, wherever one was born.
+            let zone = match parameter.answer {
+                Answer::BirthDate => None,
+                _ => asking.state.context.time_zone(),
+            };
+            let dates = raw.iter().map(|raw| DateTest::parse(&unescape(raw), zone, asking.now));
+            Test::Dates(dates.collect::<Result<_, _>>().map_err(wrong)?)
+        }
+        (Kind::Reference, None) => Test::References(references(None)?),
+        (Kind::Reference, Some("identifier")) => Test::Identifiers(tokens()?),
+        (Kind::Reference, Some(kind))
+            if kind.starts_with(|first: char| first.is_ascii_uppercase()) =>
+        {
+            if !kind.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                return Err(wrong(format!("there is no type `{kind}`")));
+            }
+            Test::References(references(Some(kind))?)
+        }
+        (Kind::String, None) => Test::Strings(How::Begins, texts()),
+        (Kind::String, Some("contains")) => Test::Strings(How::Contains, texts()),
+        (Kind::String, Some("exact")) => Test::Strings(How::Exact, texts()),
+        // R4: a search with a modifier that the server does not know must be refused.
+        (kind, Some(modifier)) => {
+            return Err(wrong(format!(
+                "the modifier `{modifier}` is not supported for a {} parameter",
+                kind.code()
+            )));
+        }
+    };
+    Ok(Some(Criterion { name: name.to_owned(), parameter: parameter.clone(), test }))
+}
+
+/// The parts between separators that no backslash stands before; backslashes stay.
+fn split(text: &str, separator: char) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut is_escaped = false;
+    for letter in text.chars() {
+        if letter == separator && !is_escaped {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(letter);
+        }
+        is_escaped = letter == '\\' && !is_escaped;
+    }
+    parts
+}
+
+/// Takes the backslash away from `\,`, `\|`, `\$` and `\\`.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (letter, letters.peek()) {
+            ('\\', Some(',' | '|' | '$' | '\\')) => out.extend(letters.next()),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+/// The answer to a criterion that is the same for every resource of the type.
+fn constant(test: &Test, matches: impl Fn(&Token) -> bool) -> Option<bool> {
+    Some(match test {
+        Test::Missing(missing) => !missing,
+        Test::Tokens(tokens) => tokens.iter().any(matches),
+        Test::NotTokens(tokens) => !tokens.iter().any(matches),
+        _ => return None,
+    })
+}
+
+fn unsupported(criterion: &Criterion, what: &str) -> Failure {
+    Failure::parameter(&criterion.name, format!("{what} is not supported for this parameter"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{split, unescape};
+
+    #[test]
+    fn escaped_separators_are_text() {
+        assert_eq!(split(r"a\,b,c", ','), [r"a\,b", "c"]);
+        assert_eq!(split(r"a\\,c", ','), [r"a\\", "c"]);
+        assert_eq!(unescape(r"a\,b\|c\\d\x"), r"a,b|c\d\x");
+    }
+}

@@ -1,0 +1,241 @@
+//! `mappings/search-parameters.toml`: resources and their search parameters as rows.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::mapping::read_table;
+
+/// The file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// The resources that the facade serves.
+    pub resource: Vec<ResourceRow>,
+    /// The search parameters that it answers.
+    pub parameter: Vec<Parameter>,
+}
+
+/// A resource type.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq)]
+pub enum Resource {
+    /// Subjects.
+    Patient,
+    /// Studies.
+    ImagingStudy,
+    /// The archive's WADO-RS service.
+    Endpoint,
+    /// The data holder.
+    Organization,
+}
+
+impl Resource {
+    /// The type's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Patient => "Patient",
+            Self::ImagingStudy => "ImagingStudy",
+            Self::Endpoint => "Endpoint",
+            Self::Organization => "Organization",
+        }
+    }
+
+    /// The type of that name, if the facade serves it.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Patient, Self::ImagingStudy, Self::Endpoint, Self::Organization]
+            .into_iter()
+            .find(|resource| resource.name() == name)
+    }
+}
+
+/// What the facade says of a resource type.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceRow {
+    /// The type.
+    #[serde(rename = "type")]
+    pub resource: Resource,
+    /// Elements that every subset keeps.
+    pub mandatory: Vec<String>,
+    /// Elements of a summary; `series.uid` is the element of an element.
+    pub summary: Vec<String>,
+    /// What `_include` may name.
+    pub include: Vec<String>,
+    /// What `_revinclude` may name.
+    pub revinclude: Vec<String>,
+    /// What `_sort` may name.
+    pub sort: Vec<String>,
+    /// For the CapabilityStatement.
+    pub documentation: String,
+}
+
+/// The type of a search parameter (FHIR R4 search, 3.1.1.4).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Codes and identifiers.
+    Token,
+    /// Dates and instants.
+    Date,
+    /// References.
+    Reference,
+    /// Names.
+    String,
+}
+
+impl Kind {
+    /// The code of search-param-type.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Date => "date",
+            Self::Reference => "reference",
+            Self::String => "string",
+        }
+    }
+}
+
+/// What answers a parameter.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names are those of the data file, which explains them")]
+pub enum Answer {
+    Id,
+    LastUpdated,
+    PatientIdentifier,
+    Family,
+    Given,
+    Name,
+    BirthDate,
+    Gender,
+    StudyIdentifier,
+    Patient,
+    Started,
+    Modality,
+    BodySite,
+    BasedOn,
+    Series,
+    Instance,
+    SopClass,
+    Endpoint,
+    Performer,
+    Interpreter,
+    Referrer,
+    Reason,
+    Nothing,
+    Status,
+    /// By looking at the resource itself: there are few of its type.
+    Document,
+}
+
+/// A search parameter.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// The resource type; `*` for all.
+    pub resource: String,
+    /// Its name in R4.
+    pub name: String,
+    /// Other spellings, served alike.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// URL of the SearchParameter.
+    pub definition: String,
+    /// What answers it.
+    pub answer: Answer,
+    /// Where the value stands in a resource that the configuration makes.
+    #[serde(default)]
+    pub path: String,
+    /// Types that a reference may point at.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// Whether a value names one patient or study.
+    #[serde(default)]
+    pub identifies: bool,
+    /// For the CapabilityStatement.
+    pub documentation: Option<String>,
+}
+
+impl Table {
+    /// The built-in table, or the file of the same name in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] with file, line and rule.
+    pub fn load(folder: Option<&Path>) -> Result<Self> {
+        let name = "search-parameters.toml";
+        let table: Self =
+            read_table(name, include_str!("../../mappings/search-parameters.toml"), folder)?;
+        for row in &table.parameter {
+            if row.resource != "*" && Resource::parse(&row.resource).is_none() {
+                return Err(Error::Configuration(format!(
+                    "mappings/{name}: parameter `{}`: no resource `{}`",
+                    row.name, row.resource
+                )));
+            }
+            if row.answer == Answer::Document && row.path.is_empty() {
+                return Err(Error::Configuration(format!(
+                    "mappings/{name}: parameter `{}`: `answer = \"document\"` needs a `path`",
+                    row.name
+                )));
+            }
+        }
+        for resource in
+            [Resource::Patient, Resource::ImagingStudy, Resource::Endpoint, Resource::Organization]
+        {
+            if !table.resource.iter().any(|row| row.resource == resource) {
+                return Err(Error::Configuration(format!(
+                    "mappings/{name}: no row for the resource `{}`",
+                    resource.name()
+                )));
+            }
+        }
+        Ok(table)
+    }
+
+    /// The row of a type.
+    #[must_use]
+    pub fn row(&self, resource: Resource) -> &ResourceRow {
+        match self.resource.iter().find(|row| row.resource == resource) {
+            Some(row) => row,
+            // `load` refuses a table without a row for each type.
+            None => unreachable!("no row for `{}`", resource.name()),
+        }
+    }
+
+    /// The parameter of that name or alias.
+    #[must_use]
+    pub fn parameter(&self, resource: Resource, name: &str) -> Option<&Parameter> {
+        self.parameters(resource)
+            .find(|row| row.name == name || row.aliases.iter().any(|alias| alias == name))
+    }
+
+    /// The parameters of a type.
+    pub fn parameters(&self, resource: Resource) -> impl Iterator<Item = &Parameter> {
+        self.parameter
+            .iter()
+            .filter(move |row| row.resource == "*" || row.resource == resource.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Resource, Table};
+
+    #[test]
+    fn both_spellings_name_the_same_parameter() {
+        let table = Table::load(None).unwrap();
+        let r4 = table.parameter(Resource::ImagingStudy, "bodysite").unwrap();
+        let r5 = table.parameter(Resource::ImagingStudy, "body-site").unwrap();
+        assert_eq!(r4.name, r5.name);
+        assert!(table.parameter(Resource::Patient, "bodysite").is_none());
+        assert!(table.parameter(Resource::Patient, "_id").is_some());
+    }
+}

@@ -1,0 +1,66 @@
+//! Figures of size: a large dictionary of variables, a catalogue of ten thousand datasets.
+
+use std::time::Instant;
+
+use vesalius::catalogue::{
+    Entry, Format, Gate, MemoryShelf, Page, Shelf as _, State, Writer, canonical, emit, parse,
+};
+
+use super::{config, now, published, release};
+
+#[test]
+fn a_dictionary_of_six_thousand_variables_is_written_and_checked() {
+    // The size of a published catalogue record with 6,154 variables.
+    let (config, release) = (config(), release());
+    let shelf = published(&config);
+    let entry = shelf.find("lung-ldct").unwrap().unwrap();
+    let mut text = entry.document.clone();
+    let column = "https://node.example.org/dataset/lung-ldct#variable-rows";
+    let lines: Vec<&str> = entry.document.lines().filter(|line| line.contains(column)).collect();
+    assert!(lines.len() > 5);
+    for number in 0..6_154 {
+        for line in &lines {
+            text.push_str(&line.replace(column, &format!("{column}{number}")));
+            text.push('\n');
+        }
+    }
+    let graph = parse(&text).unwrap();
+    let gate = Gate::load(&release).unwrap();
+    let start = Instant::now();
+    let problems = gate.check(entry.description().access_rights.unwrap(), &graph, &release);
+    let checked = start.elapsed();
+    let start = Instant::now();
+    let bytes = emit(&graph, Format::Turtle, &release, "").unwrap();
+    println!(
+        "{} triples, {} bytes of Turtle: checked in {checked:?}, written in {:?}",
+        graph.len(),
+        bytes.len(),
+        start.elapsed()
+    );
+    assert!(problems.iter().all(|p| p.severity != vesalius::catalogue::Severity::Violation));
+    assert!(checked.as_secs() < 5 && start.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn ten_thousand_datasets_are_listed_page_by_page() {
+    let (config, release) = (config(), release());
+    let sample = published(&config).find("lung-ldct").unwrap().unwrap();
+    let shelf = MemoryShelf::default();
+    for number in 0..10_000 {
+        let slug = format!("d{number:05}");
+        let document = sample.document.replace("lung-ldct", &slug);
+        shelf.put(&Entry { slug, document, state: State::Published, ..sample.clone() }).unwrap();
+    }
+    let writer = Writer { config: &config, release: &release };
+    let mut slowest = std::time::Duration::ZERO;
+    for number in [1, 2, 50, 100] {
+        let start = Instant::now();
+        let page = Page { number, size: 100, suffix: None };
+        let graph = writer.page(&shelf, page).unwrap().unwrap();
+        let bytes = emit(&graph, Format::Turtle, &release, "").unwrap();
+        assert!(!bytes.is_empty() && !canonical(&graph).is_empty());
+        slowest = slowest.max(start.elapsed());
+    }
+    println!("a page of 100 of 10,000 datasets: {slowest:?} ({})", now());
+    assert!(slowest.as_secs() < 5, "{slowest:?}");
+}
