@@ -108,7 +108,7 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
         tracing::error!(reference, %error, "a page failed");
         (String::new(), reference)
     } else {
-        (error.to_string(), String::new())
+        (super::session::sentence(&error.to_string()), String::new())
     };
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CACHE_CONTROL, "no-store"));

@@ -163,6 +163,6 @@ async fn quarantine_is_read_again_only_when_asked_from_here() {
     let (_, html) = get(&node, "/operator/quarantine?again=4", &[("Cookie", &admin)]).await;
     assert!(
         html.contains("4 inputs will be read again")
-            && html.contains("4 of Export of the PACS wait")
+            && html.contains("4 of “Export of the PACS” wait")
     );
 }
