@@ -207,7 +207,7 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
     Ok(())
 }
 
-/// Progress: a bar on a terminal, an event a second with `--json`, nothing in a pipe.
+/// Progress: a bar on a terminal, up to four events a second with `--json`, nothing in a pipe.
 struct Display {
     bar: Option<ProgressBar>,
     json: bool,
@@ -237,7 +237,7 @@ impl Display {
                 "{} findings, {} quarantined",
                 progress.findings, progress.files.quarantined
             ));
-        } else if self.json && self.last.elapsed() > Duration::from_secs(1) {
+        } else if self.json && self.last.elapsed() > Duration::from_millis(250) {
             self.last = Instant::now();
             // What an event counts is stored: a reader may rely on it after a kill.
             event(

@@ -105,7 +105,9 @@ fn imports(code: &str) -> BTreeSet<String> {
             text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
         };
         match rest.strip_prefix('{') {
-            None => drop(rooms.insert(word(rest))),
+            None => {
+                rooms.insert(word(rest));
+            }
             Some(list) => {
                 let mut depth = 0;
                 let mut part = String::new();
