@@ -15,6 +15,7 @@ use crate::mapping::Context;
 use crate::store::Store;
 
 mod catalogue;
+mod count;
 mod doctor;
 mod ingest;
 mod serve;
@@ -61,6 +62,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Check, publish or export the catalogue.
     Catalogue(catalogue::Catalogue),
+    /// Count exactly what the archive holds, by facet: for the operator, never for release.
+    Count(count::Count),
     /// Throw a view away and make it anew.
     Rebuild(views::Rebuild),
     /// Prove that the views agree with the store.
@@ -173,6 +176,7 @@ fn execute(cli: Cli) -> Result<Ended> {
         Command::Serve(serve) => serve::serve(common, &serve),
         Command::Ingest(command) => ingest::run(common, &command),
         Command::Catalogue(command) => catalogue::run(common, &command),
+        Command::Count(command) => count::run(common, &command),
         Command::Rebuild(command) => views::rebuild(common, &command),
         Command::Verify => views::verify(common),
         Command::Doctor => doctor::run(common),
