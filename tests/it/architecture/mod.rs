@@ -117,7 +117,8 @@ fn imports(code: &str) -> BTreeSet<String> {
                         '}' if depth == 0 => break,
                         '}' => depth -= 1,
                         ',' if depth == 0 => {
-                            drop(rooms.insert(word(std::mem::take(&mut part).trim())))
+                            let name = word(std::mem::take(&mut part).trim());
+                            rooms.insert(name);
                         }
                         _ => {}
                     }
