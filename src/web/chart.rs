@@ -178,8 +178,8 @@ fn row(place: usize, bar: &Bar, most: u64, threshold: u64, step: usize, wide_ste
     Row {
         label: bar.label.clone(),
         tick: tick.split(' ').next().unwrap_or_default().to_owned(),
-        is_minor: place % step != 0,
-        is_bare: place % wide_step != 0,
+        is_minor: !place.is_multiple_of(step),
+        is_bare: !place.is_multiple_of(wide_step),
         length: decimal(share),
         x: (place * 10 + 1).to_string(),
         y: decimal(100.0 - share),

@@ -400,7 +400,11 @@ impl Converter<'_> {
         DistributionCard {
             title: if title.is_empty() { Phrase::plain(default) } else { title },
             description: self.best(&distribution.description),
-            access: access.filter(|_| distribution.download_url != distribution.access_url),
+            // An address that is both is shown once, as the download.
+            access: access.filter(|_| {
+                distribution.download_url.is_none()
+                    || distribution.download_url != distribution.access_url
+            }),
             download: distribution.download_url.as_deref().map(Item::address),
             facts,
         }

@@ -143,7 +143,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -245,7 +245,7 @@ pub fn seconds(length: f64) -> String {
 #[must_use]
 pub fn parts(text: &str) -> Vec<(bool, &str)> {
     // An odd backtick is a letter like others.
-    if text.matches('`').count() % 2 != 0 {
+    if !text.matches('`').count().is_multiple_of(2) {
         return vec![(false, text)];
     }
     let parts = text.split('`').enumerate().map(|(place, part)| (place % 2 == 1, part));

@@ -1,4 +1,5 @@
 //! The pages, in process: a node with three synthetic datasets and a played journal.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod operator;
 mod public;

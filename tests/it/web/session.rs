@@ -27,6 +27,7 @@ async fn only_operators_see_the_operators_pages() {
         let (status, html) = get(&node, path, &[]).await;
         assert_eq!(status, 401, "{path} without a token");
         assert!(html.contains("Please sign in"), "{path}");
+        assert!(html.contains(&format!("next={}", path.replace('/', "%2F"))), "{path}: {html}");
         for (role, expected) in [
             (Role::ImagingIt, 200),
             (Role::Steward, 200),
