@@ -37,8 +37,10 @@ impl Names {
                 None => term.to_owned(),
             },
             Facet::BodySite => {
-                self.body_sites.get(term).cloned().unwrap_or_else(|| {
-                    term.split_once('|').map_or(term, |(_, code)| code).to_owned()
+                self.body_sites.get(term).cloned().unwrap_or_else(|| match term.split_once('|') {
+                    Some(("http://snomed.info/sct", code)) => format!("SNOMED CT {code}"),
+                    Some((_, text)) if !text.is_empty() => text.to_owned(),
+                    _ => term.to_owned(),
                 })
             }
             Facet::Sex => capital(term),

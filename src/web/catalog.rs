@@ -432,9 +432,7 @@ pub fn render_catalog(view: &CatalogView, query: &str) -> Result<String> {
         fields: query.fields(),
         orders: Order::ALL
             .iter()
-            .filter(|row| {
-                row.0 != Order::Relevance || !query.text.is_empty() || query.order == row.0
-            })
+            .filter(|row| row.0 != Order::Relevance || !query.text.is_empty())
             .map(|row| (row.1, row.2, row.0 == query.order))
             .collect(),
         chips: chips(view, &query),
@@ -471,6 +469,12 @@ fn facet_block(
     }
     if counts.is_empty() {
         return None;
+    }
+    if dimension != Dimension::Year {
+        // By what is read, not by code.
+        counts.sort_by_cached_key(|(value, count)| {
+            (Reverse(*count), fold(view.label(dimension, value)))
+        });
     }
     let mut values: Vec<FacetValue> = counts
         .into_iter()

@@ -12,10 +12,20 @@ use super::words;
 pub struct Bar {
     /// The term, for people.
     pub label: String,
-    /// Studies; `None`: not shown.
-    pub records: Option<u64>,
-    /// Persons; `None`: not shown.
-    pub individuals: Option<u64>,
+    /// The count.
+    pub count: Count,
+}
+
+/// A count as it was published.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Count {
+    /// Studies and persons.
+    Shown(u64, u64),
+    /// Large enough, but shown it would let a small one be worked out.
+    Withheld,
+    /// Fewer persons than the threshold, none among them: the term was not published.
+    #[default]
+    Few,
 }
 
 /// The shape of a chart.
@@ -69,8 +79,6 @@ pub struct Chart {
     pub more: Vec<Row>,
     /// Whether a count of it is not shown.
     pub has_hidden: bool,
-    /// The threshold, in the words of a cell: `fewer than 10`.
-    pub hidden: String,
     /// The chart in one sentence, for those who do not see it.
     pub summary: String,
     /// Width of the drawing's coordinate system.
@@ -100,23 +108,18 @@ impl Chart {
             return None;
         }
         if shape == Shape::Rows {
-            bars.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.label.cmp(&b.label)));
+            bars.sort_by(|a, b| records(b).cmp(&records(a)).then_with(|| a.label.cmp(&b.label)));
         }
-        let most = bars.iter().filter_map(|bar| bar.records).max().unwrap_or(0);
-        let hidden = if threshold > 0 {
-            format!("fewer than {}", words::count(threshold))
-        } else {
-            "not shown".to_owned()
-        };
+        let most = bars.iter().filter_map(records).max().unwrap_or(0);
         let step = (bars.len().div_ceil(5)).max(1);
         let wide_step = (bars.len().div_ceil(16)).max(1);
-        let has_hidden = bars.iter().any(|bar| bar.records.is_none());
+        let has_hidden = bars.iter().any(|bar| records(bar).is_none());
         let summary = summary(title, shape, &bars, most, has_hidden);
         let width = bars.len().min(COLUMNS) * 10;
         let mut rows: Vec<Row> = bars
             .iter()
             .enumerate()
-            .map(|(place, bar)| row(place, bar, most, &hidden, step, wide_step))
+            .map(|(place, bar)| row(place, bar, most, threshold, step, wide_step))
             .collect();
         let more = match shape {
             Shape::Rows if rows.len() > FIRST + 2 => rows.split_off(FIRST),
@@ -131,7 +134,6 @@ impl Chart {
             rows,
             more,
             has_hidden,
-            hidden,
             summary,
             width: width.to_string(),
             top: words::count(most),
@@ -151,26 +153,39 @@ impl Chart {
     }
 }
 
-fn row(place: usize, bar: &Bar, most: u64, hidden: &str, step: usize, wide_step: usize) -> Row {
+fn records(bar: &Bar) -> Option<u64> {
+    match bar.count {
+        Count::Shown(records, _) => Some(records),
+        Count::Withheld | Count::Few => None,
+    }
+}
+
+fn row(place: usize, bar: &Bar, most: u64, threshold: u64, step: usize, wide_step: usize) -> Row {
     #[allow(clippy::cast_precision_loss, reason = "a length on a screen")]
-    let share = match bar.records {
+    let share = match records(bar) {
+        Some(0) => 0.0,
         Some(records) if most > 0 => (records as f64 / most as f64 * 100.0).clamp(0.5, 100.0),
         Some(_) => 0.0,
         None => 2.0,
     };
-    let shown = |value: Option<u64>| value.map_or_else(|| hidden.to_owned(), words::count);
+    let (records, individuals) = match bar.count {
+        Count::Shown(records, individuals) => (words::count(records), words::count(individuals)),
+        Count::Withheld => ("withheld".to_owned(), "withheld".to_owned()),
+        // A few persons may have many studies.
+        Count::Few => ("not shown".to_owned(), format!("fewer than {}", words::count(threshold))),
+    };
     let tick = bar.label.split_once('–').map_or(bar.label.as_str(), |(first, _)| first);
     Row {
         label: bar.label.clone(),
-        tick: tick.to_owned(),
-        is_minor: place % step != 0,
-        is_bare: place % wide_step != 0,
+        tick: tick.split(' ').next().unwrap_or_default().to_owned(),
+        is_minor: !place.is_multiple_of(step),
+        is_bare: !place.is_multiple_of(wide_step),
         length: decimal(share),
         x: (place * 10 + 1).to_string(),
         y: decimal(100.0 - share),
-        records: shown(bar.records),
-        individuals: shown(bar.individuals),
-        is_hidden: bar.records.is_none(),
+        records,
+        individuals,
+        is_hidden: !matches!(bar.count, Count::Shown(..)),
     }
 }
 
@@ -180,7 +195,7 @@ fn decimal(value: f64) -> String {
 }
 
 fn summary(title: &str, shape: Shape, bars: &[Bar], most: u64, has_hidden: bool) -> String {
-    let largest = bars.iter().find(|bar| bar.records == Some(most) && most > 0);
+    let largest = bars.iter().find(|bar| records(bar) == Some(most) && most > 0);
     let mut text = match (shape, bars.first(), bars.last()) {
         (Shape::Columns, Some(first), Some(last)) if bars.len() > 1 => {
             format!("{title}, from {} to {}", first.label, last.label)
@@ -188,11 +203,7 @@ fn summary(title: &str, shape: Shape, bars: &[Bar], most: u64, has_hidden: bool)
         _ => format!("{title}: {}", words::counted(bars.len() as u64, "value", "values")),
     };
     if let Some(largest) = largest {
-        text.push_str(&format!(
-            "; most studies: {} ({})",
-            largest.label,
-            words::count(largest.records.unwrap_or(0))
-        ));
+        text.push_str(&format!("; most studies: {} ({})", largest.label, words::count(most)));
     }
     if has_hidden {
         text.push_str("; some counts are not shown");
@@ -203,10 +214,11 @@ fn summary(title: &str, shape: Shape, bars: &[Bar], most: u64, has_hidden: bool)
 
 #[cfg(test)]
 mod tests {
-    use super::{Bar, Chart, Shape};
+    use super::{Bar, Chart, Count, Shape};
 
     fn bar(label: &str, records: Option<u64>) -> Bar {
-        Bar { label: label.to_owned(), records, individuals: records }
+        let count = records.map_or(Count::Withheld, |records| Count::Shown(records, records));
+        Bar { label: label.to_owned(), count }
     }
 
     #[test]
@@ -218,7 +230,7 @@ mod tests {
             .iter()
             .map(|r| (r.label.as_str(), r.length.as_str(), r.records.as_str()))
             .collect();
-        assert_eq!(rows, [("MG", "100", "200"), ("CT", "25", "50"), ("SR", "2", "fewer than 10")]);
+        assert_eq!(rows, [("MG", "100", "200"), ("CT", "25", "50"), ("SR", "2", "withheld")]);
         assert!(chart.summary.contains("MG (200)") && chart.summary.contains("not shown"));
     }
 
@@ -233,6 +245,18 @@ mod tests {
         let chart = Chart::new("b", "Body", "Body", Shape::Rows, many, 0).unwrap();
         assert_eq!((chart.rows.len(), chart.more.len()), (10, 30));
         assert!(Chart::new("n", "None", "None", Shape::Rows, Vec::new(), 0).is_none());
+    }
+
+    #[test]
+    fn few_persons_may_have_many_studies() {
+        let few = Bar { label: "2020".to_owned(), count: Count::Few };
+        let bars = vec![bar("2019", Some(40)), few];
+        let chart = Chart::new("y", "Years", "Year", Shape::Columns, bars, 10).unwrap();
+        let row = &chart.rows[1];
+        assert_eq!(
+            (row.records.as_str(), row.individuals.as_str()),
+            ("not shown", "fewer than 10")
+        );
     }
 
     #[test]

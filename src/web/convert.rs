@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::catalog::{Card, Dimension};
-use super::chart::{Bar, Chart, Shape};
+use super::chart::{Bar, Chart, Count, Shape};
 use super::cite::{self, Citation, Cited, Described};
 use super::dataset::{
     Access, AgentCard, DatasetPage, DistributionCard, Fact, Tile, VariableGroup, VariableRow,
@@ -18,7 +18,7 @@ use crate::catalogue::{
 };
 use crate::config::Config;
 use crate::imaging::Facet;
-use crate::index::disclosure::{Shown, band_limits};
+use crate::index::disclosure::{AGE_BAND, Shown, age_band, band_limits};
 
 /// What conversion needs besides the entry.
 pub(super) struct Converter<'c> {
@@ -205,7 +205,7 @@ impl Converter<'_> {
         }
         let mut note = format!(
             "To protect the persons behind the data, figures are rounded and counts of fewer \
-             than {} persons are not shown.",
+             than {} persons are left out.",
             words::count(figures.threshold)
         );
         if let Some(next) = entry.next_release {
@@ -228,7 +228,8 @@ impl Converter<'_> {
         years.sort_by(|a, b| a.label.cmp(&b.label));
         let mut ages: Vec<_> = figures.age_bands.iter().collect();
         ages.sort_by_key(|shown| band_limits(&shown.term));
-        let ages = ages.into_iter().map(|shown| bar(shown, band(&shown.term))).collect();
+        let ages = fill_ages(ages, figures.is_exact);
+        let years = fill_years(years, figures.is_exact);
         [
             Chart::new(
                 "modality",
@@ -247,7 +248,7 @@ impl Converter<'_> {
                 threshold,
             ),
             Chart::new("age", "Age at the study", "Age in years", Shape::Columns, ages, threshold),
-            Chart::new("year", "Year of the study", "Year", Shape::Columns, fill(years), threshold),
+            Chart::new("year", "Year of the study", "Year", Shape::Columns, years, threshold),
             Chart::new("sex", "Sex", "Sex", Shape::Rows, bars(Facet::Sex), threshold),
             Chart::new(
                 "maker",
@@ -399,7 +400,11 @@ impl Converter<'_> {
         DistributionCard {
             title: if title.is_empty() { Phrase::plain(default) } else { title },
             description: self.best(&distribution.description),
-            access: access.filter(|_| distribution.download_url != distribution.access_url),
+            // An address that is both is shown once, as the download.
+            access: access.filter(|_| {
+                distribution.download_url.is_none()
+                    || distribution.download_url != distribution.access_url
+            }),
             download: distribution.download_url.as_deref().map(Item::address),
             facts,
         }
@@ -741,7 +746,11 @@ fn contact(contact: &Contact) -> AgentCard {
 }
 
 fn bar(shown: &Shown, label: String) -> Bar {
-    Bar { label, records: shown.records, individuals: shown.individuals }
+    let count = match (shown.records, shown.individuals) {
+        (Some(records), Some(individuals)) => Count::Shown(records, individuals),
+        _ => Count::Withheld,
+    };
+    Bar { label, count }
 }
 
 /// `50-54` as `50–54`, the last band as `90 and over`.
@@ -753,9 +762,10 @@ fn band(term: &str) -> String {
     }
 }
 
-/// Years without a study between the first and the last are gaps in time, not in the data:
-/// they are drawn as empty columns. A span that no archive has is left as it is.
-fn fill(years: Vec<Bar>) -> Vec<Bar> {
+/// Years that were not published between the first and the last that were: of an exact table
+/// they are empty, of a disclosed one nobody may know whether they are. A span that no archive
+/// has is left as it is.
+fn fill_years(years: Vec<Bar>, is_exact: bool) -> Vec<Bar> {
     let numbers: Option<Vec<u16>> = years.iter().map(|bar| bar.label.parse().ok()).collect();
     let Some(numbers) = numbers else { return years };
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return years };
@@ -765,13 +775,31 @@ fn fill(years: Vec<Bar>) -> Vec<Bar> {
     (*first..=*last)
         .map(|year| {
             let known = numbers.iter().position(|number| *number == year);
-            known.and_then(|place| years.get(place)).cloned().unwrap_or(Bar {
-                label: year.to_string(),
-                records: Some(0),
-                individuals: Some(0),
-            })
+            let known = known.and_then(|place| years.get(place)).cloned();
+            known.unwrap_or_else(|| gap(year.to_string(), is_exact))
         })
         .collect()
+}
+
+/// As [`fill_years`], for bands of ages.
+fn fill_ages(bands: Vec<&Shown>, is_exact: bool) -> Vec<Bar> {
+    let mut bars: Vec<Bar> = Vec::new();
+    let mut next: Option<u16> = None;
+    for shown in bands {
+        let limits = band_limits(&shown.term);
+        if let (Some(from), Some((first, _))) = (next, limits) {
+            for missing in (from..first).step_by(usize::from(AGE_BAND)) {
+                bars.push(gap(band(&age_band(missing)), is_exact));
+            }
+        }
+        next = limits.map(|(_, last)| last.saturating_add(1));
+        bars.push(bar(shown, band(&shown.term)));
+    }
+    bars
+}
+
+fn gap(label: String, is_exact: bool) -> Bar {
+    Bar { label, count: if is_exact { Count::Shown(0, 0) } else { Count::Few } }
 }
 
 fn tiles(figures: &Disclosed) -> Vec<Tile> {
@@ -781,15 +809,15 @@ fn tiles(figures: &Disclosed) -> Vec<Tile> {
             tiles.push(Tile { label, value });
         }
     };
-    let few = |value: Option<u64>| match value {
+    let persons = match figures.individuals {
         Some(value) => Some(words::count(value)),
         None if figures.threshold > 0 => {
             Some(format!("fewer than {}", words::count(figures.threshold)))
         }
         None => None,
     };
-    put("Studies", few(figures.records));
-    put("Persons", few(figures.individuals));
+    put("Studies", figures.records.map(words::count));
+    put("Persons", persons);
     put("Series", figures.series.map(words::count));
     put("Images", figures.images.map(words::count));
     put("Size", figures.bytes.map(words::bytes));
@@ -837,7 +865,8 @@ fn duration(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bar, band, duration, fill};
+    use super::{Bar, Count, band, duration, fill_ages, fill_years};
+    use crate::index::disclosure::Shown;
 
     #[test]
     fn codes_become_words() {
@@ -851,13 +880,31 @@ mod tests {
     }
 
     #[test]
-    fn years_without_studies_are_gaps() {
-        let bar =
-            |label: &str| Bar { label: label.to_owned(), records: Some(1), individuals: Some(1) };
-        let labels = |bars: Vec<Bar>| bars.into_iter().map(|b| b.label).collect::<Vec<_>>();
-        assert_eq!(labels(fill(vec![bar("2019"), bar("2021")])), ["2019", "2020", "2021"]);
-        assert_eq!(labels(fill(vec![bar("1880"), bar("2021")])), ["1880", "2021"]);
-        assert_eq!(labels(fill(vec![bar("x")])), ["x"]);
-        assert!(fill(Vec::new()).is_empty());
+    fn gaps_are_empty_only_where_figures_are_exact() {
+        let bar = |label: &str| Bar { label: label.to_owned(), count: Count::Shown(1, 1) };
+        let years = |labels: &[&str], is_exact| {
+            fill_years(labels.iter().map(|label| bar(label)).collect(), is_exact)
+                .into_iter()
+                .map(|bar| (bar.label, bar.count))
+                .collect::<Vec<_>>()
+        };
+        let of = |label: &str, count| (label.to_owned(), count);
+        let one = Count::Shown(1, 1);
+        assert_eq!(
+            years(&["2019", "2021"], false),
+            [of("2019", one), of("2020", Count::Few), of("2021", one)]
+        );
+        assert_eq!(years(&["2019", "2021"], true)[1].1, Count::Shown(0, 0));
+        assert_eq!(years(&["1880", "2021"], true).len(), 2);
+        assert_eq!(years(&["x"], true).len(), 1);
+        assert!(fill_years(Vec::new(), true).is_empty());
+        let shown =
+            |term: &str| Shown { term: term.to_owned(), records: Some(10), individuals: Some(10) };
+        let bands = [shown("40-44"), shown("55-59"), shown("90-130")];
+        let labels: Vec<String> =
+            fill_ages(bands.iter().collect(), false).into_iter().map(|bar| bar.label).collect();
+        assert_eq!(labels.len(), 11, "{labels:?}");
+        assert_eq!(labels[1], "45–49");
+        assert_eq!(labels[10], "90 and over");
     }
 }

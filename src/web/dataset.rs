@@ -75,6 +75,22 @@ impl Access {
         }
     }
 
+    /// What it means, where no dataset is at hand.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Open => "Anyone may have the data under their licence, without an application.",
+            Self::Restricted => {
+                "The data are given to those who meet the conditions that the dataset states."
+            }
+            Self::Permit => {
+                "The data may be used with a data permit of the health data access body, in a \
+                 secure processing environment (Regulation (EU) 2025/327, Articles 67 to 73). \
+                 Their descriptions are open to all."
+            }
+        }
+    }
+
     /// Whether one applies for the data.
     #[must_use]
     pub const fn needs_application(self) -> bool {

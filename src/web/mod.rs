@@ -33,7 +33,7 @@ pub use assets::stylesheet_path;
 pub use catalog::{
     Card, CatalogQuery, CatalogView, Dimension, Order, RESULTS_PER_PAGE, render_catalog,
 };
-pub use chart::{Bar, Chart, Shape};
+pub use chart::{Bar, Chart, Count, Shape};
 pub use cite::Citation;
 pub use dataset::{
     Access, AgentCard, DatasetPage, DistributionCard, Fact, Tile, VariableGroup, VariableRow,

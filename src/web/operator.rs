@@ -15,7 +15,7 @@ use super::State;
 use super::layout::Layout;
 use super::problem::{page_or_problem, render};
 use super::reasons::reason;
-use super::session::{operator, private, same_origin};
+use super::session::{operator, private, same_origin, sentence};
 use super::words;
 use crate::actor::{Actor, Purpose};
 use crate::catalogue::{Severity, State as Standing};
@@ -322,6 +322,15 @@ struct QuarantineLine {
     run: i64,
 }
 
+/// A row number, or a byte offset in both spellings that viewers of files use.
+fn offset(place: i64, is_row: bool) -> String {
+    if is_row || place < 0 {
+        format!("row {}", words::signed(place))
+    } else {
+        format!("{} (0x{place:X})", words::signed(place))
+    }
+}
+
 struct RetryButton {
     number: i64,
     name: String,
@@ -375,6 +384,9 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
             let found = sources.iter().find(|source| source.number == number);
             found.map_or_else(|| number.to_string(), |source| source.name.clone())
         };
+        let is_table = |number: i64| {
+            sources.iter().any(|source| source.number == number && source.kind == "Table")
+        };
         let lines = rows
             .into_iter()
             .take(ROWS)
@@ -387,7 +399,10 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
                     meaning: why.meaning,
                     remedy: why.remedy,
                     path: row.path.unwrap_or_default(),
-                    offset: row.place.map(words::signed).unwrap_or_default(),
+                    offset: row
+                        .place
+                        .map(|place| offset(place, is_table(row.source)))
+                        .unwrap_or_default(),
                     detail: row.detail.unwrap_or_default(),
                     run: row.run,
                     code,
@@ -468,8 +483,8 @@ async fn retry(request: HttpRequest, state: web::Data<State>, body: web::Bytes) 
 
 struct FindingLine {
     code: String,
-    meaning: &'static str,
-    remedy: &'static str,
+    meaning: String,
+    remedy: String,
     studies: String,
     count: String,
 }
@@ -484,11 +499,12 @@ struct FindingsPage {
 const UNKNOWN_FINDING: (&str, &str) =
     ("a kind of finding that this version does not know", "update vesalius");
 
-fn explained(code: &str) -> (&'static str, &'static str) {
-    FINDING_KINDS
+fn explained(code: &str) -> (String, String) {
+    let (meaning, remedy) = FINDING_KINDS
         .iter()
         .find(|kind| kind.code == code)
-        .map_or(UNKNOWN_FINDING, |kind| (kind.meaning, kind.remedy))
+        .map_or(UNKNOWN_FINDING, |kind| (kind.meaning, kind.remedy));
+    (sentence(meaning), sentence(remedy))
 }
 
 async fn findings_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
@@ -528,8 +544,8 @@ struct StudyLine {
 struct FindingPage {
     layout: Layout,
     code: String,
-    meaning: &'static str,
-    remedy: &'static str,
+    meaning: String,
+    remedy: String,
     lines: Vec<StudyLine>,
     shows_uids: bool,
     is_first: bool,

@@ -20,8 +20,11 @@ struct ProblemPage<'a> {
     detail: &'a str,
     advice: &'a str,
     reference: &'a str,
-    is_sign_in: bool,
+    sign_in: Option<String>,
 }
+
+/// What answers with status 401 name (RFC 9110 section 15.5.2, RFC 6750).
+pub(super) const CHALLENGE: &str = "Bearer realm=\"vesalius\"";
 
 /// Status, heading and advice of each kind of failure.
 fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
@@ -108,13 +111,13 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
         tracing::error!(reference, %error, "a page failed");
         (String::new(), reference)
     } else {
-        (error.to_string(), String::new())
+        (super::session::sentence(&error.to_string()), String::new())
     };
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     response.insert_header((header::VARY, "Accept"));
     if status == StatusCode::UNAUTHORIZED {
-        response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"vesalius\""));
+        response.insert_header((header::WWW_AUTHENTICATE, CHALLENGE));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.insert_header((header::RETRY_AFTER, "60"));
@@ -129,7 +132,9 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
             detail: &detail,
             advice,
             reference: &reference,
-            is_sign_in: status == StatusCode::UNAUTHORIZED,
+            sign_in: (status == StatusCode::UNAUTHORIZED).then(|| {
+                format!("/operator/sign-in?next={}", super::words::encode(request.path()))
+            }),
         };
         if let Ok(text) = page.render() {
             return response.content_type("text/html; charset=utf-8").body(text);

@@ -135,7 +135,7 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
             Some(AccessRow {
                 label: access.label(),
                 style: access.style(),
-                explanation: access.explanation(),
+                explanation: access.meaning(),
                 count: *count,
                 href: address(Dimension::Access, access.code()),
             })

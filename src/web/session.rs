@@ -123,6 +123,9 @@ fn show(
 ) -> HttpResponse {
     let mut layout = Layout::new(state.pages.site(), "Sign in", Place::Operator);
     layout.is_unlisted = true;
+    if !failure.is_empty() {
+        response.insert_header((header::WWW_AUTHENTICATE, super::problem::CHALLENGE));
+    }
     match render(&SignInPage { layout, next, failure }) {
         Ok(text) => private(&mut response).body(text),
         Err(error) => page_or_problem(state.pages.site(), request, &error),

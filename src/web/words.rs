@@ -143,7 +143,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -241,6 +241,17 @@ pub fn seconds(length: f64) -> String {
     }
 }
 
+/// A message of the house in parts: what stands between backticks is code (`true`).
+#[must_use]
+pub fn parts(text: &str) -> Vec<(bool, &str)> {
+    // An odd backtick is a letter like others.
+    if !text.matches('`').count().is_multiple_of(2) {
+        return vec![(false, text)];
+    }
+    let parts = text.split('`').enumerate().map(|(place, part)| (place % 2 == 1, part));
+    parts.filter(|(_, part)| !part.is_empty()).collect()
+}
+
 /// Percent-encodes what may not stand in a query component (RFC 3986 section 2.3).
 #[must_use]
 pub fn encode(text: &str) -> String {
@@ -300,7 +311,7 @@ fn decode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Href, Phrase, bytes, count, cut, encode, pairs, seconds, signed};
+    use super::{Href, Phrase, bytes, count, cut, encode, pairs, parts, seconds, signed};
 
     #[test]
     fn only_harmless_addresses_become_links() {
@@ -350,6 +361,15 @@ mod tests {
             [("a".to_owned(), "%zz%4".to_owned()), ("b".to_owned(), "\u{FFFD}".to_owned())]
         );
         assert_eq!(pairs("a+b=c%20d"), [("a b".to_owned(), "c d".to_owned())]);
+    }
+
+    #[test]
+    fn code_in_messages_is_told_apart() {
+        assert_eq!(
+            parts("write `a` or `b`"),
+            [(false, "write "), (true, "a"), (false, " or "), (true, "b")]
+        );
+        assert_eq!(parts("it`s"), [(false, "it`s")]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ async fn only_operators_see_the_operators_pages() {
         let (status, html) = get(&node, path, &[]).await;
         assert_eq!(status, 401, "{path} without a token");
         assert!(html.contains("Please sign in"), "{path}");
+        assert!(html.contains(&format!("next={}", path.replace('/', "%2F"))), "{path}: {html}");
         for (role, expected) in [
             (Role::ImagingIt, 200),
             (Role::Steward, 200),
@@ -163,6 +164,6 @@ async fn quarantine_is_read_again_only_when_asked_from_here() {
     let (_, html) = get(&node, "/operator/quarantine?again=4", &[("Cookie", &admin)]).await;
     assert!(
         html.contains("4 inputs will be read again")
-            && html.contains("4 of Export of the PACS wait")
+            && html.contains("4 of “Export of the PACS” wait")
     );
 }
