@@ -142,12 +142,12 @@ fn tell(common: &Common, outcome: &Outcome) {
         return;
     }
     if outcome.verdict == Verdict::Refused {
-        println!("{}: refused", outcome.slug);
+        out!("{}: refused", outcome.slug);
         for refusal in &outcome.refusals {
-            println!("  {refusal}");
+            out!("  {refusal}");
         }
         for problem in &outcome.problems {
-            println!("  {problem}");
+            out!("  {problem}");
         }
     }
 }

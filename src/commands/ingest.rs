@@ -163,7 +163,7 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
         return Ok(());
     }
     let files = &summary.files;
-    println!(
+    out!(
         "{} seen = {} ingested + {} unchanged + {} quarantined + {} not DICOM, in {:.1} s",
         files.seen,
         files.ingested,
@@ -173,16 +173,19 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
         summary.seconds
     );
     if summary.changed + summary.vanished > 0 {
-        println!("{} had changed, {} are no longer there", summary.changed, summary.vanished);
+        out!("{} had changed, {} are no longer there", summary.changed, summary.vanished);
     }
-    println!(
+    out!(
         "the store holds {} patients, {} studies, {} series, {} images",
-        summary.patients, summary.studies, summary.series, summary.images
+        summary.patients,
+        summary.studies,
+        summary.series,
+        summary.images
     );
     let findings = node.store.read(findings::count_findings)?;
     for row in findings.iter().take(12) {
         let meaning = crate::imaging::FINDING_KINDS.iter().find(|kind| kind.code == row.code);
-        println!(
+        out!(
             "  {:>9}  {} ({} studies): {}",
             row.count,
             row.code,
@@ -191,10 +194,10 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
         );
     }
     if files.quarantined > 0 {
-        println!("quarantined:");
+        out!("quarantined:");
         for row in node.store.read(|db| journal::list_quarantined(db, (0, ""), 20))? {
             let place = row.place.map(|place| format!(" at {place}")).unwrap_or_default();
-            println!(
+            out!(
                 "  {}: {}{} {} {}",
                 row.origin,
                 row.code.as_deref().unwrap_or(""),
@@ -207,7 +210,7 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
     Ok(())
 }
 
-/// Progress: a bar on a terminal, an event a second with `--json`, nothing in a pipe.
+/// Progress: a bar on a terminal, up to four events a second with `--json`, nothing in a pipe.
 struct Display {
     bar: Option<ProgressBar>,
     json: bool,
@@ -237,7 +240,7 @@ impl Display {
                 "{} findings, {} quarantined",
                 progress.findings, progress.files.quarantined
             ));
-        } else if self.json && self.last.elapsed() > Duration::from_secs(1) {
+        } else if self.json && self.last.elapsed() > Duration::from_millis(250) {
             self.last = Instant::now();
             // What an event counts is stored: a reader may rely on it after a kill.
             event(

@@ -1,6 +1,11 @@
 //! The command line: one function per subcommand. The only room that writes to the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the terminal's room")]
 
+/// `println!` that survives a closed pipe.
+macro_rules! out {
+    ($($part:tt)*) => { $crate::commands::print(format_args!($($part)*)) };
+}
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +20,7 @@ use crate::mapping::Context;
 use crate::store::Store;
 
 mod catalogue;
+mod count;
 mod doctor;
 mod ingest;
 mod serve;
@@ -61,6 +67,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Check, publish or export the catalogue.
     Catalogue(catalogue::Catalogue),
+    /// Count exactly what the archive holds, by facet: for the operator, never for release.
+    Count(count::Count),
     /// Throw a view away and make it anew.
     Rebuild(views::Rebuild),
     /// Prove that the views agree with the store.
@@ -173,6 +181,7 @@ fn execute(cli: Cli) -> Result<Ended> {
         Command::Serve(serve) => serve::serve(common, &serve),
         Command::Ingest(command) => ingest::run(common, &command),
         Command::Catalogue(command) => catalogue::run(common, &command),
+        Command::Count(command) => count::run(common, &command),
         Command::Rebuild(command) => views::rebuild(common, &command),
         Command::Verify => views::verify(common),
         Command::Doctor => doctor::run(common),
@@ -225,13 +234,13 @@ fn mint(common: &Common, token: &Token) -> Result<Ended> {
 fn schema(kind: Option<&str>) -> Result<Ended> {
     let schemas = crate::schemas::all();
     match kind {
-        None => schemas.iter().for_each(|(kind, _)| println!("{kind}")),
+        None => schemas.iter().for_each(|(kind, _)| out!("{kind}")),
         Some(kind) => {
             let found = schemas.iter().find(|(known, _)| *known == kind).ok_or_else(|| {
                 let known: Vec<_> = schemas.iter().map(|(known, _)| *known).collect();
                 Error::Invalid(format!("`{kind}` is no kind of file; one of {}", known.join(", ")))
             })?;
-            println!("{}", serde_json::to_string_pretty(&found.1).unwrap_or_default());
+            out!("{}", serde_json::to_string_pretty(&found.1).unwrap_or_default());
         }
     }
     Ok(Ended::Done)
@@ -316,12 +325,22 @@ impl Node {
     }
 }
 
+/// Writes a line to standard output. A reader that went away (`… | head`) ends the command
+/// quietly; whatever was stored before stays.
+fn print(line: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(3);
+    }
+}
+
 /// One line: a JSON object with its event, or words.
 fn say(common: &Common, name: &str, value: &serde_json::Value, words: impl FnOnce() -> String) {
     if common.json {
         event(name, value);
     } else {
-        println!("{}", words());
+        out!("{}", words());
     }
 }
 
@@ -331,7 +350,7 @@ fn event(name: &str, value: &serde_json::Value) {
     if let serde_json::Value::Object(fields) = value {
         object.extend(fields.clone());
     }
-    println!("{}", serde_json::Value::Object(object));
+    out!("{}", serde_json::Value::Object(object));
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub(super) fn serve(common: &Common, command: &Serve) -> Result<Ended> {
         if common.json {
             event("ready", &serde_json::json!({ "url": url }));
         } else {
-            println!("vesalius answers on {url}");
+            out!("vesalius answers on {url}");
         }
         Ok(())
     })
@@ -162,7 +162,7 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
             );
             return Ok(());
         }
-        println!("\nready after {seconds:.1} s; everything here is synthetic");
+        out!("\nready after {seconds:.1} s; everything here is synthetic");
         for (what, path) in [
             ("pages", "/"),
             ("catalogue", "/catalog"),
@@ -171,19 +171,19 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
             ("SPARQL", "/sparql"),
             ("operator (sign in with a token)", "/operator"),
         ] {
-            println!("  {what:<32} {url}{path}");
+            out!("  {what:<32} {url}{path}");
         }
-        println!("\ntokens, good for a day:");
+        out!("\ntokens, good for a day:");
         for (role, minted) in &minted {
-            println!("  {role}\n    {}", minted.token);
+            out!("  {role}\n    {}", minted.token);
         }
         if let Some((_, minted)) = minted.first() {
-            println!(
+            out!(
                 "\ntry:\n  curl -H 'Authorization: Bearer {}' \\\n    '{url}/fhir/ImagingStudy?modality=MG&_count=2'",
                 minted.token
             );
         }
-        println!("\nCtrl-C ends it");
+        out!("\nCtrl-C ends it");
         Ok(())
     })
 }

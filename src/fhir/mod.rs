@@ -18,9 +18,10 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Role};
-use crate::config::{Config, Disclosure};
+use crate::config::Config;
 use crate::error::Error;
 use crate::imaging::Facet;
+use crate::index::disclosure::Rule;
 use crate::index::{Index, Query};
 use crate::mapping::Context;
 use crate::mapping::fhir::{
@@ -61,7 +62,7 @@ pub struct State {
     table: Table,
     /// `https://…/fhir`
     base: String,
-    disclosure: Disclosure,
+    disclosure: Rule,
     cache: Cache,
     metadata: Prepared,
     smart: Prepared,
@@ -155,7 +156,10 @@ impl State {
                 Made::new(Resource::Endpoint, ENDPOINT_ID, render_endpoint(&context)),
                 Made::new(Resource::Organization, ORGANISATION_ID, render_organisation(&context)),
             ],
-            disclosure: config.disclosure.clone(),
+            disclosure: Rule {
+                threshold: config.disclosure.threshold,
+                rounding: config.disclosure.rounding,
+            },
             cache: Cache::new(config.server.cache_mib),
             store,
             index,
@@ -305,12 +309,16 @@ impl State {
             let index = self.index.read();
             let hits = index.search(asking.actor, &query);
             if control.is_count_only {
+                let everything = index.count_for_disclosure(&Query::All);
                 let is_hidden = asking.actor.role == Role::Researcher
-                    && !search.names_one()
-                    && index.search(asking.actor, &Query::All).len()
-                        < index.count_for_disclosure(&Query::All);
+                    && !search.identifies()
+                    && index.search(asking.actor, &Query::All).len() < everything;
                 let total = if is_hidden {
-                    disclosed(index.count_for_disclosure(&query), &self.disclosure)
+                    let (studies, persons) = index.counts_for_disclosure(&query);
+                    match self.disclosure.things(studies, persons) {
+                        Some(shown) => Total::Known(shown),
+                        None => Total::Masked,
+                    }
                 } else {
                     Total::Known(hits.len())
                 };
@@ -485,15 +493,6 @@ fn beginning(found: crate::store::QueryResult<Vec<read::Found>>) -> Result<i64> 
     found.first().map(|found| found.number).ok_or_else(|| {
         Failure::parameter(search::CURSOR, "names a page of another archive; search again")
     })
-}
-
-/// A count of rows that the actor may not read: nothing below the threshold, rounded above it.
-fn disclosed(count: u64, rule: &Disclosure) -> Total {
-    if count < rule.threshold {
-        return Total::Masked;
-    }
-    let step = rule.rounding.max(1);
-    Total::Known((count + step / 2) / step * step)
 }
 
 /// What a SMART client asks first (SMART App Launch 2.2, conformance). Tokens are minted by the

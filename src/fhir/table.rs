@@ -164,6 +164,41 @@ pub struct Parameter {
     pub documentation: Option<String>,
 }
 
+impl Parameter {
+    /// Whether it looks at what is nearly unique, so that it singles a person out even where it
+    /// does not name one.
+    #[must_use]
+    pub fn singles_out(&self) -> bool {
+        match self.answer {
+            Answer::Id
+            | Answer::LastUpdated
+            | Answer::PatientIdentifier
+            | Answer::Family
+            | Answer::Given
+            | Answer::Name
+            | Answer::BirthDate
+            | Answer::StudyIdentifier
+            | Answer::Patient
+            | Answer::BasedOn
+            | Answer::Series
+            | Answer::Instance
+            | Answer::Performer
+            | Answer::Interpreter
+            | Answer::Referrer => true,
+            Answer::Gender
+            | Answer::Started
+            | Answer::Modality
+            | Answer::BodySite
+            | Answer::SopClass
+            | Answer::Endpoint
+            | Answer::Reason
+            | Answer::Nothing
+            | Answer::Status
+            | Answer::Document => false,
+        }
+    }
+}
+
 impl Table {
     /// The built-in table, or the file of the same name in `folder`.
     ///

@@ -338,6 +338,18 @@ impl View {
         (self.evaluate(&self.all_studies, query) & &self.all_studies).len()
     }
 
+    /// The same, and of how many persons they are, which is what the rule's threshold is about.
+    #[must_use]
+    pub fn counts_for_disclosure(&self, query: &Query<'_>) -> (u64, u64) {
+        let hits = self.evaluate(&self.all_studies, query) & &self.all_studies;
+        let persons: RoaringBitmap = hits
+            .iter()
+            .filter_map(|study| self.studies.get(study as usize))
+            .map(|study| study.patient)
+            .collect();
+        (hits.len(), persons.len())
+    }
+
     fn evaluate(&self, visible: &RoaringBitmap, query: &Query<'_>) -> RoaringBitmap {
         match query {
             Query::All => visible.clone(),

@@ -24,6 +24,12 @@ impl Code<'_> {
     }
 }
 
+/// What a FHIR `code` cannot hold: white space, controls, and the byte order mark, which some
+/// readers take for white space.
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || letter == '\u{feff}'
+}
+
 /// Reads one item; `None` without a code value. SNOMED-RT style codes that the table of body
 /// parts knows become SNOMED CT.
 pub(super) fn code_of<'a>(context: &'a Context, item: &'a Attributes) -> Option<Code<'a>> {
@@ -33,13 +39,17 @@ pub(super) fn code_of<'a>(context: &'a Context, item: &'a Attributes) -> Option<
     }
     let value = item.first("CodeValue").or_else(|| item.first("LongCodeValue"))?;
     // FHIR `code`: no white space but single spaces inside.
-    let value: Cow<'a, str> = if value.split(' ').any(str::is_empty)
-        || value.contains(|letter: char| letter.is_whitespace() && letter != ' ')
-    {
-        value.split_whitespace().collect::<Vec<_>>().join(" ").into()
-    } else {
+    let is_plain = !value.split(' ').any(str::is_empty)
+        && !value.contains(|letter| letter != ' ' && is_blank(letter));
+    let value: Cow<'a, str> = if is_plain {
         value.into()
+    } else {
+        let words: Vec<&str> = value.split(is_blank).filter(|word| !word.is_empty()).collect();
+        words.join(" ").into()
     };
+    if value.is_empty() {
+        return None;
+    }
     let designator = item.first("CodingSchemeDesignator").unwrap_or("");
     let tables = &context.0.tables;
     match tables.schemes.get(designator) {
@@ -99,7 +109,7 @@ pub(super) fn species<'a>(
 /// Modality, if it can be a FHIR `code`.
 pub(super) fn modality(series: &Attributes) -> Option<&str> {
     // CS is upper case; a code with white space inside cannot be a FHIR `code`.
-    series.first("Modality").filter(|code| !code.contains(char::is_whitespace))
+    series.first("Modality").filter(|code| !code.contains(is_blank))
 }
 
 /// The maker that a spelling of Manufacturer stands for; the text itself if no row knows it.

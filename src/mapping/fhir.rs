@@ -293,6 +293,7 @@ fn fill(
             continue;
         }
         let mut values = value(&place.element);
+        values.retain_mut(tidy);
         if place.is_list {
             if values.is_empty() {
                 continue;
@@ -305,6 +306,31 @@ fn fill(
             }
         } else if let Some(value) = values.into_iter().next() {
             object.insert(place.name.to_string(), value);
+        }
+    }
+}
+
+/// Whatever the attributes held: no string of a resource has control characters, and nothing is
+/// empty (R4, invariant ele-1). `false`: nothing is left.
+fn tidy(value: &mut Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => match clean(text) {
+            None => false,
+            Some(Cow::Borrowed(same)) if same.len() == text.len() => true,
+            Some(other) => {
+                *text = other.into_owned();
+                true
+            }
+        },
+        Value::Array(items) => {
+            items.retain_mut(tidy);
+            !items.is_empty()
+        }
+        Value::Object(members) => {
+            members.retain(|_, member| tidy(member));
+            !members.is_empty()
         }
     }
 }

@@ -137,6 +137,18 @@ impl Search {
         self.criteria.iter().any(Criterion::names_one)
     }
 
+    /// Whether any parameter is about single patients or studies, in whatever form: a count of
+    /// rows that may not be read is never told by such a one.
+    pub(super) fn identifies(&self) -> bool {
+        fn is_about_one(criterion: &Criterion) -> bool {
+            match &criterion.test {
+                Test::Chain(of) => is_about_one(of) || criterion.parameter.identifies,
+                _ => criterion.parameter.identifies || criterion.parameter.singles_out(),
+            }
+        }
+        self.criteria.iter().any(is_about_one)
+    }
+
     /// What a role may ask (the operator of the archive everything, care one patient at a time).
     pub(super) fn permit(&self, asking: &Asking<'_>) -> Result<()> {
         let is_of_patients = matches!(self.resource, Resource::Patient | Resource::ImagingStudy);

@@ -105,7 +105,9 @@ fn imports(code: &str) -> BTreeSet<String> {
             text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
         };
         match rest.strip_prefix('{') {
-            None => drop(rooms.insert(word(rest))),
+            None => {
+                rooms.insert(word(rest));
+            }
             Some(list) => {
                 let mut depth = 0;
                 let mut part = String::new();
@@ -115,7 +117,8 @@ fn imports(code: &str) -> BTreeSet<String> {
                         '}' if depth == 0 => break,
                         '}' => depth -= 1,
                         ',' if depth == 0 => {
-                            drop(rooms.insert(word(std::mem::take(&mut part).trim())))
+                            let name = word(std::mem::take(&mut part).trim());
+                            rooms.insert(name);
                         }
                         _ => {}
                     }

@@ -471,7 +471,16 @@ async fn research_reads_open_rows_and_counts_the_rest_by_the_rule() {
         (None, Some("masked".to_owned()))
     );
     // What names one is counted among the rows that may be read: none.
-    assert_eq!(of("/fhir/ImagingStudy?_summary=count&identifier=A3").await, (Some(0), None));
+    for path in [
+        "/fhir/ImagingStudy?_summary=count&identifier=A3",
+        "/fhir/ImagingStudy?_summary=count&identifier:not=A3",
+        "/fhir/ImagingStudy?_summary=count&patient.family:contains=a",
+        "/fhir/ImagingStudy?_count=0&patient.gender=female",
+        "/fhir/ImagingStudy?_summary=count&series=2.25.800001.1",
+        "/fhir/ImagingStudy?_summary=count&_lastUpdated=ge2025",
+    ] {
+        assert_eq!(of(path).await, (Some(0), None), "{path}");
+    }
     let hidden = server.all("/fhir/ImagingStudy").await.remove(0);
     for path in [
         format!("/fhir/ImagingStudy/{}", hidden["id"].as_str().unwrap()),

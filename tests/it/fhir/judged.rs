@@ -35,6 +35,15 @@ async fn everything_that_is_served_is_read_by_the_typed_model_and_kept_for_the_j
         let bytes = render_patient(&context, &study.patient, view);
         lines.push(serde_json::from_slice(&bytes).unwrap());
     }
+    let mut dice = super::server::Dice(5);
+    for _ in 0..60 {
+        let study = super::hostile::study(|| dice.roll(1 << 20));
+        let bytes =
+            render_study(&context, &study, View::Care).with_instances(&context, &study, View::Care);
+        lines.push(serde_json::from_slice(&bytes).unwrap());
+        let bytes = render_patient(&context, &study.patient, View::Care);
+        lines.push(serde_json::from_slice(&bytes).unwrap());
+    }
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("fhir.ndjson");
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     for line in &lines {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
 mod edges;
+mod hostile;
 mod judged;
 mod rendering;
 mod rows;
