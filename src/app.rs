@@ -120,6 +120,7 @@ impl Server {
                 .route("/healthz", web::get().to(healthz))
                 .route("/readyz", web::get().to(readyz))
                 .route("/metrics", web::get().to(metrics_text))
+                .wrap(from_fn(crate::web::problems_as_pages))
                 .wrap(from_fn(authenticate))
                 .wrap(from_fn(observe))
         })

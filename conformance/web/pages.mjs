@@ -134,9 +134,10 @@ if (datasets.length > 0) {
   if (pictures) await reader.pdf({ path: `${pictures}/dataset.pdf`, format: 'A4', tagged: true });
 }
 const weight = await (await browser.newContext()).newPage();
-let bytes = 0;
-weight.on('response', async (response) => { bytes += (await response.body().catch(() => Buffer.alloc(0))).length; });
+const bodies = [];
+weight.on('response', (response) => { bodies.push(response.body().catch(() => Buffer.alloc(0))); });
 await weight.goto(base + (datasets[0] ?? '/'), { waitUntil: 'networkidle' });
+const bytes = (await Promise.all(bodies)).reduce((sum, body) => sum + body.length, 0);
 if (bytes > 120_000) fail(datasets[0] ?? '/', `weighs ${bytes} bytes before compression`);
 await browser.close();
 console.log(JSON.stringify({ id: 'U1', pages: new Set(paths).size, states, failures, bytes }));

@@ -41,7 +41,7 @@ pub use dataset::{
 };
 pub use layout::Site;
 pub use pages::Pages;
-pub use problem::{not_found, page_or_problem};
+pub use problem::{not_found, page_or_problem, problems_as_pages};
 pub use words::{Href, Item, Phrase};
 
 /// What the pages need: registered by the app as `web::Data<State>`.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
@@ -154,6 +157,90 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
         }
     }
     response.content_type("application/problem+json").body(problem.to_string())
+}
+
+/// Middleware: a problem document that another room answered to a reader of HTML becomes a page.
+/// The APIs keep theirs.
+///
+/// # Errors
+/// Only what the inner service returns.
+pub async fn problems_as_pages(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let is_api = ["/fhir", "/api", "/dicom-web"].iter().any(|api| request.path().starts_with(api));
+    let is_reader = !is_api && prefers_html(request.headers());
+    let response = next.call(request).await?.map_into_boxed_body();
+    let is_problem = response.status().is_client_error() || response.status().is_server_error();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_document =
+        kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    if !(is_reader && is_problem && is_document) {
+        return Ok(response);
+    }
+    let (request, response) = response.into_parts();
+    let (head, body) = response.into_parts();
+    // A problem document is small; one that cannot be read leaves only its status.
+    let body = actix_web::body::to_bytes_limited(body, 64 * 1024).await;
+    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let detail = problem.get("detail").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let status = head.status();
+    let site = request.app_data::<web::Data<State>>().map(|state| Arc::clone(state.pages.site()));
+    let (heading, advice) = words_of(status);
+    let page = site.map(|site| {
+        let mut layout = Layout::new(&site, heading, Place::Elsewhere);
+        layout.is_unlisted = true;
+        let detail =
+            if detail.is_empty() { String::new() } else { super::session::sentence(detail) };
+        ProblemPage {
+            layout,
+            status: status.as_u16(),
+            heading,
+            detail: &detail,
+            advice,
+            reference: "",
+            sign_in: None,
+        }
+        .render()
+    });
+    let Some(Ok(text)) = page else {
+        let response = head.set_body(body).map_into_boxed_body();
+        return Ok(ServiceResponse::new(request, response));
+    };
+    let mut response = head.set_body(text).map_into_boxed_body();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::CONTENT_LENGTH);
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// Heading and advice of a status that another room chose.
+fn words_of(status: StatusCode) -> (&'static str, &'static str) {
+    let alike = match status {
+        StatusCode::NOT_FOUND => Error::NotFound { kind: "", id: String::new() },
+        StatusCode::GONE => Error::Gone { kind: "", id: String::new() },
+        StatusCode::UNAUTHORIZED => Error::Unauthenticated(String::new()),
+        StatusCode::FORBIDDEN => Error::Forbidden(String::new()),
+        StatusCode::NOT_ACCEPTABLE => Error::NotAcceptable(String::new()),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            return (
+                "The node cannot answer now",
+                "Try again in a minute, or ask for less at once.",
+            );
+        }
+        status if status.is_server_error() => {
+            return (
+                "Something went wrong here",
+                "It is our fault, not yours. Tell the operator when it happened.",
+            );
+        }
+        _ => Error::Invalid(String::new()),
+    };
+    let (_, heading, advice) = kind(&alike);
+    (heading, advice)
 }
 
 /// The answer to a path that nothing serves: for the app's `default_service`.

@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a test that cannot go on panics and says why; one that is skipped says so"
+    reason = "these are tests"
 )]
 
 mod architecture;

@@ -255,6 +255,8 @@ impl Node {
             cfg.app_data(state.clone())
                 .app_data(tokens.clone())
                 .configure(vesalius::web::routes)
+                .route("/elsewhere", actix::get().to(elsewhere))
+                .route("/fhir/elsewhere", actix::get().to(elsewhere))
                 .route("/catalog", actix::get().to(catalog))
                 .route("/dataset/{slug}", actix::get().to(dataset))
                 .route("/sparql", actix::get().to(sparql))
@@ -280,6 +282,14 @@ async fn sparql(request: HttpRequest, state: actix::Data<State>) -> actix_web::H
     Arc::clone(&state.pages).answer_sparql(request).await
 }
 
+/// A room that knows problem documents only.
+async fn elsewhere() -> actix_web::HttpResponse {
+    actix_web::HttpResponse::NotFound()
+        .content_type("application/problem+json")
+        .insert_header(("X-Kept", "yes"))
+        .body(r#"{"status":404,"detail":"dataset `<b>` is not known"}"#)
+}
+
 pub(crate) fn app(
     node: &Node,
 ) -> App<
@@ -295,6 +305,7 @@ pub(crate) fn app(
                form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     App::new()
         .configure(node.routes())
+        .wrap(from_fn(vesalius::web::problems_as_pages))
         .wrap(from_fn(authenticate))
         .wrap(DefaultHeaders::new().add(("Content-Security-Policy", csp)))
 }

@@ -179,6 +179,27 @@ async fn what_is_not_there_is_a_page_or_a_problem() {
 }
 
 #[actix_web::test]
+async fn problems_of_other_rooms_become_pages_for_people_only() {
+    let node = node();
+    let request = || actix_web::test::TestRequest::get().uri("/elsewhere");
+    let response = super::call(&node, request(), &[]).await;
+    assert_eq!(response.status(), 404);
+    assert_eq!(response.headers().get("x-kept").unwrap(), "yes");
+    assert_eq!(response.headers().get("content-type").unwrap(), "text/html; charset=utf-8");
+    let (_, html) = get(&node, "/elsewhere", &[]).await;
+    assert!(html.contains("Dataset <code>&#60;b&#62;</code> is not known."), "{html}");
+    for (path, accept) in [
+        ("/elsewhere", "application/json"),
+        ("/elsewhere", "*/*"),
+        ("/fhir/elsewhere", "text/html"),
+    ] {
+        let (status, json) = get(&node, path, &[("Accept", accept)]).await;
+        assert_eq!(status, 404);
+        assert!(json.starts_with('{'), "{path} {accept}: {json}");
+    }
+}
+
+#[actix_web::test]
 async fn the_stylesheet_may_be_kept_for_ever() {
     let node = node();
     let path = vesalius::web::stylesheet_path();
