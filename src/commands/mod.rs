@@ -196,7 +196,7 @@ fn execute(cli: Cli) -> Result<Ended> {
         Command::Token(token) => mint(common, &token),
         Command::Sample(sample) => {
             let written = crate::sample::write(&sample.dir, sample.studies, sample.seed)?;
-            let value = serde_json::to_value(&written).unwrap_or_default();
+            let value = serde_json::to_value(written).unwrap_or_default();
             say(common, "summary", &value, || {
                 format!(
                     "{} files of {} studies in {}",

@@ -1,6 +1,6 @@
 //! A PACS over DICOMweb: QIDO-RS for lists, WADO-RS metadata for what is in them.
 //!
-//! In: a DICOMweb server (PS3.18 sections 10.4 and 10.6). Out: one [`Record`] for each instance
+//! In: a DICOMweb server (PS3.18 sections 10.4 and 10.6). Out: one [`Record`](crate::imaging::Record) for each instance
 //! whose metadata the server serves, and the reason for each other one. A study that has not
 //! changed by its own and its series' QIDO-RS answers is not fetched again. Absent: pixel and
 //! bulk data, which are never asked for; what an attribute means (`dicom`); the store.

@@ -1,4 +1,10 @@
 //! The integration tests: one binary, a folder per room.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are tests"
+)]
 
 mod architecture;
 mod catalogue;

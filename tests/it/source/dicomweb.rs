@@ -249,8 +249,8 @@ fn once(pacs: &Pacs) -> Run {
     with_pacs(pacs, move |url| {
         *keep.lock().unwrap() = Some(run(&mut source(url), &mut Memory::default()).unwrap());
     });
-    let run = found.lock().unwrap().take().unwrap();
-    run
+    let mut found = found.lock().unwrap();
+    found.take().unwrap()
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn one_study_that_cannot_be_converted_is_read_in_parts() {
         "studies/1.2.2/series/1.2.2.1/metadata",
         "studies/1.2.2/series/1.2.2.1/instances/1.2.2.1.2/metadata",
     ] {
-        pacs.fault(path, &[failure.clone()]);
+        pacs.fault(path, std::slice::from_ref(&failure));
     }
     let run = once(&pacs);
     assert_eq!(uids(&run).len(), 11);

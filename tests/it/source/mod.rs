@@ -12,6 +12,9 @@ use vesalius::source::{Item, Journal, Quarantine, Source, Stamp};
 mod dicomweb;
 mod table;
 
+/// What an input was settled with: origin, stamp, inputs, and the whole study if one.
+pub(crate) type Settled = (String, Stamp, u64, Option<(Uid, Vec<Uid>)>);
+
 /// A journal in memory, filled from what a run settled.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(HashMap<String, (Stamp, u64)>);
@@ -48,7 +51,7 @@ pub(crate) struct Run {
     pub(crate) records: Vec<Record>,
     pub(crate) quarantined: Vec<(String, Quarantine)>,
     pub(crate) unchanged: Vec<(String, u64)>,
-    pub(crate) settled: Vec<(String, Stamp, u64, Option<(Uid, Vec<Uid>)>)>,
+    pub(crate) settled: Vec<Settled>,
     pub(crate) expected: Option<u64>,
 }
 
