@@ -415,8 +415,14 @@ fn served() {
     let broken = "title.en = \"Half a description\"\ndescription.en = \"Too little is said here.\"\n\
                   access_rights = \"NON_PUBLIC\"\nhealth_categories = [\"EHRS\"]\n[selection]\nmodality = [\"CT\"]\n";
     let base = format!("http://{address}");
-    let node =
-        node_with(&[("broken", broken), ("long", LONG)], |config| config.server.public_url = base);
+    // For the pictures of the README: the three samples alone, at their own address.
+    let is_plain = std::env::var("VESALIUS_TEST_PLAIN").is_ok();
+    let more: &[(&str, &str)] = if is_plain { &[] } else { &[("broken", broken), ("long", LONG)] };
+    let node = node_with(more, |config| {
+        if !is_plain {
+            config.server.public_url = base;
+        }
+    });
     play_journal(node.store());
     for role in [Role::ImagingIt, Role::Steward, Role::Ehr] {
         println!("TOKEN {} {}", role.name(), node.token(role));
