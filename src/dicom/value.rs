@@ -298,12 +298,16 @@ pub fn name(text: &str) -> Normal<'_> {
         .split('=')
         .map(|group| {
             let mut parts: Vec<&str> = group.split('^').map(str::trim).collect();
+            // Surplus that is empty is no surplus; what is cut may leave empty parts at the end.
             while parts.last().is_some_and(|part| part.is_empty()) {
                 parts.pop();
             }
             if parts.len() > 5 {
                 is_odd = true;
                 parts.truncate(5);
+                while parts.last().is_some_and(|part| part.is_empty()) {
+                    parts.pop();
+                }
             }
             parts.join("^")
         })
@@ -314,10 +318,14 @@ pub fn name(text: &str) -> Normal<'_> {
     if groups.len() > 3 {
         is_odd = true;
         groups.truncate(3);
+        while groups.last().is_some_and(String::is_empty) {
+            groups.pop();
+        }
     }
     let plain = groups.join("=");
     match (plain.is_empty(), is_odd, plain == text) {
-        (true, ..) => Normal { text: None, odd: None },
+        (true, true, _) => Normal::left_out("name-odd"),
+        (true, false, _) => Normal { text: None, odd: None },
         (_, true, _) => Normal::read(plain, "name-odd"),
         (_, false, true) => Normal::as_is(text),
         (_, false, false) => Normal { text: Some(Cow::Owned(plain)), odd: None },
@@ -396,6 +404,14 @@ mod tests {
         assert_eq!(findings.len(), 1);
         let text = normalise(dicom_core::VR::CS, "ImageType", r"ORIGINAL \PRIMARY", &mut findings);
         assert_eq!(text.as_deref(), Some(r"ORIGINAL\PRIMARY"));
+    }
+
+    #[test]
+    fn what_is_cut_from_a_name_leaves_nothing_empty_behind() {
+        for (text, kept) in [("===A", None), ("A^^^^^B", Some("A")), ("A====B", Some("A"))] {
+            let normal = super::name(text);
+            assert_eq!((normal.text.as_deref(), normal.odd), (kept, Some("name-odd")), "{text}");
+        }
     }
 
     proptest::proptest! {
