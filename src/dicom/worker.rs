@@ -255,6 +255,12 @@ impl Pool {
         if let Some(worker) = locked(&self.idle).pop() {
             return Ok(worker);
         }
+        // Whoever ends a worker while it starts (an operator, the kernel short of memory) ends
+        // that one, not the run; one that cannot start at all fails every time.
+        self.new_worker().or_else(|_| self.new_worker()).or_else(|_| self.new_worker())
+    }
+
+    fn new_worker(&self) -> Result<Worker> {
         let failed = |error: io::Error| {
             Error::Internal(format!("a worker process cannot be started: {error}"))
         };
