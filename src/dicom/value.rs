@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn what_is_cut_from_a_name_leaves_nothing_empty_behind() {
         for (text, kept) in [("===A", None), ("A^^^^^B", Some("A")), ("A====B", Some("A"))] {
-            let normal = super::name(text);
+            let normal = name(text);
             assert_eq!((normal.text.as_deref(), normal.odd), (kept, Some("name-odd")), "{text}");
         }
     }
