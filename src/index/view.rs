@@ -56,7 +56,8 @@ pub struct View {
 struct Columns {
     started: Vec<Option<Started>>,
     updated: Vec<i64>,
-    patient: Vec<u32>,
+    /// `(patient, study)`, sorted.
+    of_patients: Vec<(u32, u32)>,
 }
 
 /// Facets that every series has its own value of; the others are of the study or its patient.
@@ -113,11 +114,18 @@ impl View {
         self.columns = OnceLock::new();
     }
 
+    fn pairs_of_patients(&self) -> Vec<(u32, u32)> {
+        let of = |at: u32| Some((self.studies.get(at as usize)?.patient, at));
+        let mut pairs: Vec<_> = self.all_studies.iter().filter_map(of).collect();
+        pairs.sort_unstable();
+        pairs
+    }
+
     fn columns(&self) -> &Columns {
         self.columns.get_or_init(|| Columns {
             started: self.studies.iter().map(|study| study.started).collect(),
             updated: self.studies.iter().map(|study| study.updated).collect(),
-            patient: self.studies.iter().map(|study| study.patient).collect(),
+            of_patients: self.pairs_of_patients(),
         })
     }
 
@@ -374,9 +382,16 @@ impl View {
             Query::SameSeries(criteria) => self.studies_of(&self.series_where(criteria)),
             Query::Studies(numbers) => numbers.iter().filter_map(|number| slot(*number)).collect(),
             Query::Patients(numbers) => {
-                let patients: RoaringBitmap =
-                    numbers.iter().filter_map(|number| slot(*number)).collect();
-                scan(visible, &self.columns().patient, |patient| patients.contains(*patient))
+                let of_patients = &self.columns().of_patients;
+                let mut studies = RoaringBitmap::new();
+                for patient in numbers.iter().filter_map(|number| slot(*number)) {
+                    let start = of_patients.partition_point(|(of, _)| *of < patient);
+                    let theirs = of_patients.iter().skip(start);
+                    studies.extend(
+                        theirs.take_while(|(of, _)| *of == patient).map(|(_, study)| *study),
+                    );
+                }
+                studies
             }
             Query::Started(condition) => {
                 scan(visible, &self.columns().started, |started| condition(*started))
@@ -743,26 +758,18 @@ impl Tally {
 
 /// The slots within a set whose value in a column satisfies a condition.
 fn scan<T>(within: &RoaringBitmap, column: &[T], condition: impl Fn(&T) -> bool) -> RoaringBitmap {
-    // Hits are gathered into runs: a run costs as much as one value.
-    let mut hits = RoaringBitmap::new();
-    let mut run: Option<(u32, u32)> = None;
-    for at in within {
-        if !column.get(at as usize).is_some_and(&condition) {
-            continue;
+    if within.len() < (column.len() / 16) as u64 {
+        let hits = within.iter().filter(|at| column.get(*at as usize).is_some_and(&condition));
+        return RoaringBitmap::from_sorted_iter(hits).unwrap_or_default();
+    }
+    // Most slots are asked for: one walk along the column, a bit for each, and the set afterwards.
+    let mut bits = vec![0_u8; column.len().div_ceil(8)];
+    for (values, byte) in column.chunks(8).zip(&mut bits) {
+        for (bit, value) in values.iter().enumerate() {
+            *byte |= u8::from(condition(value)) << bit;
         }
-        run = match run {
-            Some((first, last)) if at == last.wrapping_add(1) => Some((first, at)),
-            Some((first, last)) => {
-                hits.insert_range(first..=last);
-                Some((at, at))
-            }
-            None => Some((at, at)),
-        };
     }
-    if let Some((first, last)) = run {
-        hits.insert_range(first..=last);
-    }
-    hits
+    RoaringBitmap::from_lsb0_bytes(0, &bits) & within
 }
 
 /// Walks a sorted order from behind `after` and picks hits.
