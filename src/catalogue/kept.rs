@@ -192,7 +192,10 @@ impl Shelf for StoreShelf {
     }
 }
 
-/// What secondary use may read row by row. See [`open_to_secondary_use`].
+/// The selections of open datasets: what secondary use may read row by row. Open is a published
+/// dataset with the access right PUBLIC of an archive that is configured as de-identified, as far
+/// as its newest description goes: the gate withdraws what no longer says PUBLIC, and notes a
+/// selection that was refused.
 ///
 /// # Errors
 /// When the shelf does not answer.
@@ -201,9 +204,7 @@ pub fn open_selections(shelf: &dyn Shelf, config: &Config) -> Result<Vec<Criteri
     Ok(open.iter().map(|(_, selection)| Criteria::from(selection)).collect())
 }
 
-/// The open datasets: slug and selection. Open is a published dataset with the access right
-/// PUBLIC of an archive that is configured as de-identified, as far as its newest description
-/// goes: the gate withdraws what no longer says PUBLIC, and notes a selection that was refused.
+/// The open datasets: slug and selection.
 pub(super) fn open_to_secondary_use(
     shelf: &dyn Shelf,
     config: &Config,

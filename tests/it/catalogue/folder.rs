@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::ToSpan as _;
 use vesalius::actor::{Actor, Role};
 use vesalius::catalogue::{
     Desk, Facts as _, How, Pass, Selection, Shelf as _, State, Verdict, stamp_folder,
@@ -220,4 +221,24 @@ fn the_stamp_of_a_folder_changes_with_its_descriptions() {
     assert_eq!(stamp(), first);
     house.write("x.toml", "12");
     assert_ne!(stamp(), first);
+}
+
+#[test]
+fn a_release_comes_out_when_the_folder_is_published_after_it_is_due() {
+    let house = house();
+    let text = open_dataset("modality = [\"MR\"]")
+        .replace("\"PUBLIC\"\nfigures = \"exact\"", "\"RESTRICTED\"\nversion = \"1.0\"");
+    let run = |days: i64| {
+        let now = now().checked_add((days * 24).hours()).unwrap();
+        let pass = house.desk.publish_folder(house.folder.path(), How::Publish, now).unwrap();
+        pass.outcomes[0].clone()
+    };
+    house.write("x.toml", &text);
+    let first = run(0);
+    assert_eq!(first.verdict, Verdict::Published, "{first:#?}");
+    house.write("x.toml", text.replace("1.0", "2.0"));
+    assert_eq!((run(1).verdict, run(89).verdict), (Verdict::Refused, Verdict::Refused));
+    assert_eq!(house.desk.shelf.find("x").unwrap().unwrap().version, "1.0");
+    assert_eq!((run(91).verdict, run(92).verdict), (Verdict::Published, Verdict::Unchanged));
+    assert_eq!(house.desk.shelf.find("x").unwrap().unwrap().version, "2.0");
 }
