@@ -11,7 +11,9 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{Tokens, authenticate};
-use crate::catalogue::{Names, Release, Shelf, StoreShelf, open_selections};
+use crate::catalogue::{
+    Desk, How, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
+};
 use crate::commands::Node;
 use crate::error::{Error, Result};
 use crate::fhir;
@@ -23,6 +25,17 @@ const POLL: Duration = Duration::from_millis(300);
 
 /// How often the index is written to its file while it changes.
 const CHECKPOINT: Duration = Duration::from_secs(300);
+
+/// How often the descriptions are published again at the least: a release may have become due,
+/// and the figures of open datasets follow the archive.
+const PUBLISH: Duration = Duration::from_secs(3_600);
+
+/// When publishing is tried again after index, store or folder failed.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// How often a serving process looks whether a description was touched. A change is published
+/// when two looks see the same: a file that is being written is no description yet.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What the routes of this file share.
 struct Health {
@@ -161,6 +174,7 @@ impl Server {
 fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool) {
     let mut saved = Instant::now();
     let mut is_dirty = false;
+    let mut descriptions = Descriptions::default();
     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
         match node.index.catch_up(&node.store) {
             Ok(done) if done.changes > 0 => {
@@ -169,6 +183,12 @@ fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool) {
             }
             Ok(_) => {}
             Err(failure) => tracing::warn!(%failure, "the index could not catch up"),
+        }
+        if descriptions.is_due(&node.descriptions, Instant::now())
+            && let Err(failure) = publish(node)
+        {
+            tracing::warn!(%failure, "the descriptions could not be published");
+            descriptions.failed(Instant::now());
         }
         if is_dirty && saved.elapsed() > CHECKPOINT {
             match node.index.save() {
@@ -182,6 +202,69 @@ fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool) {
     if is_dirty && let Err(failure) = node.index.save() {
         tracing::warn!(%failure, "the index could not be saved");
     }
+}
+
+type Stamps = Vec<(std::path::PathBuf, u64, Option<std::time::SystemTime>)>;
+
+/// When the descriptions folder is published next.
+#[derive(Default)]
+struct Descriptions {
+    looked: Option<Instant>,
+    seen: Stamps,
+    /// When it is due even if nobody touches it, and what was published.
+    next: Option<(Instant, Stamps)>,
+}
+
+impl Descriptions {
+    /// Whether to publish the folder now: at the start, every hour, and when it changed.
+    fn is_due(&mut self, folder: &std::path::Path, now: Instant) -> bool {
+        let since = |then: Instant| now.saturating_duration_since(then);
+        if self.looked.is_some_and(|looked| since(looked) < LOOK) {
+            return false;
+        }
+        let is_first_look = self.looked.replace(now).is_none();
+        let stamps = stamp_folder(folder);
+        let is_settled = is_first_look || stamps == self.seen;
+        self.seen.clone_from(&stamps);
+        let is_due =
+            self.next.as_ref().is_none_or(|(next, published)| now >= *next || *published != stamps);
+        if is_due && is_settled {
+            self.next = Some((now + PUBLISH, stamps));
+        }
+        is_due && is_settled
+    }
+
+    /// What could not be published is tried again soon: a description may ask for less.
+    fn failed(&mut self, now: Instant) {
+        if let Some((next, _)) = &mut self.next {
+            *next = now + RETRY;
+        }
+    }
+}
+
+/// Publishes the steward's descriptions and logs what came of it; one that fails stops nothing.
+fn publish(node: &Node) -> Result<()> {
+    let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
+    let now = jiff::Timestamp::from_microsecond(crate::commands::now())
+        .map_err(|failure| Error::Internal(failure.to_string()))?;
+    let pass = desk.publish_folder(&node.descriptions, How::Publish, now)?;
+    for outcome in &pass.outcomes {
+        let dataset = &outcome.slug;
+        match outcome.verdict {
+            Verdict::Published => tracing::info!(dataset, "published"),
+            Verdict::Withdrawn => tracing::info!(dataset, "withdrawn"),
+            Verdict::Unchanged => tracing::debug!(dataset, "unchanged"),
+            Verdict::Refused => {
+                for problem in &outcome.problems {
+                    tracing::warn!(dataset, %problem, "a description was refused");
+                }
+            }
+        }
+    }
+    for dataset in &pass.missing {
+        tracing::warn!(dataset, "a published dataset has no description");
+    }
+    Ok(())
 }
 
 /// A dataset may have been published or withdrawn by another process.
@@ -268,4 +351,33 @@ fn area(request: &HttpRequest) -> &'static str {
     ];
     let path = request.path();
     AREAS.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or("pages", |(_, area)| area)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Descriptions, LOOK, PUBLISH, RETRY};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn descriptions_are_due_at_the_start_when_touched_and_every_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| std::fs::write(folder.path().join("a.toml"), text).unwrap();
+        let mut descriptions = Descriptions::default();
+        let start = Instant::now();
+        let mut is_due = |at| descriptions.is_due(folder.path(), start + at);
+        write("1");
+        assert!(is_due(Duration::ZERO));
+        assert!(!is_due(LOOK));
+        write("12");
+        assert!(!is_due(LOOK * 2), "it may still be written");
+        write("123");
+        assert!(!is_due(LOOK * 3), "it was");
+        assert!(is_due(LOOK * 4));
+        assert!(!is_due(LOOK * 5));
+        assert!(is_due(LOOK * 5 + PUBLISH), "a release may have become due");
+        assert!(!is_due(LOOK * 6 + PUBLISH));
+        let now = start + LOOK * 6 + PUBLISH;
+        descriptions.failed(now);
+        assert!(descriptions.is_due(folder.path(), now + RETRY));
+    }
 }

@@ -17,6 +17,13 @@ pub trait Facts: Send + Sync {
     /// # Errors
     /// When the index or the store does not answer.
     fn figures(&self, selection: &Selection) -> Result<Figures>;
+
+    /// How many studies of a selection secondary use could read row by row, were it and the
+    /// `others` open: those of which every series is in one of them.
+    ///
+    /// # Errors
+    /// When the index or the store does not answer.
+    fn wholly_open(&self, selection: &Selection, others: &[Selection]) -> Result<u64>;
 }
 
 /// Exact figures of a selection. They never leave the house but through [`Figures::disclose`],
@@ -46,9 +53,9 @@ pub struct Figures {
     /// Studies and *distinct* patients per band of ages (terms of
     /// [`age_band`](crate::index::disclosure::age_band)).
     pub age_bands: Vec<Cell>,
-    /// DICOM keywords that the selection holds, with the studies that have them. Keywords whose
-    /// facet has terms need not be repeated.
-    pub attributes: Vec<(String, u64)>,
+    /// DICOM keywords that the selection holds, with the studies and *distinct* patients that
+    /// have them. Keywords whose facet has terms need not be repeated.
+    pub attributes: Vec<Cell>,
 }
 
 /// The facets whose counts the catalogue publishes. The finer ones (model, month, performer …)
@@ -101,6 +108,10 @@ pub struct Disclosed {
     pub parts: Vec<Part>,
     /// The selection that was counted.
     pub selection: Selection,
+    /// What a newer description selects that was refused: until it passes, rows are open only
+    /// where both selections are met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub narrowed_to: Option<Selection>,
 }
 
 /// The size of a part of a dataset.
@@ -144,6 +155,7 @@ impl Figures {
             attributes: self.keywords(1),
             parts: Vec::new(),
             selection: selection.clone(),
+            narrowed_to: None,
         }
     }
 
@@ -183,6 +195,7 @@ impl Figures {
             attributes: self.keywords(rule.threshold),
             parts: Vec::new(),
             selection: selection.clone(),
+            narrowed_to: None,
         }
     }
 
@@ -195,12 +208,14 @@ impl Figures {
         })
     }
 
+    /// Keywords that at least so many persons have: that a few persons have one is a small cell,
+    /// however many studies they bring.
     fn keywords(&self, least: u64) -> Vec<String> {
         let mut keywords: Vec<String> = self
             .attributes
             .iter()
-            .filter(|(_, studies)| *studies >= least)
-            .map(|(keyword, _)| keyword.clone())
+            .filter(|cell| cell.individuals >= least)
+            .map(|cell| cell.term.clone())
             .collect();
         keywords.sort();
         keywords.dedup();

@@ -38,7 +38,11 @@ impl IndexFacts {
 
 impl From<&Selection> for Criteria {
     fn from(selection: &Selection) -> Self {
-        Self { any_of: selection.any_of.clone(), exclude: selection.exclude.clone() }
+        Self {
+            any_of: selection.any_of.clone(),
+            exclude: selection.exclude.clone(),
+            whole_studies: selection.whole_studies,
+        }
     }
 }
 
@@ -91,11 +95,13 @@ impl Facts for IndexFacts {
                 .map(|(facet, counts)| (facet, counts.into_iter().map(cell).collect()))
                 .collect(),
             age_bands,
-            attributes: attributes
-                .into_iter()
-                .map(|count| (count.term, count.counts.studies))
-                .collect(),
+            attributes: attributes.into_iter().map(cell).collect(),
         })
+    }
+
+    fn wholly_open(&self, selection: &Selection, others: &[Selection]) -> Result<u64> {
+        let others: Vec<Criteria> = others.iter().map(Criteria::from).collect();
+        Ok(self.index.read().count_wholly_open(&Criteria::from(selection), &others))
     }
 }
 
@@ -187,18 +193,34 @@ impl Shelf for StoreShelf {
 }
 
 /// The selections of open datasets: what secondary use may read row by row. Open is a published
-/// dataset with the access right PUBLIC of an archive that is configured as de-identified.
+/// dataset with the access right PUBLIC of an archive that is configured as de-identified, as far
+/// as its newest description goes: the gate withdraws what no longer says PUBLIC, and notes a
+/// selection that was refused.
 ///
 /// # Errors
 /// When the shelf does not answer.
 pub fn open_selections(shelf: &dyn Shelf, config: &Config) -> Result<Vec<Criteria>> {
+    let open = open_to_secondary_use(shelf, config)?;
+    Ok(open.iter().map(|(_, selection)| Criteria::from(selection)).collect())
+}
+
+/// The open datasets: slug and selection.
+pub(super) fn open_to_secondary_use(
+    shelf: &dyn Shelf,
+    config: &Config,
+) -> Result<Vec<(String, Selection)>> {
     if config.archive.identity != Identity::DeIdentified {
         return Ok(Vec::new());
     }
     let published = shelf.published(0, usize::MAX)?;
-    let open = published.iter().map(Entry::description);
-    Ok(open
-        .filter(|description| description.access_rights == Some(AccessRights::Public))
-        .map(|description| Criteria::from(&description.selection))
-        .collect())
+    let open = published.into_iter().filter_map(|entry| {
+        let description = entry.description();
+        let is_public = description.access_rights == Some(AccessRights::Public);
+        let selection = match entry.figures().narrowed_to {
+            Some(newest) => description.selection.and(&newest),
+            None => description.selection,
+        };
+        is_public.then_some((entry.slug, selection))
+    });
+    Ok(open.collect())
 }

@@ -8,6 +8,7 @@
 
 mod check;
 mod description;
+mod desk;
 mod emit;
 mod export;
 mod figures;
@@ -28,6 +29,7 @@ pub use description::{
     AccessRights, Activity, Agent, Contact, Day, Description, Distribution, LegalBasis, Period,
     Precision, Series, Text, Words,
 };
+pub use desk::{Desk, How, Pass, read_folder, stamp_folder};
 pub use emit::{Format, canonical, digest, emit, gzip, parse};
 pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
 pub use graph::{Subject, Writer, configured, moment};
@@ -35,7 +37,7 @@ pub use kept::{IndexFacts, StoreShelf, open_selections};
 pub use listing::Page;
 pub use names::Names;
 pub use publish::{
-    Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, read_folder,
+    Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict,
 };
 pub use release::{
     CodeSystemsFile, LicencesFile, Release, Scheme, VariableTable, VariablesFile, VocabularyFile,

@@ -1,5 +1,6 @@
 //! The gate and what stands behind it: nothing is published unless it holds to the shapes, and
-//! a dataset that fails keeps its last good document.
+//! a dataset that fails keeps its last good document, unless that is more open than the newest
+//! description asks for.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,12 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::check::{self, Refusal};
 use super::description::{AccessRights, Description, Precision};
 use super::emit;
-use super::figures::{Disclosed, Facts, Part};
+use super::figures::{Disclosed, Facts, Figures, Part};
 use super::graph::{Draft, Subject, Writer};
+use super::kept::open_to_secondary_use;
 use super::release::{Release, Scheme};
+use super::selection::Selection;
 use super::shacl::{FieldsFile, Problem, Severity, Shapes};
 use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
+use crate::imaging::Facet;
 use crate::index::disclosure::Rule;
 
 /// Where a dataset stands.
@@ -25,11 +29,13 @@ use crate::index::disclosure::Rule;
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Its document is served. An entry whose newest description was refused stays so, with
-    /// its last good document and a report that tells why.
+    /// its last good document and a report that tells why, unless that document is more open
+    /// than the newest description.
     Published,
     /// It never passed the gate.
     Failed,
-    /// Its address answers 410 with the tombstone in `document`.
+    /// Its address answers 410 with the tombstone in `document`. The steward said so, or the
+    /// newest description was refused and asks for less than what was open.
     Withdrawn,
 }
 
@@ -238,7 +244,7 @@ pub enum Verdict {
     Unchanged,
     /// It was withdrawn.
     Withdrawn,
-    /// It was refused; the last good document, if any, stays.
+    /// It was refused; the last good document, if any, stays unless it is too open by now.
     Refused,
 }
 
@@ -257,6 +263,36 @@ pub struct Publisher<'a> {
 struct Counted {
     figures: Disclosed,
     next_release: Option<Timestamp>,
+    /// The exact ones of an open dataset.
+    open: Option<Figures>,
+}
+
+/// What a description asks for, read as far as it can be: of a refused one too.
+struct Asked {
+    is_public: bool,
+    is_exact: bool,
+    is_withdrawn: bool,
+    /// `None`: it does not say which series so that one could understand it.
+    selection: Option<Selection>,
+}
+
+impl Asked {
+    /// A text that is not TOML asks for nothing.
+    fn read(text: &str) -> Self {
+        let table: toml::Table = toml::from_str(text).unwrap_or_default();
+        let says = |key: &str, word: &str| table.get(key).and_then(|v| v.as_str()) == Some(word);
+        let selection = match table.get("selection") {
+            Some(selection) => selection.clone().try_into().ok(),
+            None => Some(Selection::default()),
+        };
+        Self {
+            is_public: says("access_rights", AccessRights::Public.code()),
+            is_exact: says("figures", "exact"),
+            // Who writes anything but `false` means it.
+            is_withdrawn: table.get("withdrawn").is_some_and(|v| v.as_bool() != Some(false)),
+            selection,
+        }
+    }
 }
 
 impl Publisher<'_> {
@@ -305,26 +341,12 @@ impl Publisher<'_> {
         now: Timestamp,
         keep: bool,
     ) -> Result<Outcome> {
-        let slug = Path::new(file)
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or_default()
-            .to_owned();
+        let slug = slug_of(file);
         let before = if check::is_slug(&slug) { shelf.find(&slug)? } else { None };
         let description = match check::read(file, text, self.release, self.config) {
             Ok(description) => description,
             Err(refusals) => {
-                let problems = refusals
-                    .iter()
-                    .map(|refusal| Problem {
-                        severity: Severity::Violation,
-                        field: refusal.key.clone(),
-                        label: refusal.key.clone(),
-                        rule: format!("line {}: {}", refusal.line, refusal.problem),
-                        remedy: refusal.remedy.clone(),
-                        value: None,
-                    })
-                    .collect();
+                let problems = problems_of(&refusals);
                 return self.refused(slug, text, before, refusals, problems, shelf, now, keep);
             }
         };
@@ -370,9 +392,12 @@ impl Publisher<'_> {
         }
         // `read` has made sure of it.
         let rights = description.access_rights.unwrap_or(AccessRights::NonPublic);
-        let problems = self.gate.check(rights, &graph, self.release);
+        let mut problems = self.gate.check(rights, &graph, self.release);
         if problems.iter().any(|problem| problem.severity == Severity::Violation) {
             return self.refused(slug, text, before, Vec::new(), problems, shelf, now, keep);
+        }
+        if let Some(counted) = &counted.open {
+            problems.extend(self.partly_open(&slug, &description, counted, facts, shelf)?);
         }
         let entry = Entry {
             slug: slug.clone(),
@@ -423,15 +448,38 @@ impl Publisher<'_> {
         text: &str,
         before: Option<Entry>,
         refusals: Vec<Refusal>,
-        problems: Vec<Problem>,
+        mut problems: Vec<Problem>,
         shelf: &dyn Shelf,
         now: Timestamp,
         keep: bool,
     ) -> Result<Outcome> {
+        let asked = Asked::read(text);
+        let is_too_open = before.as_ref().is_some_and(|entry| self.is_too_open(entry, &asked));
+        let was_withdrawn = before
+            .as_ref()
+            .is_some_and(|entry| entry.state == State::Withdrawn && !entry.description().withdrawn);
+        if is_too_open || was_withdrawn {
+            problems.push(Problem {
+                severity: Severity::Violation,
+                field: "access_rights".to_owned(),
+                label: "Access rights".to_owned(),
+                rule: "the dataset is withdrawn: its last good document is more open than its \
+                       newest description, which was refused"
+                    .to_owned(),
+                remedy: "mend what is named beside this; the dataset comes back when its \
+                         description passes"
+                    .to_owned(),
+                value: None,
+            });
+        }
         if keep && check::is_slug(&slug) {
             let report = json(&problems)?;
             let entry = match before.clone() {
-                Some(entry) if entry.state != State::Failed => Entry { report, ..entry },
+                Some(entry) if is_too_open => self.closed(entry, report, now),
+                Some(entry) if entry.state == State::Published => {
+                    Entry { figures: narrowed(&entry, asked.selection)?, report, ..entry }
+                }
+                Some(entry) if entry.state == State::Withdrawn => Entry { report, ..entry },
                 _ => Entry {
                     slug: slug.clone(),
                     state: State::Failed,
@@ -450,6 +498,113 @@ impl Publisher<'_> {
             }
         }
         Ok(Outcome { slug, verdict: Verdict::Refused, refusals, problems })
+    }
+
+    /// Whether a served document is more open than a newer description that was refused.
+    fn is_too_open(&self, entry: &Entry, asked: &Asked) -> bool {
+        if entry.state != State::Published {
+            return false;
+        }
+        let is_exact = entry.figures().is_exact;
+        let is_public = entry.description().access_rights == Some(AccessRights::Public);
+        let may_be_exact = asked.is_public
+            && asked.is_exact
+            && self.config.archive.identity == Identity::DeIdentified;
+        asked.is_withdrawn || (is_public && !asked.is_public) || (is_exact && !may_be_exact)
+    }
+
+    /// The entry withdrawn without a word of the steward. Exact figures do not stay.
+    fn closed(&self, entry: Entry, report: String, now: Timestamp) -> Entry {
+        let description = entry.description();
+        let tombstone = self.tombstone(&entry.slug, &description, entry.issued, now);
+        let is_exact = entry.figures().is_exact;
+        Entry {
+            state: State::Withdrawn,
+            document: emit::canonical(&tombstone),
+            figures: if is_exact { "{}".to_owned() } else { entry.figures },
+            report,
+            modified: now,
+            ..entry
+        }
+    }
+
+    /// Refuses a description whose file cannot be read. `reason` says why it cannot.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn refuse_unreadable(
+        &self,
+        file: &str,
+        reason: &str,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Outcome> {
+        let slug = slug_of(file);
+        let before = if check::is_slug(&slug) { shelf.find(&slug)? } else { None };
+        let refusals = vec![Refusal {
+            file: file.to_owned(),
+            line: 1,
+            key: String::new(),
+            problem: format!("cannot be read ({reason})"),
+            remedy: "save it as UTF-8, and let the node's user read it".to_owned(),
+        }];
+        let problems = problems_of(&refusals);
+        self.refused(slug, "", before, refusals, problems, shelf, now, keep)
+    }
+
+    /// Withdraws a published dataset that has no description any more; `None` when there is no
+    /// such dataset.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn withdraw_missing(
+        &self,
+        slug: &str,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>> {
+        let Some(entry) = shelf.find(slug)?.filter(|entry| entry.state == State::Published) else {
+            return Ok(None);
+        };
+        shelf.put(&self.closed(entry, "[]".to_owned(), now))?;
+        Ok(Some(Outcome {
+            slug: slug.to_owned(),
+            verdict: Verdict::Withdrawn,
+            refusals: Vec::new(),
+            problems: Vec::new(),
+        }))
+    }
+
+    /// Tells the steward of an open dataset that researchers do not see all of it row by row.
+    fn partly_open(
+        &self,
+        slug: &str,
+        description: &Description,
+        counted: &Figures,
+        facts: &dyn Facts,
+        shelf: &dyn Shelf,
+    ) -> Result<Option<Problem>> {
+        let others: Vec<Selection> = open_to_secondary_use(shelf, self.config)?
+            .into_iter()
+            .filter(|(other, _)| other != slug)
+            .map(|(_, selection)| selection)
+            .collect();
+        let open = facts.wholly_open(&description.selection, &others)?;
+        Ok((open < counted.records).then(|| Problem {
+            severity: Severity::Warning,
+            field: "selection".to_owned(),
+            label: "Selection".to_owned(),
+            rule: format!(
+                "{open} of {} studies are wholly open; the others have series that are in no \
+                 open dataset, and researchers read a study whole or not at all",
+                counted.records
+            ),
+            remedy: "write `whole_studies = true` in `[selection]`, or select the other series \
+                     in this or another open dataset"
+                .to_owned(),
+            value: None,
+        }))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -586,7 +741,8 @@ impl Publisher<'_> {
         // A withdrawn dataset keeps its figures: coming back must not be a way round the schedule.
         let counted_before = before.filter(|entry| entry.state != State::Failed);
         if !is_open && let Some(entry) = counted_before {
-            let figures = entry.figures();
+            let mut figures = entry.figures();
+            figures.narrowed_to = None;
             // Figures that were exact, because the dataset was open, must not outlive that.
             let must_recount =
                 figures.is_exact || figures.threshold < self.config.disclosure.threshold;
@@ -595,7 +751,11 @@ impl Publisher<'_> {
                 let is_same = figures.selection == description.selection
                     && figures.parts.iter().map(|part| &part.selection).eq(parts.iter());
                 if is_same {
-                    return Ok(Ok(Counted { figures, next_release: entry.next_release }));
+                    return Ok(Ok(Counted {
+                        figures,
+                        next_release: entry.next_release,
+                        open: None,
+                    }));
                 }
                 return Ok(Err(problem(
                     "version",
@@ -633,7 +793,7 @@ impl Publisher<'_> {
                 "check the terms against the archive's facets, or ingest the data first",
             )));
         }
-        let show = |counted: &super::Figures, selection: &super::Selection| {
+        let show = |counted: &Figures, selection: &Selection| {
             if is_exact { counted.exact(selection) } else { counted.disclose(rule, selection) }
         };
         let mut figures = show(&counted, &description.selection);
@@ -643,8 +803,42 @@ impl Publisher<'_> {
         }
         let days = i64::from(self.config.disclosure.release_days);
         let next_release = if is_open { None } else { now.checked_add((days * 24).hours()).ok() };
-        Ok(Ok(Counted { figures, next_release }))
+        Ok(Ok(Counted { figures, next_release, open: is_open.then_some(counted) }))
     }
+}
+
+fn slug_of(file: &str) -> String {
+    Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned()
+}
+
+fn problems_of(refusals: &[Refusal]) -> Vec<Problem> {
+    let problem = |refusal: &Refusal| Problem {
+        severity: Severity::Violation,
+        field: refusal.key.clone(),
+        label: refusal.key.clone(),
+        rule: format!("line {}: {}", refusal.line, refusal.problem),
+        remedy: refusal.remedy.clone(),
+        value: None,
+    };
+    refusals.iter().map(problem).collect()
+}
+
+/// The figures of an open dataset with a note of what the newest, refused description selects:
+/// no row stays open that it leaves out.
+fn narrowed(entry: &Entry, asked: Option<Selection>) -> Result<String> {
+    let description = entry.description();
+    if description.access_rights != Some(AccessRights::Public) {
+        return Ok(entry.figures.clone());
+    }
+    // Nothing has one of no terms.
+    let asked = asked.unwrap_or_else(|| Selection::of(Facet::Modality, &[]));
+    let narrowed_to = (asked != description.selection).then_some(asked);
+    let mut figures = entry.figures();
+    if figures.narrowed_to == narrowed_to {
+        return Ok(entry.figures.clone());
+    }
+    figures.narrowed_to = narrowed_to;
+    json(&figures)
 }
 
 fn version(description: &Description) -> &str {
@@ -653,27 +847,6 @@ fn version(description: &Description) -> &str {
 
 fn json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|failure| Error::Internal(failure.to_string()))
-}
-
-/// The description files of a folder: path and text, by name.
-///
-/// # Errors
-/// [`Error::Configuration`] when the folder or a file cannot be read.
-pub fn read_folder(folder: &Path) -> Result<Vec<(String, String)>> {
-    let refused = |path: &Path, failure: &dyn std::fmt::Display| {
-        Error::Configuration(format!("{}: cannot be read ({failure})", path.display()))
-    };
-    let mut files = Vec::new();
-    for item in std::fs::read_dir(folder).map_err(|failure| refused(folder, &failure))? {
-        let path = item.map_err(|failure| refused(folder, &failure))?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
-            let text =
-                std::fs::read_to_string(&path).map_err(|failure| refused(&path, &failure))?;
-            files.push((path.display().to_string(), text));
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// Two-letter language tags and the EU table's codes, for the catalogue's own language.

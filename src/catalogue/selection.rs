@@ -20,6 +20,8 @@ use crate::imaging::Facet;
 /// [selection.exclude]
 /// species    = ["phantom"]
 /// ```
+///
+/// With `whole_studies = true` every series of a study belongs to it that has one such series.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Selection {
     /// Per facet the terms of which one must be there. An empty list (two selections without a
@@ -27,6 +29,10 @@ pub struct Selection {
     pub any_of: BTreeMap<Facet, Vec<String>>,
     /// Per facet the terms of which none may be there.
     pub exclude: BTreeMap<Facet, Vec<String>>,
+    /// Whether every series of a matching study belongs to it, not the matching series alone.
+    /// Secondary use reads studies whole: of an open dataset it reads only those that are in it
+    /// whole.
+    pub whole_studies: bool,
 }
 
 impl Selection {
@@ -34,7 +40,11 @@ impl Selection {
     #[must_use]
     pub fn of(facet: Facet, terms: &[&str]) -> Self {
         let terms = terms.iter().map(|term| (*term).to_owned()).collect();
-        Self { any_of: BTreeMap::from([(facet, terms)]), exclude: BTreeMap::new() }
+        Self {
+            any_of: BTreeMap::from([(facet, terms)]),
+            exclude: BTreeMap::new(),
+            whole_studies: false,
+        }
     }
 
     /// Whether nothing is asked for.
@@ -43,8 +53,8 @@ impl Selection {
         self.any_of.is_empty() && self.exclude.is_empty()
     }
 
-    /// This selection narrowed by another: what both hold. A facet that both name keeps the
-    /// terms that both name.
+    /// This selection narrowed by another: what both hold, or less. A facet that both name keeps
+    /// the terms that both name; studies are whole when they are in both.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let mut both = self.clone();
@@ -60,6 +70,7 @@ impl Selection {
             own.sort();
             own.dedup();
         }
+        both.whole_studies &= other.whole_studies;
         both
     }
 }
@@ -77,6 +88,10 @@ impl<'de> Deserialize<'de> for Selection {
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "exclude" {
                         selection.exclude = map.next_value()?;
+                        continue;
+                    }
+                    if key == "whole_studies" {
+                        selection.whole_studies = map.next_value()?;
                         continue;
                     }
                     let facet = Facet::deserialize(StrDeserializer::<A::Error>::new(&key))?;
@@ -98,6 +113,9 @@ impl Serialize for Selection {
         if !self.exclude.is_empty() {
             map.serialize_entry("exclude", &self.exclude)?;
         }
+        if self.whole_studies {
+            map.serialize_entry("whole_studies", &true)?;
+        }
         map.end()
     }
 }
@@ -114,9 +132,13 @@ impl JsonSchema for Selection {
             "properties": {
                 "exclude": {
                     "type": "object", "propertyNames": facet, "additionalProperties": terms
+                },
+                "whole_studies": {
+                    "type": "boolean",
+                    "description": "Whether every series of a matching study belongs to it"
                 }
             },
-            "propertyNames": { "anyOf": [facet, { "const": "exclude" }] },
+            "propertyNames": { "anyOf": [facet, { "enum": ["exclude", "whole_studies"] }] },
             "additionalProperties": terms
         })
     }

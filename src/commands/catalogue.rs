@@ -1,16 +1,12 @@
 //! `vesalius catalogue`: descriptions to published documents.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::{Common, Ended, Node, event, say};
-use crate::catalogue::{
-    Entry, Gate, IndexFacts, Outcome, Publisher, Release, Shelf as _, StoreShelf, Verdict,
-    open_selections, read_folder,
-};
+use crate::catalogue::{Desk, Entry, How, Outcome, Pass, Shelf as _, Verdict};
 use crate::error::{Error, Result};
 
 #[derive(Args)]
@@ -23,8 +19,13 @@ pub(super) struct Catalogue {
 enum What {
     /// Hold every description to the rules; publish nothing.
     Check,
-    /// Publish every description that holds; the others keep their last good document.
-    Publish,
+    /// Publish every description that holds; the others keep their last good document, unless
+    /// it is more open than they ask for.
+    Publish {
+        /// Withdraw published datasets that have no description file any more.
+        #[arg(long)]
+        withdraw_missing: bool,
+    },
     /// Write every published document to a folder.
     Export {
         /// The folder; made if it is missing.
@@ -32,42 +33,21 @@ enum What {
     },
 }
 
-/// What publishing needs, opened once.
-pub(super) struct Desk {
-    pub release: Release,
-    pub gate: Gate,
-    pub facts: IndexFacts,
-    pub shelf: StoreShelf,
-}
-
-impl Desk {
-    pub(super) fn open(node: &Node) -> Result<Self> {
-        let overrides = &node.config.overrides.catalogue;
-        let folder = (!overrides.is_empty()).then(|| std::path::Path::new(overrides));
-        let release = Release::load(&node.config.catalogue.release, folder)?;
-        let gate = Gate::load(&release)?;
-        Ok(Self {
-            release,
-            gate,
-            facts: IndexFacts::new(Arc::clone(&node.index), node.context.time_zone()),
-            shelf: StoreShelf(Arc::clone(&node.store)),
-        })
-    }
-
-    pub(super) fn publisher<'a>(&'a self, node: &'a Node) -> Publisher<'a> {
-        Publisher { config: &node.config, release: &self.release, gate: &self.gate }
-    }
+/// The desk of a node.
+pub(super) fn desk(node: &Node) -> Result<Desk> {
+    Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())
 }
 
 pub(super) fn run(common: &Common, command: &Catalogue) -> Result<Ended> {
     let node = Node::open(common)?;
     node.index.catch_up(&node.store)?;
     match &command.what {
-        What::Check => all(common, &node, false),
-        What::Publish => all(common, &node, true),
+        What::Check => all(common, &node, How::Check),
+        What::Publish { withdraw_missing: false } => all(common, &node, How::Publish),
+        What::Publish { withdraw_missing: true } => all(common, &node, How::WithdrawMissing),
         What::Export { dir } => {
-            let desk = Desk::open(&node)?;
-            let written = desk.publisher(&node).writer().export(&desk.shelf, dir)?;
+            let desk = desk(&node)?;
+            let written = desk.publisher().writer().export(&desk.shelf, dir)?;
             let value = serde_json::json!({ "documents": written, "folder": dir });
             say(common, "summary", &value, || format!("{written} documents in {}", dir.display()));
             Ok(Ended::Done)
@@ -75,8 +55,8 @@ pub(super) fn run(common: &Common, command: &Catalogue) -> Result<Ended> {
     }
 }
 
-fn all(common: &Common, node: &Node, publish: bool) -> Result<Ended> {
-    let outcomes = publish_folder(common, node, publish)?;
+fn all(common: &Common, node: &Node, how: How) -> Result<Ended> {
+    let Pass { outcomes, missing } = publish_folder(common, node, how)?;
     let refused = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Refused).count();
     let of = |verdict| outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
     let value = serde_json::json!({
@@ -85,46 +65,46 @@ fn all(common: &Common, node: &Node, publish: bool) -> Result<Ended> {
         "unchanged": of(Verdict::Unchanged),
         "withdrawn": of(Verdict::Withdrawn),
         "refused": refused,
+        "missing": missing.len(),
     });
     say(common, "summary", &value, || {
         format!(
-            "{} descriptions: {} published, {} unchanged, {} withdrawn, {refused} refused",
-            outcomes.len(),
+            "{} datasets: {} published, {} unchanged, {} withdrawn, {refused} refused, \
+             {} without a description",
+            outcomes.len() + missing.len(),
             of(Verdict::Published),
             of(Verdict::Unchanged),
             of(Verdict::Withdrawn),
+            missing.len(),
         )
     });
     if refused > 0 {
         return Err(Error::Invalid(format!("{refused} descriptions were refused; see above")));
     }
-    Ok(Ended::Done)
+    Ok(if missing.is_empty() { Ended::Done } else { Ended::Look })
 }
 
 /// Publishes (or only checks) the steward's folder, and tells what became of each description.
-pub(super) fn publish_folder(common: &Common, node: &Node, publish: bool) -> Result<Vec<Outcome>> {
-    let desk = Desk::open(node)?;
-    let folder = node.config.descriptions(&common.data);
+pub(super) fn publish_folder(common: &Common, node: &Node, how: How) -> Result<Pass> {
+    let folder = &node.descriptions;
     if !folder.exists() {
-        std::fs::create_dir_all(&folder)
+        std::fs::create_dir_all(folder)
             .map_err(|failure| Error::Configuration(format!("{}: {failure}", folder.display())))?;
     }
-    let publisher = desk.publisher(node);
-    let mut outcomes = Vec::new();
-    for (file, text) in read_folder(&folder)? {
-        let now = Timestamp::now();
-        let outcome = if publish {
-            publisher.publish(&file, &text, &desk.facts, &desk.shelf, now)?
-        } else {
-            publisher.check(&file, &text, &desk.facts, &desk.shelf, now)?
-        };
-        tell(common, &outcome);
-        outcomes.push(outcome);
+    let pass = desk(node)?.publish_folder(folder, how, Timestamp::now())?;
+    for outcome in &pass.outcomes {
+        tell(common, outcome);
     }
-    if publish {
-        node.index.set_open(open_selections(&desk.shelf, &node.config)?);
+    for slug in &pass.missing {
+        say(common, "missing", &serde_json::json!({ "slug": slug }), || {
+            format!(
+                "{slug}: is published but has no description in {}; write one with \
+                 `withdrawn = true`, or give `--withdraw-missing`",
+                folder.display()
+            )
+        });
     }
-    Ok(outcomes)
+    Ok(pass)
 }
 
 fn tell(common: &Common, outcome: &Outcome) {
@@ -158,10 +138,10 @@ pub(super) fn put_descriptions(
     node: &Node,
     descriptions: &[(String, String)],
 ) -> Result<Ended> {
-    let folder = node.config.descriptions(&common.data);
+    let folder = &node.descriptions;
     let failed =
         |failure: std::io::Error| Error::Configuration(format!("{}: {failure}", folder.display()));
-    std::fs::create_dir_all(&folder).map_err(failed)?;
+    std::fs::create_dir_all(folder).map_err(failed)?;
     let (mut written, mut kept) = (0, 0);
     for (slug, text) in descriptions {
         let path = folder.join(format!("{slug}.toml"));
@@ -187,8 +167,8 @@ pub(super) fn put_descriptions(
 /// Makes every published document anew from its description and its kept figures.
 pub(super) fn rebuild(common: &Common, node: &Node) -> Result<()> {
     let began = std::time::Instant::now();
-    let desk = Desk::open(node)?;
-    let publisher = desk.publisher(node);
+    let desk = desk(node)?;
+    let publisher = desk.publisher();
     let mut changed = 0_u64;
     for slug in desk.shelf.slugs()? {
         if let Some(entry) = desk.shelf.find(&slug)? {
@@ -209,8 +189,8 @@ pub(super) fn rebuild(common: &Common, node: &Node) -> Result<()> {
 
 /// How published documents differ from what their descriptions and figures give.
 pub(super) fn differences(node: &Node) -> Result<Vec<String>> {
-    let desk = Desk::open(node)?;
-    let publisher = desk.publisher(node);
+    let desk = desk(node)?;
+    let publisher = desk.publisher();
     let mut found = Vec::new();
     for slug in desk.shelf.slugs()? {
         if let Some(entry) = desk.shelf.find(&slug)?

@@ -30,7 +30,7 @@ pub(super) fn run(common: &Common, command: &Count) -> Result<Ended> {
         any_of.entry(named(facet)?).or_default().push(term.to_owned());
     }
     let facets = command.by.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
-    let criteria = Criteria { any_of, exclude: BTreeMap::new() };
+    let criteria = Criteria { any_of, ..Criteria::default() };
     let node = Node::open(common)?;
     node.index.catch_up(&node.store)?;
     let view = node.index.read();

@@ -284,6 +284,8 @@ pub struct Node {
     pub index: Arc<Index>,
     /// Zone and identifier systems.
     pub context: Context,
+    /// The folder with the steward's descriptions.
+    pub descriptions: PathBuf,
 }
 
 impl Common {
@@ -321,7 +323,8 @@ impl Node {
         let store = Arc::new(Store::open(&common.data, &config.database.url)?);
         let context = Context::new(&config, &keys.pseudonym)?;
         let index = Arc::new(Index::open(Some(&common.data), context.clone()));
-        Ok(Self { config: Arc::new(config), keys, store, index, context })
+        let descriptions = config.descriptions(&common.data);
+        Ok(Self { config: Arc::new(config), keys, store, index, context, descriptions })
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Common, Ended, Node, event};
 use crate::actor::Role;
 use crate::app::Server;
 use crate::auth::{Minted, Tokens};
-use crate::catalogue::Verdict;
+use crate::catalogue::{How, Verdict};
 use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
 
@@ -138,9 +138,9 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
     let never = AtomicBool::new(false);
     let summary = super::ingest::drive(common, &node, &mut source, "demo archive", false, &never)?;
     super::ingest::tell(common, &node, &summary)?;
-    put_samples(&node, &common.data)?;
-    let outcomes = super::catalogue::publish_folder(common, &node, true)?;
-    if outcomes.iter().any(|outcome| outcome.verdict == Verdict::Refused) {
+    put_samples(&node)?;
+    let pass = super::catalogue::publish_folder(common, &node, How::Publish)?;
+    if pass.outcomes.iter().any(|outcome| outcome.verdict == Verdict::Refused) {
         return Err(Error::Internal("a dataset of the demo was refused; see above".to_owned()));
     }
     let tokens = Tokens::new(&node.keys.token);
@@ -210,11 +210,11 @@ fn keep_config(config: &Config, listener: &TcpListener, data: &Path) -> Result<(
 }
 
 /// The demo's descriptions, where the steward has none of that name.
-fn put_samples(node: &Node, data: &Path) -> Result<()> {
-    let folder = node.config.descriptions(data);
+fn put_samples(node: &Node) -> Result<()> {
+    let folder = &node.descriptions;
     let failed =
         |failure: std::io::Error| Error::Configuration(format!("{}: {failure}", folder.display()));
-    std::fs::create_dir_all(&folder).map_err(failed)?;
+    std::fs::create_dir_all(folder).map_err(failed)?;
     for (name, text) in crate::catalogue::samples() {
         let path = folder.join(format!("{name}.toml"));
         if !path.exists() {

@@ -13,6 +13,8 @@ pub struct Criteria {
     pub any_of: BTreeMap<Facet, Vec<String>>,
     /// Per facet the terms of which none may be there.
     pub exclude: BTreeMap<Facet, Vec<String>>,
+    /// Whether one such series selects every series of its study.
+    pub whole_studies: bool,
 }
 
 impl Criteria {
@@ -20,7 +22,7 @@ impl Criteria {
     #[must_use]
     pub fn of(facet: Facet, terms: &[&str]) -> Self {
         let terms = terms.iter().map(|term| (*term).to_owned()).collect();
-        Self { any_of: BTreeMap::from([(facet, terms)]), exclude: BTreeMap::new() }
+        Self { any_of: BTreeMap::from([(facet, terms)]), ..Self::default() }
     }
 }
 

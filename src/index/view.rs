@@ -261,23 +261,38 @@ impl View {
         static NOTHING: OnceLock<RoaringBitmap> = OnceLock::new();
         match actor.role {
             Role::Ehr | Role::ImagingIt => &self.all_studies,
-            Role::Researcher | Role::Public => self.open_studies.get_or_init(|| {
-                let mut open = RoaringBitmap::new();
-                for criteria in &self.open {
-                    open |= self.series_where(criteria);
-                }
-                let candidates = self.studies_of(&open);
-                candidates
-                    .iter()
-                    .filter(|study| {
-                        self.studies.get(*study as usize).is_some_and(|study| {
-                            study.series.iter().all(|series| open.contains(*series))
-                        })
-                    })
-                    .collect()
-            }),
+            Role::Researcher | Role::Public => {
+                self.open_studies.get_or_init(|| self.studies_wholly_in(&self.open))
+            }
             Role::Steward | Role::Admin => NOTHING.get_or_init(RoaringBitmap::new),
         }
+    }
+
+    /// The studies of which every series is in one of the selections.
+    fn studies_wholly_in(&self, selections: &[Criteria]) -> RoaringBitmap {
+        let mut open = RoaringBitmap::new();
+        for criteria in selections {
+            open |= self.series_where(criteria);
+        }
+        let candidates = self.studies_of(&open);
+        candidates
+            .iter()
+            .filter(|study| {
+                self.studies
+                    .get(*study as usize)
+                    .is_some_and(|study| study.series.iter().all(|series| open.contains(*series)))
+            })
+            .collect()
+    }
+
+    /// How many studies with a series in `criteria` secondary use could read, were these and the
+    /// `others` the selections of the open datasets: for the steward, before it is so.
+    #[must_use]
+    pub fn count_wholly_open(&self, criteria: &Criteria, others: &[Criteria]) -> u64 {
+        let mut selections = others.to_vec();
+        selections.push(criteria.clone());
+        self.studies_wholly_in(&selections)
+            .intersection_len(&self.studies_of(&self.series_where(criteria)))
     }
 
     /// The studies that the actor may count: operators count what they describe.
@@ -429,8 +444,14 @@ impl View {
         self.dictionary.postings.get(term as usize)
     }
 
-    /// The series on which all criteria hold.
+    /// The series that the criteria select: those on which all hold, or every one of their studies.
     fn series_where(&self, criteria: &Criteria) -> RoaringBitmap {
+        let series = self.series_meeting(criteria);
+        if criteria.whole_studies { self.series_of(&self.studies_of(&series)) } else { series }
+    }
+
+    /// The series on which all criteria hold.
+    fn series_meeting(&self, criteria: &Criteria) -> RoaringBitmap {
         let mut series: Option<RoaringBitmap> = None;
         let mut studies: Option<RoaringBitmap> = None;
         for (facet, terms) in &criteria.any_of {

@@ -129,12 +129,14 @@ fn exact_figures_need_a_public_dataset_and_a_de_identified_archive() {
     let entry = shelf.find("open").unwrap().unwrap();
     assert_eq!(entry.figures().records, Some(543));
     assert_eq!(entry.next_release, None);
-    // The archive turns out to be identified: refused, the exact document stays only until the
-    // steward mends the description, and then the figures are counted anew.
+    // The archive turns out to be identified: refused, the exact document goes at once; when the
+    // steward mends the description, the figures are counted anew.
     config.archive.identity = Identity::Identified;
     let outcome = publish(&config, &shelf, "open.toml", &text, now());
     assert_eq!(outcome.verdict, Verdict::Refused);
     assert!(outcome.refusals[0].remedy.contains("archive.identity"));
+    let entry = shelf.find("open").unwrap().unwrap();
+    assert_eq!((entry.state, entry.figures().records), (State::Withdrawn, None));
     let text = text.replace("figures = \"exact\"\n", "");
     let outcome = publish(&config, &shelf, "open.toml", &text, now());
     assert_eq!(outcome.verdict, Verdict::Published);
@@ -161,6 +163,22 @@ fn what_is_not_open_passes_the_disclosure_rule() {
     }
     assert!(entry.document.contains("\"DCM MG\"") && entry.document.contains("\"Mammography\"@en"));
     assert!(figures.csv().contains("'=HYPERLINK()"), "no formula for spreadsheets");
+}
+
+#[test]
+fn a_keyword_of_few_persons_is_no_variable_however_many_studies_they_bring() {
+    let mut figures = Played::default().0;
+    figures.attributes.push(vesalius::index::disclosure::Cell {
+        term: "ContrastBolusAgent".to_owned(),
+        records: 400,
+        individuals: 3,
+    });
+    let rule = vesalius::index::disclosure::Rule { threshold: 10, rounding: 10 };
+    let selection = vesalius::catalogue::Selection::default();
+    let disclosed = figures.disclose(rule, &selection);
+    assert!(disclosed.attributes.contains(&"KVP".to_owned()));
+    assert!(!disclosed.attributes.contains(&"ContrastBolusAgent".to_owned()));
+    assert!(figures.exact(&selection).attributes.contains(&"ContrastBolusAgent".to_owned()));
 }
 
 #[test]

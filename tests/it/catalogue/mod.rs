@@ -1,6 +1,7 @@
 //! The catalogue and its doors, over an index that is played.
 
 mod doors;
+mod folder;
 mod gate;
 mod graphs;
 mod judge;
@@ -70,7 +71,7 @@ impl Default for Played {
             age_bands: cells(&[("40-44", 2, 2), ("50-54", 300, 150), ("70-74", 241, 79)]),
             attributes: ["StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns", "KVP"]
                 .iter()
-                .map(|keyword| ((*keyword).to_owned(), 543))
+                .map(|keyword| Cell { term: (*keyword).to_owned(), records: 543, individuals: 231 })
                 .collect(),
         })
     }
@@ -80,6 +81,10 @@ impl Facts for Played {
     fn figures(&self, selection: &Selection) -> Result<Figures> {
         let is_nothing = selection.any_of.values().flatten().any(|term| term == "NOTHING");
         Ok(if is_nothing { Figures::default() } else { self.0.clone() })
+    }
+
+    fn wholly_open(&self, selection: &Selection, _: &[Selection]) -> Result<u64> {
+        Ok(if selection.whole_studies { self.0.records } else { 0 })
     }
 }
 

@@ -38,6 +38,17 @@ fn meets(row: &Row, criteria: &Criteria) -> bool {
         && !criteria.exclude.iter().any(|(facet, terms)| has(row, *facet, terms))
 }
 
+/// The rows that criteria select.
+fn selected<'r>(rows: &'r [Row], criteria: &Criteria) -> Vec<&'r Row> {
+    let met: Vec<&Row> = rows.iter().filter(|row| meets(row, criteria)).collect();
+    let studies: BTreeSet<u32> = met.iter().map(|row| row.study).collect();
+    if criteria.whole_studies {
+        rows.iter().filter(|row| studies.contains(&row.study)).collect()
+    } else {
+        met
+    }
+}
+
 /// The studies that answer, found row by row.
 fn scan(rows: &[Row], updated: &dyn Fn(u32) -> i64, query: &Query<'_>) -> BTreeSet<u32> {
     let all = || rows.iter().map(|row| row.study).collect::<BTreeSet<u32>>();
@@ -99,7 +110,7 @@ fn terms(random: &mut Random, rows: &[Row]) -> (Facet, Vec<String>) {
 }
 
 fn criteria(random: &mut Random, rows: &[Row]) -> Criteria {
-    let mut criteria = Criteria::default();
+    let mut criteria = Criteria { whole_studies: random.one_in(3), ..Criteria::default() };
     for _ in 0..random.below(4) {
         let (facet, terms) = terms(random, rows);
         criteria.any_of.insert(facet, terms);
@@ -161,7 +172,7 @@ fn compare(seed: u64, view: &View, store: &Store) {
         assert_eq!(view.count_for_disclosure(&query), found.len() as u64);
 
         let criteria = criteria(&mut random, &rows);
-        let selected: Vec<&Row> = rows.iter().filter(|row| meets(row, &criteria)).collect();
+        let selected = selected(&rows, &criteria);
         assert_eq!(
             view.count(&it(), &criteria),
             counts(selected.iter().copied()),

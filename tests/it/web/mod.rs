@@ -57,12 +57,19 @@ fn years(first: u16, studies: &[u64]) -> Vec<Cell> {
 }
 
 impl Facts for Archive {
+    fn wholly_open(&self, selection: &Selection, _: &[Selection]) -> Result<u64> {
+        Ok(self.figures(selection)?.records)
+    }
+
     fn figures(&self, selection: &Selection) -> Result<Figures> {
         let modality = selection.any_of.get(&Facet::Modality).and_then(|m| m.first());
         let snomed = |code: &str| format!("http://snomed.info/sct|{code}");
         let day = |year, month, day| Some(Day(jiff::civil::date(year, month, day)));
         let attributes = |keywords: &[&str]| {
-            keywords.iter().map(|keyword| ((*keyword).to_owned(), 100_u64)).collect()
+            keywords
+                .iter()
+                .map(|keyword| Cell { term: (*keyword).to_owned(), records: 100, individuals: 100 })
+                .collect()
         };
         Ok(match modality.map(String::as_str) {
             Some("MG") => Figures {

@@ -1,0 +1,175 @@
+//! The steward's folder and the desk that publishes it: one way for the command line and for the
+//! server.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::kept::{IndexFacts, StoreShelf, open_selections};
+use super::publish::{Gate, Outcome, Publisher, Shelf, State};
+use super::release::Release;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::store::Store;
+
+/// What publishing needs, opened once.
+pub struct Desk {
+    config: Arc<Config>,
+    index: Arc<Index>,
+    /// Namespaces and vocabularies.
+    pub release: Release,
+    /// The shapes.
+    pub gate: Gate,
+    /// The figures.
+    pub facts: IndexFacts,
+    /// The datasets.
+    pub shelf: StoreShelf,
+}
+
+/// What came of a folder.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pass {
+    /// Of every file, by name; then of what was withdrawn because it has none.
+    pub outcomes: Vec<Outcome>,
+    /// Published datasets that have no file and stay published.
+    pub missing: Vec<String>,
+}
+
+/// What to do with a folder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum How {
+    /// Keep nothing.
+    Check,
+    /// Publish; what has no file stays as it is.
+    Publish,
+    /// Publish, and withdraw what has no file.
+    WithdrawMissing,
+}
+
+/// A description file: its path, and its text or why there is none.
+pub type File = (String, std::result::Result<String, String>);
+
+impl Desk {
+    /// Opens a desk; days are those of `zone`.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for a broken file of the catalogue.
+    pub fn open(
+        config: &Arc<Config>,
+        store: &Arc<Store>,
+        index: &Arc<Index>,
+        zone: Option<&jiff::tz::TimeZone>,
+    ) -> Result<Self> {
+        let overrides = &config.overrides.catalogue;
+        let folder = (!overrides.is_empty()).then(|| Path::new(overrides));
+        let release = Release::load(&config.catalogue.release, folder)?;
+        let gate = Gate::load(&release)?;
+        Ok(Self {
+            config: Arc::clone(config),
+            index: Arc::clone(index),
+            release,
+            gate,
+            facts: IndexFacts::new(Arc::clone(index), zone),
+            shelf: StoreShelf(Arc::clone(store)),
+        })
+    }
+
+    /// Who publishes here.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher<'_> {
+        Publisher { config: &self.config, release: &self.release, gate: &self.gate }
+    }
+
+    /// Publishes (or only checks) the descriptions of a folder, and opens to secondary use what
+    /// is open after that. A folder that is not there holds no descriptions.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or index or store do not answer; a wrong description is
+    /// an [`Outcome`].
+    pub fn publish_folder(&self, folder: &Path, how: How, now: Timestamp) -> Result<Pass> {
+        let publisher = self.publisher();
+        let is_kept = how != How::Check;
+        let mut pass = Pass::default();
+        let mut described = BTreeSet::new();
+        for (file, text) in read_folder(folder)? {
+            let outcome = match text {
+                Ok(text) if is_kept => {
+                    publisher.publish(&file, &text, &self.facts, &self.shelf, now)?
+                }
+                Ok(text) => publisher.check(&file, &text, &self.facts, &self.shelf, now)?,
+                Err(reason) => {
+                    publisher.refuse_unreadable(&file, &reason, &self.shelf, now, is_kept)?
+                }
+            };
+            described.insert(outcome.slug.clone());
+            pass.outcomes.push(outcome);
+        }
+        for slug in self.shelf.slugs()?.into_iter().filter(|slug| !described.contains(slug)) {
+            let entry = self.shelf.find(&slug)?;
+            if entry.is_none_or(|entry| entry.state != State::Published) {
+                continue;
+            }
+            match how {
+                How::WithdrawMissing => {
+                    pass.outcomes.extend(publisher.withdraw_missing(&slug, &self.shelf, now)?);
+                }
+                How::Check | How::Publish => pass.missing.push(slug),
+            }
+        }
+        if is_kept {
+            self.index.set_open(open_selections(&self.shelf, &self.config)?);
+        }
+        Ok(pass)
+    }
+}
+
+/// The description files of a folder, by name; none when there is no such folder. A file that
+/// cannot be read, or is not UTF-8, says so in its place.
+///
+/// # Errors
+/// [`Error::Configuration`] when the folder cannot be read.
+pub fn read_folder(folder: &Path) -> Result<Vec<File>> {
+    let refused = |failure: std::io::Error| {
+        Error::Configuration(format!("{}: cannot be read ({failure})", folder.display()))
+    };
+    let items = match std::fs::read_dir(folder) {
+        Ok(items) => items,
+        Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(failure) => return Err(refused(failure)),
+    };
+    let mut files = Vec::new();
+    for item in items {
+        let path = item.map_err(refused)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") && !path.is_dir() {
+            let text = std::fs::read_to_string(&path).map_err(|failure| failure.to_string());
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Name, size and time of change of every description file: equal as long as nobody touched one.
+/// A folder that cannot be read looks empty; publishing it says why.
+#[must_use]
+pub fn stamp_folder(
+    folder: &Path,
+) -> Vec<(std::path::PathBuf, u64, Option<std::time::SystemTime>)> {
+    let mut stamps: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|item| item.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| {
+            let known = std::fs::metadata(&path).ok();
+            let size = known.as_ref().map_or(0, std::fs::Metadata::len);
+            (path, size, known.and_then(|known| known.modified().ok()))
+        })
+        .collect();
+    stamps.sort();
+    stamps
+}
