@@ -22,7 +22,7 @@ use crate::catalogue::sparql::Endpoint;
 use crate::catalogue::{Format, Release, Shelf, Writer};
 use crate::config::Config;
 
-pub use problem::problem;
+pub use problem::{problem, problem_of};
 
 /// What the pages answer: the door hands a request over when the reader wants HTML.
 #[derive(Clone, Debug, Eq, PartialEq)]

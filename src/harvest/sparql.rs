@@ -32,7 +32,7 @@ pub(super) async fn post(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> HttpResponse {
     let Ok(body) = body else {
-        return problem::write(
+        return problem::problem_of(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the request is too large for a query",
         );
@@ -54,7 +54,7 @@ pub(super) async fn post(
             } else {
                 "send application/sparql-query or application/x-www-form-urlencoded"
             };
-            return problem::write(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+            return problem::problem_of(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
         }
     };
     match query {
