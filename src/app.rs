@@ -1,16 +1,17 @@
 //! The server: state, routes, middleware. The only file that knows every room.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use crate::auth::{Tokens, authenticate};
+use crate::auth::{BadToken, Tokens, actor_of, authenticate};
 use crate::catalogue::{
     Desk, How, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
 };
@@ -18,6 +19,7 @@ use crate::commands::Node;
 use crate::error::{Error, Result};
 use crate::fhir;
 use crate::harvest;
+use crate::index::Criteria;
 use crate::web::Pages;
 
 /// How often a serving process looks for changes of other processes.
@@ -37,10 +39,62 @@ const RETRY: Duration = Duration::from_secs(60);
 /// when two looks see the same: a file that is being written is no description yet.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Behind the feed for longer than this, the server says that it is not ready.
+const STALE: Duration = Duration::from_secs(60);
+
+/// For so long the open datasets that were read last stand, when they cannot be read again.
+const TRUST: Duration = Duration::from_secs(10);
+
+/// How long `/readyz` and `/metrics` wait for the database.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the routes of this file share.
 struct Health {
     node: Arc<Node>,
     metrics: PrometheusHandle,
+    pulse: Arc<Pulse>,
+}
+
+/// Whether the views still follow the feed: the follower writes it, `/readyz` reads it.
+struct Pulse {
+    caught_up: Mutex<Instant>,
+    has_ended: AtomicBool,
+}
+
+impl Pulse {
+    fn new(now: Instant) -> Self {
+        Self { caught_up: Mutex::new(now), has_ended: AtomicBool::new(false) }
+    }
+
+    fn beat(&self, now: Instant) {
+        *self.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// How long ago the views last held everything that the store did.
+    fn age(&self, now: Instant) -> Duration {
+        let caught_up = *self.caught_up.lock().unwrap_or_else(PoisonError::into_inner);
+        now.saturating_duration_since(caught_up)
+    }
+
+    /// Why the answers may be old.
+    fn fault(&self, now: Instant) -> Option<&'static str> {
+        if self.has_ended.load(Ordering::Relaxed) {
+            Some("the change feed is no longer followed; restart the server")
+        } else if self.age(now) > STALE {
+            Some("the views are behind the store; the log tells why")
+        } else {
+            None
+        }
+    }
+}
+
+/// Says that the follower ended, by whatever way it did.
+struct Ending(Arc<Pulse>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.has_ended.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A server that listens but does not answer yet.
@@ -49,6 +103,7 @@ pub struct Server {
     pub address: std::net::SocketAddr,
     server: actix_web::dev::Server,
     node: Arc<Node>,
+    pulse: Arc<Pulse>,
 }
 
 /// What the catalogue's doors answer readers who want HTML.
@@ -88,7 +143,12 @@ impl Server {
         let address =
             listener.local_addr().map_err(|failure| Error::Internal(failure.to_string()))?;
         let node = Arc::new(node);
-        let health = web::Data::new(Health { node: Arc::clone(&node), metrics: recorder()? });
+        let pulse = Arc::new(Pulse::new(Instant::now()));
+        let health = web::Data::new(Health {
+            node: Arc::clone(&node),
+            metrics: recorder()?,
+            pulse: Arc::clone(&pulse),
+        });
         let tokens = web::Data::new(Tokens::new(&node.keys.token));
         let fhir = web::Data::new(fhir::State::new(
             &node.config,
@@ -122,7 +182,6 @@ impl Server {
                 .app_data(health.clone())
                 .app_data(tokens.clone())
                 .app_data(web::PayloadConfig::new(BODY))
-                .app_data(web::FormConfig::default().limit(BODY))
                 .app_data(fhir.clone())
                 .app_data(harvest.clone())
                 .app_data(pages.clone())
@@ -133,6 +192,7 @@ impl Server {
                 .route("/healthz", web::get().to(healthz))
                 .route("/readyz", web::get().to(readyz))
                 .route("/metrics", web::get().to(metrics_text))
+                .wrap(from_fn(errors_as_problems))
                 .wrap(from_fn(crate::web::problems_as_pages))
                 .wrap(from_fn(authenticate))
                 .wrap(from_fn(observe))
@@ -143,7 +203,7 @@ impl Server {
         .listen(listener)
         .map_err(|failure| Error::Internal(format!("{address}: {failure}")))?
         .run();
-        Ok(Self { address, server, node })
+        Ok(Self { address, server, node, pulse })
     }
 
     /// A handle that stops the server.
@@ -158,11 +218,14 @@ impl Server {
     /// When the server ends with a failure.
     pub async fn run(self) -> Result<()> {
         let node = Arc::clone(&self.node);
-        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let follower = std::thread::spawn(move || follow(&node, &stopped));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, pulse) = (Arc::clone(&stop), Arc::clone(&self.pulse));
+        let follower = std::thread::spawn(move || {
+            let _ending = Ending(Arc::clone(&pulse));
+            follow(&node, &pulse, &stopped);
+        });
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
             tracing::error!("the thread that follows the change feed panicked");
         }
@@ -171,17 +234,17 @@ impl Server {
 }
 
 /// Follows the change feed until the server ends.
-fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool) {
+fn follow(node: &Node, pulse: &Pulse, stop: &AtomicBool) {
     let mut saved = Instant::now();
     let mut is_dirty = false;
     let mut descriptions = Descriptions::default();
-    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+    let mut open = OpenDatasets::default();
+    while !stop.load(Ordering::Relaxed) {
         match node.index.catch_up(&node.store) {
-            Ok(done) if done.changes > 0 => {
-                is_dirty = true;
-                refresh_open(node);
+            Ok(done) => {
+                is_dirty |= done.changes > 0;
+                pulse.beat(Instant::now());
             }
-            Ok(_) => {}
             Err(failure) => tracing::warn!(%failure, "the index could not catch up"),
         }
         if descriptions.is_due(&node.descriptions, Instant::now())
@@ -189,6 +252,11 @@ fn follow(node: &Node, stop: &std::sync::atomic::AtomicBool) {
         {
             tracing::warn!(%failure, "the descriptions could not be published");
             descriptions.failed(Instant::now());
+        }
+        let seen = node.index.read().seq();
+        let read = || open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config);
+        if let Some(open) = open.refresh(seen, Instant::now(), read) {
+            node.index.set_open(open);
         }
         if is_dirty && saved.elapsed() > CHECKPOINT {
             match node.index.save() {
@@ -267,11 +335,39 @@ fn publish(node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// A dataset may have been published or withdrawn by another process.
-fn refresh_open(node: &Node) {
-    match open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config) {
-        Ok(open) => node.index.set_open(open),
-        Err(failure) => tracing::warn!(%failure, "the open datasets could not be read"),
+/// Which change the open datasets were read at. Another process may publish or withdraw one at
+/// any change.
+#[derive(Default)]
+struct OpenDatasets {
+    read_at: Option<i64>,
+    failing_since: Option<Instant>,
+}
+
+impl OpenDatasets {
+    /// Reads them again after every change until that succeeds. What is open now, if that may
+    /// have changed; nothing is, when it could not be learnt for long: a dataset that was
+    /// withdrawn meanwhile must not stay open.
+    fn refresh(
+        &mut self,
+        seen: i64,
+        now: Instant,
+        read: impl FnOnce() -> Result<Vec<Criteria>>,
+    ) -> Option<Vec<Criteria>> {
+        if self.read_at == Some(seen) {
+            return None;
+        }
+        match read() {
+            Ok(open) => {
+                *self = Self { read_at: Some(seen), failing_since: None };
+                Some(open)
+            }
+            Err(failure) => {
+                let since = *self.failing_since.get_or_insert(now);
+                let is_closed = now.saturating_duration_since(since) >= TRUST;
+                tracing::warn!(%failure, is_closed, "the open datasets could not be read");
+                is_closed.then(Vec::new)
+            }
+        }
     }
 }
 
@@ -282,25 +378,71 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
+/// The last change of the store, asked for in time; `None`: the database does not answer.
+async fn last_change(node: &Arc<Node>) -> Option<i64> {
+    let node = Arc::clone(node);
+    let asked = web::block(move || node.store.read(crate::store::changes::last_change));
+    tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()?.ok()
+}
+
+/// Anybody may ask, so nothing is told that hidden rows move: no number of changes.
 async fn readyz(health: web::Data<Health>) -> HttpResponse {
-    let node = Arc::clone(&health.node);
-    let checked = web::block(move || node.store.read(crate::store::changes::last_change)).await;
-    match checked {
-        Ok(Ok(last)) => HttpResponse::Ok().json(serde_json::json!({
-            "ready": true, "change": last, "index": health.node.index.read().seq(),
-        })),
-        _ => HttpResponse::ServiceUnavailable()
+    let fault = match health.pulse.fault(Instant::now()) {
+        None if last_change(&health.node).await.is_none() => Some("the database does not answer"),
+        fault => fault,
+    };
+    match fault {
+        None => HttpResponse::Ok().json(serde_json::json!({ "ready": true })),
+        Some(reason) => HttpResponse::ServiceUnavailable()
             .insert_header((header::RETRY_AFTER, "5"))
-            .json(serde_json::json!({ "ready": false, "reason": "the database does not answer" })),
+            .json(serde_json::json!({ "ready": false, "reason": reason })),
     }
 }
 
-async fn metrics_text(health: web::Data<Health>) -> HttpResponse {
+/// For operators: counts of requests and changes tell of rows that others may not see.
+async fn metrics_text(request: HttpRequest, health: web::Data<Health>) -> HttpResponse {
+    if !actor_of(&request).is_some_and(|actor| actor.role.is_operator()) {
+        let refused = request.extensions().get::<BadToken>().map(|bad| bad.0.clone());
+        let reason = refused.unwrap_or_else(|| {
+            "metrics need an operator's token: `vesalius token --role imaging-it`, `steward` or \
+             `admin`"
+                .to_owned()
+        });
+        let mut response = harvest::problem(&Error::Unauthenticated(reason));
+        let challenge = HeaderValue::from_static("Bearer realm=\"vesalius\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        return response;
+    }
+    let seen = health.node.index.read().seq();
     #[allow(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
-    metrics::gauge!("vesalius_index_change").set(health.node.index.read().seq() as f64);
+    let behind =
+        last_change(&health.node).await.map_or(f64::NAN, |last| last.saturating_sub(seen) as f64);
+    metrics::gauge!("vesalius_index_changes_behind").set(behind);
+    metrics::gauge!("vesalius_index_seconds_since_caught_up")
+        .set(health.pulse.age(Instant::now()).as_secs_f64());
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(health.metrics.render())
+}
+
+/// What the framework itself refuses (a parameter given twice, a body that is too large) it
+/// answers as plain text; here that becomes a problem document.
+async fn errors_as_problems(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let response = next.call(request).await?.map_into_boxed_body();
+    let Some(reason) = response.response().error().map(ToString::to_string) else {
+        return Ok(response);
+    };
+    let status = response.status();
+    let detail = if status.is_server_error() {
+        tracing::error!(reason, "a request failed");
+        "the server could not answer; the operator's log tells why"
+    } else {
+        &reason
+    };
+    Ok(response.into_response(harvest::problem_of(status, detail)))
 }
 
 /// Headers of every answer: no script, nothing from elsewhere, no framing, no guessing of types.
@@ -355,8 +497,12 @@ fn area(request: &HttpRequest) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Descriptions, LOOK, PUBLISH, RETRY};
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
+
+    use super::{Descriptions, Ending, LOOK, OpenDatasets, PUBLISH, Pulse, RETRY, STALE};
+    use crate::error::Error;
+    use crate::index::Criteria;
 
     #[test]
     fn descriptions_are_due_at_the_start_when_touched_and_every_hour() {
@@ -379,5 +525,40 @@ mod tests {
         let now = start + LOOK * 6 + PUBLISH;
         descriptions.failed(now);
         assert!(descriptions.is_due(folder.path(), now + RETRY));
+    }
+
+    #[test]
+    fn the_open_datasets_are_read_until_that_succeeds_and_closed_meanwhile() {
+        let mut datasets = OpenDatasets::default();
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let one = || Ok(vec![Criteria::default()]);
+        let fails = || Err(Error::Store("away".to_owned()));
+        assert_eq!(datasets.refresh(7, start, one), Some(vec![Criteria::default()]));
+        assert_eq!(datasets.refresh(7, start, || panic!("nothing changed")), None);
+        // A change, and the shelf does not answer: what was open stays so for a moment only.
+        assert_eq!(datasets.refresh(8, after(1), fails), None);
+        assert_eq!(datasets.refresh(8, after(5), fails), None, "no change since, and still due");
+        assert_eq!(datasets.refresh(8, after(11), fails), Some(Vec::new()));
+        assert_eq!(datasets.refresh(8, after(12), one), Some(vec![Criteria::default()]));
+        assert_eq!(datasets.refresh(8, after(13), || panic!("nothing changed")), None);
+    }
+
+    #[test]
+    fn a_server_that_no_longer_follows_is_not_ready() {
+        let start = Instant::now();
+        let pulse = Arc::new(Pulse::new(start));
+        let late = start + STALE + Duration::from_secs(1);
+        assert!(pulse.fault(start + STALE).is_none());
+        assert!(pulse.fault(late).unwrap().contains("behind"));
+        pulse.beat(late);
+        assert!(pulse.fault(late).is_none());
+        let ending = Ending(Arc::clone(&pulse));
+        let follower = std::thread::spawn(move || {
+            let _ending = ending;
+            panic!("the follower dies");
+        });
+        assert!(follower.join().is_err());
+        assert!(pulse.fault(late).unwrap().contains("no longer followed"));
     }
 }

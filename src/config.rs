@@ -146,7 +146,7 @@ pub struct Catalogue {
     pub language: String,
     /// Folder with the steward's descriptions; empty: `descriptions` in the data folder.
     pub descriptions: String,
-    /// HealthDCAT-AP release that documents are written for (a folder of `catalogue/releases`).
+    /// HealthDCAT-AP release that documents are written for (a file of `catalogue/releases`).
     pub release: String,
     /// Datasets on a page of `/catalog.*?page=`; at most 100.
     pub page_size: usize,
@@ -253,6 +253,35 @@ impl Default for Sparql {
     }
 }
 
+/// Languages that the catalogue's own can be: those of the Union and of the European Economic
+/// Area. Each has a code in the EU authority table (`catalogue::publish`).
+pub const LANGUAGES: &[&str] = &[
+    "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt",
+    "lv", "mt", "nl", "no", "pl", "pt", "ro", "sk", "sl", "sv",
+];
+
+/// The built-in releases: the files of `catalogue/releases`.
+pub const RELEASES: &[&str] = &["r8"];
+
+/// A setting that cannot be used.
+struct Fault {
+    key: &'static str,
+    problem: String,
+    remedy: String,
+}
+
+impl Fault {
+    fn new(key: &'static str, problem: &str, remedy: &str) -> Self {
+        Self { key, problem: problem.to_owned(), remedy: remedy.to_owned() }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}`: {}; {}", self.key, self.problem, self.remedy)
+    }
+}
+
 impl Server {
     /// The base of every IRI and link, without a final slash.
     #[must_use]
@@ -274,10 +303,11 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
+        let mut text = String::new();
         let mut tree = match file {
             None => toml::Table::new(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|failure| {
+                text = std::fs::read_to_string(path).map_err(|failure| {
                     Error::Configuration(format!(
                         "{}: cannot be read ({failure}); give the path of a TOML file",
                         path.display()
@@ -294,29 +324,47 @@ impl Config {
                 toml::from_str(&text).unwrap_or_default()
             }
         };
-        overlay(&mut tree, environment)?;
+        let set = overlay(&mut tree, environment)?;
         let config: Self =
             toml::Value::Table(tree).try_into().map_err(|failure: toml::de::Error| {
                 Error::Configuration(format!("environment: {}", failure.to_string().trim()))
             })?;
-        config.check()?;
-        Ok(config)
+        let Some(fault) = config.fault() else { return Ok(config) };
+        let variable = set.iter().find(|(path, _)| path == fault.key);
+        let place = match (variable, file) {
+            (Some((_, name)), _) => format!("environment variable `{name}`: "),
+            (None, Some(file)) => match line_of(&text, fault.key) {
+                Some(line) => format!("{}: line {line}: ", file.display()),
+                None => format!("{}: ", file.display()),
+            },
+            (None, None) => String::new(),
+        };
+        Err(Error::Configuration(format!("{place}{fault}")))
     }
 
-    /// Every rule that a single key cannot tell.
+    /// Every rule that the type of a key cannot tell.
     ///
     /// # Errors
     /// [`Error::Configuration`] that names the key and the remedy.
     pub fn check(&self) -> Result<()> {
-        let wrong = |key: &str, problem: &str, remedy: &str| {
-            Err(Error::Configuration(format!("`{key}`: {problem}; {remedy}")))
-        };
-        if !self.archive.time_zone.is_empty()
-            && jiff::tz::TimeZone::get(&self.archive.time_zone).is_err()
-        {
+        match self.fault() {
+            None => Ok(()),
+            Some(fault) => Err(Error::Configuration(fault.to_string())),
+        }
+    }
+
+    /// The first setting that cannot be used.
+    fn fault(&self) -> Option<Fault> {
+        self.wrong_text().or_else(|| self.wrong_number())
+    }
+
+    fn wrong_text(&self) -> Option<Fault> {
+        let wrong = |key, problem: String, remedy: &str| Some(Fault::new(key, &problem, remedy));
+        let zone = &self.archive.time_zone;
+        if !zone.is_empty() && jiff::tz::TimeZone::get(zone).is_err() {
             return wrong(
                 "archive.time_zone",
-                &format!("`{}` is no IANA time zone", self.archive.time_zone),
+                format!("`{zone}` is no IANA time zone"),
                 "write a name such as `Europe/Prague`",
             );
         }
@@ -333,17 +381,23 @@ impl Config {
             let is_iri = oxiri::Iri::parse(url.as_str()).is_ok();
             let is_usable = url.is_empty() || (is_http && is_iri);
             if !is_usable {
-                return wrong(key, &format!("`{url}` is no web address"), "begin with `https://`");
+                return wrong(key, format!("`{url}` is no web address"), "begin with `https://`");
             }
         }
-        let systems = std::iter::once(&self.archive.identifiers.patient)
-            .chain([&self.archive.identifiers.accession, &self.archive.identifiers.study_id])
-            .chain(self.archive.identifiers.patient_issuers.iter().map(|row| &row.system));
-        for system in systems {
+        let identifiers = &self.archive.identifiers;
+        let issuers = identifiers.patient_issuers.iter();
+        let systems = [
+            ("archive.identifiers.patient", &identifiers.patient),
+            ("archive.identifiers.accession", &identifiers.accession),
+            ("archive.identifiers.study_id", &identifiers.study_id),
+        ]
+        .into_iter()
+        .chain(issuers.map(|row| ("archive.identifiers.patient_issuers", &row.system)));
+        for (key, system) in systems {
             if !system.is_empty() && oxiri::Iri::parse(system.as_str()).is_err() {
                 return wrong(
-                    "archive.identifiers",
-                    &format!("`{system}` is no URI"),
+                    key,
+                    format!("`{system}` is no URI"),
                     "write `urn:oid:…` or an `https://` address",
                 );
             }
@@ -352,33 +406,87 @@ impl Config {
             [("organisation.email", &self.organisation.email), ("hdab.email", &self.hdab.email)]
         {
             if !email.is_empty() && !email.contains('@') {
-                return wrong(key, &format!("`{email}` is no e-mail address"), "write `name@host`");
+                return wrong(key, format!("`{email}` is no e-mail address"), "write `name@host`");
             }
         }
-        if !(1..=100).contains(&self.catalogue.page_size) {
-            return wrong("catalogue.page_size", "is outside 1 to 100", "take 100");
+        for (key, folder) in [
+            ("overrides.mappings", &self.overrides.mappings),
+            ("overrides.catalogue", &self.overrides.catalogue),
+        ] {
+            if !folder.is_empty() && !Path::new(folder).is_dir() {
+                return wrong(
+                    key,
+                    format!("there is no folder `{folder}`"),
+                    "make it, or leave the key empty for the built-in files",
+                );
+            }
         }
-        if self.disclosure.threshold < 2 {
+        let language = &self.catalogue.language;
+        if !LANGUAGES.contains(&language.as_str()) {
             return wrong(
+                "catalogue.language",
+                format!("`{language}` is no language of the catalogue"),
+                &format!("write one of {}", LANGUAGES.join(", ")),
+            );
+        }
+        let release = &self.catalogue.release;
+        // The name becomes part of a path.
+        let is_plain =
+            !release.is_empty() && release.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let own = Path::new(&self.overrides.catalogue).join(format!("releases/{release}.toml"));
+        let is_own = is_plain && !self.overrides.catalogue.is_empty() && own.is_file();
+        if !is_own && !RELEASES.contains(&release.as_str()) {
+            return wrong(
+                "catalogue.release",
+                format!("`{release}` is no known release"),
+                &format!(
+                    "write {}, or put `releases/NAME.toml` into the folder of \
+                     `overrides.catalogue`, the name of letters and digits",
+                    RELEASES.join(", ")
+                ),
+            );
+        }
+        None
+    }
+
+    fn wrong_number(&self) -> Option<Fault> {
+        let threshold = self.disclosure.threshold;
+        if threshold < 2 {
+            return Some(Fault::new(
                 "disclosure.threshold",
-                "a threshold below 2 would show single persons",
+                &format!("{threshold} would show single persons"),
                 "take 10, or set `archive.identity = \"de-identified\"` and make the dataset PUBLIC",
-            );
+            ));
         }
-        if self.disclosure.rounding == 0 {
-            return wrong("disclosure.rounding", "cannot be 0", "take 1 for no rounding");
-        }
-        if self.ingest.worker_memory_mib < 64 {
-            return wrong(
-                "ingest.worker_memory_mib",
-                "is too small to start a process",
-                "take 512",
-            );
-        }
-        if self.ingest.batch == 0 {
-            return wrong("ingest.batch", "cannot be 0", "take 4000");
-        }
-        Ok(())
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (ingest, sparql) = (&self.ingest, &self.sparql);
+        let numbers = [
+            ("server.workers", count(self.server.workers), 0, 256, "0, one per processor"),
+            ("catalogue.page_size", count(self.catalogue.page_size), 1, 100, "100"),
+            ("disclosure.rounding", self.disclosure.rounding, 1, u64::MAX, "1 for no rounding"),
+            ("disclosure.release_days", self.disclosure.release_days.into(), 1, 36_500, "90"),
+            ("ingest.workers", count(ingest.workers), 0, 256, "0, one per processor"),
+            // Less is too little to start a process.
+            ("ingest.worker_memory_mib", ingest.worker_memory_mib, 64, 1 << 20, "512"),
+            ("ingest.worker_cpu_seconds", ingest.worker_cpu_seconds, 1, 86_400, "20"),
+            ("ingest.batch", count(ingest.batch), 1, u64::MAX, "4000"),
+            ("ingest.dicomweb_concurrency", count(ingest.dicomweb_concurrency), 1, 256, "4"),
+            ("ingest.dicomweb_attempts", ingest.dicomweb_attempts.into(), 1, 100, "4"),
+            ("sparql.seconds", sparql.seconds, 1, 3_600, "5"),
+            // The stack of the process that evaluates takes half of the least.
+            ("sparql.memory_mib", sparql.memory_mib, 256, 1 << 20, "1024"),
+            ("sparql.rows", count(sparql.rows), 1, u64::MAX, "10000"),
+        ];
+        numbers.into_iter().find_map(|(key, number, least, most, remedy)| {
+            let problem = if number < least {
+                format!("{number} is less than {least}")
+            } else if number > most {
+                format!("{number} is more than {most}")
+            } else {
+                return None;
+            };
+            Some(Fault::new(key, &problem, &format!("take {remedy}")))
+        })
     }
 
     /// The folder with the steward's descriptions.
@@ -413,17 +521,37 @@ fn collect(path: &str, value: &toml::Value, keys: &mut Vec<(String, toml::Value)
     }
 }
 
-/// `VESALIUS_ARCHIVE_TIME_ZONE=…` sets `archive.time_zone`. Variables that the command line
-/// owns (`VESALIUS_REFERENCE` of the tests, the credentials `VESALIUS_DICOMWEB_…`) are left alone; any other unknown one is refused,
-/// because a misspelt key that does nothing is worse than an error.
+/// The line of the file on which the key of that path stands, in whichever of TOML's spellings.
+fn line_of(text: &str, path: &str) -> Option<usize> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    let mut start = None;
+    for part in path.split('.') {
+        let (key, value) = table.iter().find(|(key, _)| key.get_ref() == part)?;
+        start = Some(key.span().start);
+        if let toml::de::DeValue::Table(inner) = value.get_ref() {
+            table = inner;
+        }
+    }
+    Some(text.get(..start?)?.matches('\n').count() + 1)
+}
+
+/// Beginnings of variables that are not settings: the tests', the credentials of `ingest
+/// dicomweb`, and what container platforms set for a service that is called `vesalius`.
+const FOREIGN: &[&str] = &["REFERENCE", "TEST_", "DICOMWEB_", "PORT", "SERVICE_"];
+
+/// `VESALIUS_ARCHIVE_TIME_ZONE=…` sets `archive.time_zone`; which paths were set by which
+/// variable. An unknown variable is refused, because a misspelt key that does nothing is worse
+/// than an error.
 fn overlay(
     tree: &mut toml::Table,
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<()> {
+) -> Result<Vec<(String, String)>> {
     let keys = Config::keys();
+    let mut set = Vec::new();
     for (name, text) in environment {
         let Some(rest) = name.strip_prefix("VESALIUS_") else { continue };
-        if rest == "REFERENCE" || rest.starts_with("TEST_") || rest.starts_with("DICOMWEB_") {
+        if FOREIGN.iter().any(|foreign| rest.starts_with(foreign)) {
             continue;
         }
         let found = keys.iter().find(|(path, _)| path.replace('.', "_").to_uppercase() == rest);
@@ -464,8 +592,13 @@ fn overlay(
                 _ => return Err(refused("settable here: the file gives its table another type")),
             }
         }
+        toml::Value::Table(tree.clone()).try_into::<Config>().map_err(|failure| {
+            let reason = failure.message();
+            Error::Configuration(format!("environment variable `{name}`: `{text}`: {reason}"))
+        })?;
+        set.push((path.clone(), name));
     }
-    Ok(())
+    Ok(set)
 }
 
 #[cfg(test)]
@@ -498,16 +631,79 @@ mod tests {
     fn wrong_settings_are_refused_with_place_and_remedy() {
         for (text, environment, expected) in [
             ("[archive]\nzone = \"x\"\n", None, "line 2"),
-            ("[archive]\ntime_zone = \"Mars/Base\"\n", None, "archive.time_zone"),
-            ("[disclosure]\nthreshold = 1\n", None, "disclosure.threshold"),
-            ("[server]\npublic_url = \"ftp://x\"\n", None, "server.public_url"),
-            ("[catalogue]\npage_size = 1000\n", None, "catalogue.page_size"),
+            ("[archive]\ntime_zone = \"Mars/Base\"\n", None, "line 2: `archive.time_zone`"),
+            ("[disclosure]\nthreshold = 1\n", None, "line 2: `disclosure.threshold`"),
+            ("[server]\npublic_url = \"ftp://x\"\n", None, "line 2: `server.public_url`"),
+            ("\ncatalogue.page_size = 1000\n", None, "line 2: `catalogue.page_size`"),
+            ("\nsparql = { seconds = 0 }\n", None, "line 2: `sparql.seconds`"),
+            ("[sparql]\nrows = 0\n", None, "line 2: `sparql.rows`"),
+            ("[sparql]\n\nmemory_mib = 64\n", None, "line 3: `sparql.memory_mib`"),
+            ("[server]\nworkers = 1000\n", None, "line 2: `server.workers`"),
+            ("[ingest]\nworkers = 257\n", None, "line 2: `ingest.workers`"),
+            ("[ingest]\nworker_cpu_seconds = 0\n", None, "line 2: `ingest.worker_cpu_seconds`"),
+            ("[ingest]\ndicomweb_concurrency = 0\n", None, "`ingest.dicomweb_concurrency`: 0"),
+            ("[ingest]\ndicomweb_attempts = 0\n", None, "`ingest.dicomweb_attempts`: 0"),
+            ("[disclosure]\nrelease_days = 0\n", None, "line 2: `disclosure.release_days`"),
+            ("[catalogue]\nlanguage = \"english\"\n", None, "line 2: `catalogue.language`"),
+            ("[catalogue]\nlanguage = \"xx\"\n", None, "write one of bg, cs"),
+            ("[catalogue]\nrelease = \"../r8\"\n", None, "line 2: `catalogue.release`"),
+            ("[catalogue]\nrelease = \"r99\"\n", None, "line 2: `catalogue.release`"),
+            ("[overrides]\nmappings = \"/nowhere\"\n", None, "line 2: `overrides.mappings`"),
+            ("[overrides]\ncatalogue = \"/nowhere\"\n", None, "line 2: `overrides.catalogue`"),
+            (
+                "[archive.identifiers]\naccession = \"not a URI\"\n",
+                None,
+                "line 2: `archive.identifiers.accession`",
+            ),
+            (
+                "[[archive.identifiers.patient_issuers]]\nissuer = \"x\"\nsystem = \"a b\"\n",
+                None,
+                "line 1: `archive.identifiers.patient_issuers`",
+            ),
             ("", Some(("VESALIUS_ARCHVE_NAME", "x")), "VESALIUS_ARCHVE_NAME"),
             ("", Some(("VESALIUS_INGEST_BATCH", "many")), "VESALIUS_INGEST_BATCH"),
+            ("", Some(("VESALIUS_INGEST_BATCH", "-1")), "variable `VESALIUS_INGEST_BATCH`: `-1`"),
+            ("", Some(("VESALIUS_ARCHIVE_IDENTITY", "x")), "variable `VESALIUS_ARCHIVE_IDENTITY`"),
+            (
+                "[sparql]\nseconds = 5\n",
+                Some(("VESALIUS_SPARQL_SECONDS", "0")),
+                "environment variable `VESALIUS_SPARQL_SECONDS`: `sparql.seconds`: 0",
+            ),
         ] {
             let environment: Vec<_> = environment.into_iter().collect();
             let message = load(text, &environment).unwrap_err();
             assert!(message.contains(expected), "{text:?} {environment:?}: {message}");
         }
+    }
+
+    #[test]
+    fn what_a_container_platform_sets_is_no_setting() {
+        let injected = [
+            ("VESALIUS_PORT", "tcp://10.0.0.1:8080"),
+            ("VESALIUS_PORT_8080_TCP_ADDR", "10.0.0.1"),
+            ("VESALIUS_SERVICE_HOST", "10.0.0.1"),
+            ("VESALIUS_SERVICE_PORT_HTTP", "8080"),
+        ];
+        load("", &injected).unwrap();
+    }
+
+    #[test]
+    fn releases_are_the_built_in_ones_and_those_of_the_overrides() {
+        let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogue/releases");
+        let mut names: Vec<String> = std::fs::read_dir(built_in)
+            .unwrap()
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, super::RELEASES);
+        let own = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[catalogue]\nrelease = \"r9\"\n[overrides]\ncatalogue = \"{}\"\n",
+            own.path().display()
+        );
+        assert!(load(&text, &[]).unwrap_err().contains("`catalogue.release`"));
+        std::fs::create_dir(own.path().join("releases")).unwrap();
+        std::fs::write(own.path().join("releases/r9.toml"), "").unwrap();
+        load(&text, &[]).unwrap();
     }
 }

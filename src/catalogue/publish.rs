@@ -884,3 +884,15 @@ pub(super) fn language_code(tag: &str) -> Option<&'static str> {
 }
 
 pub(super) const STATUS: Scheme = Scheme::DatasetStatus;
+
+#[cfg(test)]
+mod tests {
+    use super::language_code;
+
+    #[test]
+    fn every_language_of_the_configuration_has_a_code() {
+        for language in crate::config::LANGUAGES {
+            assert!(language_code(language).is_some(), "{language}");
+        }
+    }
+}

@@ -3,7 +3,8 @@
 //! A query is free text from anyone. oxigraph's parser overflows the stack on 6 kB of nested
 //! parentheses, evaluation has no memory limit, and cancelling is not prompt. So the text is
 //! scanned first ([`scan`]), and evaluated in a worker process of the same binary with an
-//! address-space limit, which is killed when its time is over and started again.
+//! address-space limit, which is killed when its time is over and started again. The worker keeps
+//! the time too, and ends when its server is gone: a server that was killed cannot kill it.
 //! Absent: `SERVICE`, updates, loading from addresses.
 //!
 //! The worker keeps an `oxrdf` dataset, not an oxigraph store: a store normalises literals
@@ -15,7 +16,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oxigraph::sparql::results::{QueryResultsFormat, QueryResultsSerializer};
@@ -278,10 +279,11 @@ enum Reply {
     TooCostly(String),
 }
 
-/// The hidden subcommand `sparql-worker MIB`: limits itself, reads a snapshot from standard input,
-/// then answers one question after another until the input ends.
+/// The hidden subcommand `sparql-worker MIB SECONDS`: limits itself, reads a snapshot from
+/// standard input, then answers one question after another. It ends when the input does, even in
+/// the middle of a question, and when a question takes much longer than the seconds.
 #[must_use]
-pub fn run_sparql_worker(memory_mib: u64) -> ExitCode {
+pub fn run_sparql_worker(memory_mib: u64, seconds: u64) -> ExitCode {
     let limit = |resource, value| {
         let limit = rustix::process::Rlimit { current: Some(value), maximum: Some(value) };
         rustix::process::setrlimit(resource, limit)
@@ -291,26 +293,101 @@ pub fn run_sparql_worker(memory_mib: u64) -> ExitCode {
     if !is_limited {
         return ExitCode::from(3);
     }
-    let work = std::thread::Builder::new().stack_size(STACK).spawn(serve);
+    // Strangers' queries give way to care; where that is not allowed, they compete.
+    let _ = rustix::process::nice(10);
+    let allowed = Duration::from_secs(seconds) + MARGIN;
+    let work = std::thread::Builder::new().stack_size(STACK).spawn(move || serve(allowed));
     match work.map(std::thread::JoinHandle::join) {
         Ok(Ok(Some(()))) => ExitCode::SUCCESS,
         _ => ExitCode::from(3),
     }
 }
 
-fn serve() -> Option<()> {
-    let mut input = std::io::stdin().lock();
-    let mut output = std::io::stdout().lock();
-    let text = read_frame(&mut input).ok()?;
-    let mut dataset = Dataset::new();
-    for quad in oxttl::NQuadsParser::new().for_slice(&text) {
-        dataset.insert(&quad.ok()?);
+/// So much longer than the server a worker waits before it ends itself.
+const MARGIN: Duration = Duration::from_secs(2);
+/// How long the published graphs may take to load.
+const LOADING: Duration = Duration::from_secs(60);
+/// The stack of a thread that only waits.
+const SMALL_STACK: usize = 256 << 10;
+
+/// Ends the process when a piece of work takes too long.
+#[derive(Default)]
+struct Watch(Mutex<Option<Instant>>);
+
+impl Watch {
+    fn start() -> std::io::Result<Arc<Self>> {
+        let watch = Arc::new(Self::default());
+        let kept = Arc::clone(&watch);
+        std::thread::Builder::new().stack_size(SMALL_STACK).spawn(move || {
+            loop {
+                std::thread::sleep(Duration::from_millis(200));
+                let deadline = *kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                    std::process::exit(3);
+                }
+            }
+        })?;
+        Ok(watch)
     }
+
+    /// Does a piece of work that may take so long.
+    fn over<T>(&self, allowed: Duration, work: impl FnOnce() -> T) -> T {
+        // Should the watching thread not get a turn, the kernel ends the process.
+        let _ = limit_cpu(allowed);
+        let set = |deadline| {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        };
+        set(Some(Instant::now() + allowed));
+        let done = work();
+        set(None);
+        done
+    }
+}
+
+/// Allows that much CPU time from now on.
+fn limit_cpu(more: Duration) -> rustix::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use rustix::time::{ClockId, clock_gettime};
+    let used = u64::try_from(clock_gettime(ClockId::ProcessCPUTime).tv_sec).unwrap_or(0);
+    let wanted = used.saturating_add(more.as_secs()).saturating_add(1);
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    let current = Some(maximum.map_or(wanted, |maximum| wanted.min(maximum)));
+    setrlimit(Resource::Cpu, Rlimit { current, maximum })
+}
+
+/// Hands on what comes in. The end of the input ends the process, whatever it is doing: nobody
+/// waits for the answer any more.
+fn listen() -> std::io::Result<Receiver<Vec<u8>>> {
+    let (sender, frames) = channel();
+    std::thread::Builder::new().stack_size(SMALL_STACK).spawn(move || {
+        let mut input = std::io::stdin().lock();
+        while let Ok(frame) = read_frame(&mut input) {
+            if sender.send(frame).is_err() {
+                return;
+            }
+        }
+        std::process::exit(0);
+    })?;
+    Ok(frames)
+}
+
+fn serve(allowed: Duration) -> Option<()> {
+    let frames = listen().ok()?;
+    let watch = Watch::start().ok()?;
+    let mut output = std::io::stdout().lock();
+    let text = frames.recv().ok()?;
+    let dataset = watch.over(LOADING, || {
+        let mut dataset = Dataset::new();
+        for quad in oxttl::NQuadsParser::new().for_slice(&text) {
+            dataset.insert(&quad.ok()?);
+        }
+        Some(dataset)
+    })?;
     drop(text);
     write_frame(&mut output, b"ready").ok()?;
-    while let Ok(frame) = read_frame(&mut input) {
+    while let Ok(frame) = frames.recv() {
         let ask: Ask = serde_json::from_slice(&frame).ok()?;
-        let (reply, body) = match answer(&dataset, &ask) {
+        let (reply, body) = match watch.over(allowed, || answer(&dataset, &ask)) {
             Ok((media_type, is_truncated, body)) => {
                 (Reply::Done { media_type, is_truncated }, body)
             }
@@ -440,21 +517,15 @@ fn write_frame(output: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
 
 // ---------------------------------------------------------------- the server's side
 
-/// Answers questions through worker processes.
+/// Answers questions through worker processes. How many at once is the caller's to bound
+/// ([`WORKERS`]).
 #[derive(Debug)]
 pub struct Endpoint {
     program: PathBuf,
     seconds: u64,
     memory_mib: u64,
     rows: usize,
-    places: Mutex<Places>,
-    freed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Places {
-    idle: Vec<Worker>,
-    busy: usize,
+    idle: Mutex<Vec<Worker>>,
 }
 
 #[derive(Debug)]
@@ -465,8 +536,8 @@ struct Worker {
     frames: Receiver<Vec<u8>>,
 }
 
-/// Queries that are evaluated at once.
-const WORKERS: usize = 2;
+/// Queries that should be evaluated at once.
+pub const WORKERS: usize = 2;
 
 impl Drop for Worker {
     fn drop(&mut self) {
@@ -476,7 +547,7 @@ impl Drop for Worker {
 }
 
 impl Endpoint {
-    /// An endpoint whose workers are `program sparql-worker MIB`.
+    /// An endpoint whose workers are `program sparql-worker MIB SECONDS`.
     #[must_use]
     pub fn new(program: PathBuf, limits: &crate::config::Sparql) -> Self {
         Self {
@@ -484,13 +555,12 @@ impl Endpoint {
             seconds: limits.seconds.max(1),
             memory_mib: limits.memory_mib.max(64),
             rows: limits.rows.max(1),
-            places: Mutex::new(Places::default()),
-            freed: Condvar::new(),
+            idle: Mutex::new(Vec::new()),
         }
     }
 
     /// Answers a question over the published datasets. Blocks for at most the configured time,
-    /// and as long again for a free worker.
+    /// and while a worker starts.
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is no query, [`Error::NotAcceptable`] where no form fits,
@@ -502,38 +572,13 @@ impl Endpoint {
         question: &Question,
     ) -> Result<Answer> {
         scan(&question.text)?;
-        let idle = self.place()?;
-        let outcome = self.work(idle, writer, shelf, question);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.busy -= 1;
-        let answer = match outcome {
-            Ok((worker, answer)) => {
-                places.idle.extend(worker);
-                answer
-            }
-            Err(failure) => Err(failure),
-        };
-        drop(places);
-        self.freed.notify_one();
-        answer
-    }
-
-    /// Waits for a place; an idle worker comes with it, if there is one.
-    fn place(&self) -> Result<Option<Worker>> {
-        let deadline = Instant::now() + Duration::from_secs(self.seconds);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if places.busy < WORKERS {
-                places.busy += 1;
-                return Ok(places.idle.pop());
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::TooCostly("other queries are under way; try again".to_owned()));
-            }
-            places =
-                self.freed.wait_timeout(places, left).unwrap_or_else(PoisonError::into_inner).0;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (worker, answer) = self.work(idle, writer, shelf, question)?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < WORKERS {
+            idle.push(worker);
         }
+        answer
     }
 
     fn work(
@@ -542,7 +587,7 @@ impl Endpoint {
         writer: Writer<'_>,
         shelf: &dyn Shelf,
         question: &Question,
-    ) -> Result<(Option<Worker>, Result<Answer>)> {
+    ) -> Result<(Worker, Result<Answer>)> {
         let change = shelf.state()?.change;
         let mut worker = match idle.filter(|worker| worker.change == change) {
             Some(worker) => worker,
@@ -590,7 +635,7 @@ impl Endpoint {
             Reply::NotAcceptable(problem) => Err(Error::NotAcceptable(problem)),
             Reply::TooCostly(problem) => Err(Error::TooCostly(problem)),
         };
-        Ok((Some(worker), answer))
+        Ok((worker, answer))
     }
 
     fn start(&self, change: u64, text: String) -> Result<Worker> {
@@ -598,7 +643,7 @@ impl Endpoint {
             Error::Internal(format!("the query engine does not start: {failure}"))
         };
         let mut child = Command::new(&self.program)
-            .args(["sparql-worker", &self.memory_mib.to_string()])
+            .args(["sparql-worker", &self.memory_mib.to_string(), &self.seconds.to_string()])
             .env_clear()
             // mimalloc reserves a gibibyte of addresses at start, more than the limit leaves.
             .env("MIMALLOC_ARENA_RESERVE", "16MiB")
@@ -624,8 +669,7 @@ impl Endpoint {
         let mut worker = Worker { change, child, input, frames };
         let loading = write_frame(&mut worker.input, text.as_bytes());
         // Loading is ours, not the reader's: it gets a time of its own.
-        let patience = Duration::from_secs(60);
-        match (loading, worker.frames.recv_timeout(patience)) {
+        match (loading, worker.frames.recv_timeout(LOADING)) {
             (Ok(()), Ok(_)) => Ok(worker),
             _ => Err(Error::TooCostly(
                 "the published graphs do not fit `sparql.memory_mib`; raise it".to_owned(),

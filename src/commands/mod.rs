@@ -95,6 +95,8 @@ enum Command {
     SparqlWorker {
         /// Address space in MiB.
         memory_mib: u64,
+        /// Seconds that a question may take.
+        seconds: u64,
     },
 }
 
@@ -169,8 +171,8 @@ fn execute(cli: Cli) -> Result<Ended> {
             crate::dicom::worker::run_worker(std::io::stdin(), std::io::stdout())?;
             Ok(Ended::Done)
         }
-        Command::SparqlWorker { memory_mib } => {
-            let ended = crate::catalogue::sparql::run_sparql_worker(memory_mib);
+        Command::SparqlWorker { memory_mib, seconds } => {
+            let ended = crate::catalogue::sparql::run_sparql_worker(memory_mib, seconds);
             if ended == std::process::ExitCode::SUCCESS {
                 Ok(Ended::Done)
             } else {

@@ -22,7 +22,7 @@ use crate::catalogue::sparql::Endpoint;
 use crate::catalogue::{Format, Release, Shelf, Writer};
 use crate::config::Config;
 
-pub use problem::problem;
+pub use problem::{problem, problem_of};
 
 /// What the pages answer: the door hands a request over when the reader wants HTML.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +45,7 @@ pub struct State {
     release: Arc<Release>,
     shelf: Arc<dyn Shelf>,
     endpoint: Arc<Endpoint>,
+    queue: sparql::Queue,
     page: Option<Page>,
     cache: Mutex<Cache>,
 }
@@ -67,7 +68,15 @@ impl State {
         program: PathBuf,
     ) -> Self {
         let endpoint = Arc::new(Endpoint::new(program, &config.sparql));
-        Self { config, release, shelf, endpoint, page: None, cache: Mutex::new(Cache::default()) }
+        Self {
+            config,
+            release,
+            shelf,
+            endpoint,
+            queue: sparql::Queue::default(),
+            page: None,
+            cache: Mutex::new(Cache::default()),
+        }
     }
 
     /// With pages for readers who want HTML.

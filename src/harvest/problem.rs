@@ -34,10 +34,12 @@ pub fn problem(error: &Error) -> HttpResponse {
             "the server could not answer; the operator's log tells why".to_owned()
         }
     };
-    write(status, &detail)
+    problem_of(status, &detail)
 }
 
-pub(super) fn write(status: StatusCode, detail: &str) -> HttpResponse {
+/// The problem document of a status.
+#[must_use]
+pub fn problem_of(status: StatusCode, detail: &str) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.insert_header(("Retry-After", "5"));
@@ -57,7 +59,7 @@ pub(super) fn write(status: StatusCode, detail: &str) -> HttpResponse {
 pub(super) async fn not_allowed(request: HttpRequest) -> HttpResponse {
     let is_sparql = request.path() == "/sparql";
     let allowed = if is_sparql { "GET, HEAD, POST" } else { "GET, HEAD" };
-    let mut response = write(
+    let mut response = problem_of(
         StatusCode::METHOD_NOT_ALLOWED,
         &format!("{} is not answered here; use {allowed}", request.method()),
     );

@@ -1,13 +1,52 @@
 //! `/sparql`: SPARQL 1.1 Protocol, query operations only.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::negotiate::preferred;
 use super::{State, Topic, problem};
 use crate::catalogue::Format;
-use crate::catalogue::sparql::{Question, ResultsFormat};
-use crate::error::Error;
+use crate::catalogue::sparql::{Question, ResultsFormat, WORKERS};
+use crate::error::{Error, Result};
+
+/// Queries that wait for a worker; more are turned away.
+const WAITING: usize = 16;
+
+/// Where queries wait: here and not in a thread, because the threads that may block are shared
+/// with care.
+pub(super) struct Queue {
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(WORKERS + WAITING)),
+            turns: Arc::new(Semaphore::new(WORKERS)),
+        }
+    }
+}
+
+/// A query's turn: whoever evaluates it holds it until the end, even when the reader has gone.
+struct Turn {
+    _place: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Queue {
+    async fn turn(&self, patience: Duration) -> Result<Turn> {
+        let busy = || Error::TooCostly("other queries are under way; try again".to_owned());
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
+        let turn = tokio::time::timeout(patience, Arc::clone(&self.turns).acquire_owned());
+        let turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
+        Ok(Turn { _place: place, _turn: turn })
+    }
+}
 
 /// `GET /sparql?query=…`.
 pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
@@ -32,7 +71,7 @@ pub(super) async fn post(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> HttpResponse {
     let Ok(body) = body else {
-        return problem::write(
+        return problem::problem_of(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the request is too large for a query",
         );
@@ -54,7 +93,7 @@ pub(super) async fn post(
             } else {
                 "send application/sparql-query or application/x-www-form-urlencoded"
             };
-            return problem::write(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+            return problem::problem_of(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
         }
     };
     match query {
@@ -65,7 +104,7 @@ pub(super) async fn post(
 
 /// The query of a form. A data set by parameter is refused, not ignored: `FROM` in the query does
 /// the same.
-fn parameter(form: &[u8]) -> Result<Option<String>, Error> {
+fn parameter(form: &[u8]) -> Result<Option<String>> {
     let pairs = std::str::from_utf8(form)
         .ok()
         .and_then(|text| web::Query::<Vec<(String, String)>>::from_query(text).ok())
@@ -105,9 +144,17 @@ async fn run(state: web::Data<State>, request: HttpRequest, query: Option<String
         Format::ALL.iter().find(|format| format.media_type() == media_type).copied()
     });
     let question = Question { text, results, graph };
+    let patience = Duration::from_secs(state.config.sparql.seconds.max(1));
+    let turn = match state.queue.turn(patience).await {
+        Ok(turn) => turn,
+        Err(failure) => return problem(&failure),
+    };
     let worker = state.clone();
-    let answer =
-        web::block(move || worker.endpoint.ask(worker.writer(), &*worker.shelf, &question)).await;
+    let answer = web::block(move || {
+        let _turn = turn;
+        worker.endpoint.ask(worker.writer(), &*worker.shelf, &question)
+    })
+    .await;
     match answer {
         Ok(Ok(answer)) => {
             let mut response = HttpResponse::Ok();

@@ -6,7 +6,6 @@
 //! Absent: FHIR, RDF, HTTP, pixel data.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use diesel::QueryResult;
@@ -155,8 +154,6 @@ enum Pools {
 #[derive(Clone)]
 pub struct Store {
     pools: Pools,
-    /// Whether the last attempt to reach the database succeeded, for `/readyz`.
-    reachable: std::sync::Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -183,6 +180,10 @@ fn unreachable(url: &str, failure: &dyn std::fmt::Display) -> Error {
         "cannot open the database `{shown}`: {failure}; check --database-url, the folder's \
          permissions and free space"
     ))
+}
+
+fn silent(got: Result<Db, impl std::fmt::Display>) -> Result<Db> {
+    got.map_err(|failure| Error::Store(format!("the database does not answer: {failure}")))
 }
 
 impl Store {
@@ -224,7 +225,7 @@ impl Store {
                  empty for the embedded database"
             )));
         };
-        let store = Self { pools, reachable: std::sync::Arc::new(AtomicBool::new(true)) };
+        let store = Self { pools };
         store.migrate()?;
         Ok(store)
     }
@@ -261,7 +262,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer in time.
     pub fn writer(&self) -> Result<Db> {
-        self.noting(match &self.pools {
+        silent(match &self.pools {
             Pools::Sqlite { writer, .. } => writer.get().map(Db::Sqlite),
             Pools::Postgres(pool) => pool.get().map(Db::Postgres),
         })
@@ -272,21 +273,10 @@ impl Store {
     /// # Errors
     /// When the database does not answer in time.
     pub fn reader(&self) -> Result<Db> {
-        self.noting(match &self.pools {
+        silent(match &self.pools {
             Pools::Sqlite { readers, .. } => readers.get().map(Db::Sqlite),
             Pools::Postgres(pool) => pool.get().map(Db::Postgres),
         })
-    }
-
-    fn noting(&self, got: Result<Db, impl std::fmt::Display>) -> Result<Db> {
-        self.reachable.store(got.is_ok(), Ordering::Relaxed);
-        got.map_err(|failure| Error::Store(format!("the database does not answer: {failure}")))
-    }
-
-    /// Whether the last attempt to reach the database succeeded.
-    #[must_use]
-    pub fn is_reachable(&self) -> bool {
-        self.reachable.load(Ordering::Relaxed)
     }
 
     /// Whether the database is the embedded one.

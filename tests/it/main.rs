@@ -6,6 +6,7 @@
     reason = "these are tests"
 )]
 
+mod app;
 mod architecture;
 mod catalogue;
 mod config;

@@ -392,6 +392,82 @@ async fn thirty_hostile_queries_leave_the_server_alive() {
     );
 }
 
+#[actix_web::test]
+async fn a_crowd_of_queries_waits_in_line_and_the_rest_is_turned_away_at_once() {
+    let app = doors!(Arc::new(published(&config())));
+    let slow = format!("/sparql?query={}", encode(SLOW));
+    let start = std::time::Instant::now();
+    let crowd = (0..40).map(|_| async {
+        let response = call_service(&app, TestRequest::get().uri(&slow).to_request()).await;
+        (response.status(), header!(response, "Retry-After"), start.elapsed())
+    });
+    let answers = futures_util::future::join_all(crowd).await;
+    assert!(answers.iter().all(|(status, retry, _)| *status == 503 && !retry.is_empty()));
+    let at_once = answers.iter().filter(|(_, _, after)| after.as_millis() < 1_900).count();
+    assert_eq!(at_once, 40 - 18, "{answers:?}");
+    // The line is free again, also of those whose reader went away.
+    let alive = get!(app, &format!("/sparql?query={}", encode("ASK { ?s ?p ?o }")));
+    assert_eq!(alive.status(), StatusCode::OK);
+}
+
+/// A query that does not end in a lifetime.
+const SLOW: &str =
+    "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l . ?m ?n2 ?o }";
+
+/// A worker that is at work on [`SLOW`], over a hundred triples.
+fn busy_worker(seconds: &str) -> std::process::Child {
+    use std::io::{Read as _, Write as _};
+    use std::process::{Command, Stdio};
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_vesalius"))
+        .args(["sparql-worker", "512", seconds])
+        .env("MIMALLOC_ARENA_RESERVE", "16MiB")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let quads: String =
+        (0..100).map(|n| format!("<urn:s{n}> <urn:p> \"{n}\" <urn:g> .\n")).collect();
+    let ask = serde_json::json!({ "text": SLOW, "results": "json", "graph": null, "rows": 10 });
+    let mut send = |bytes: &[u8]| {
+        let input = worker.stdin.as_mut().unwrap();
+        input.write_all(&(bytes.len() as u64).to_le_bytes()).unwrap();
+        input.write_all(bytes).unwrap();
+    };
+    send(quads.as_bytes());
+    send(ask.to_string().as_bytes());
+    let mut ready = [0; 13];
+    worker.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    assert_eq!(&ready[8..], b"ready");
+    worker
+}
+
+/// Seconds until the worker ends; ends it after ten.
+fn seconds_of(mut worker: std::process::Child) -> u64 {
+    let start = std::time::Instant::now();
+    while start.elapsed().as_secs() < 10 && worker.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let _ = worker.kill();
+    let _ = worker.wait();
+    start.elapsed().as_secs()
+}
+
+#[test]
+fn a_query_worker_ends_with_its_server() {
+    let mut worker = busy_worker("60");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(worker.try_wait().unwrap().is_none(), "it is not at work");
+    // What the kernel does with the server's end when the server is killed.
+    drop(worker.stdin.take());
+    assert!(seconds_of(worker) < 5, "it outlives its server");
+}
+
+#[test]
+fn a_query_worker_ends_when_nobody_ends_it() {
+    let seconds = seconds_of(busy_worker("1"));
+    assert!((1..8).contains(&seconds), "after {seconds} seconds");
+}
+
 fn encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         use std::fmt::Write as _;
