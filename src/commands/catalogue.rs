@@ -32,6 +32,13 @@ enum What {
     },
 }
 
+impl Catalogue {
+    /// Whether it writes files for others to read.
+    pub(super) const fn is_export(&self) -> bool {
+        matches!(self.what, What::Export { .. })
+    }
+}
+
 /// What publishing needs, opened once.
 pub(super) struct Desk {
     pub release: Release,

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod catalogue;
+mod commands;
 mod config;
 mod data_files;
 mod dicom;
