@@ -33,6 +33,13 @@ enum What {
     },
 }
 
+impl Catalogue {
+    /// Whether it writes files for others to read.
+    pub(super) const fn is_export(&self) -> bool {
+        matches!(self.what, What::Export { .. })
+    }
+}
+
 /// The desk of a node.
 pub(super) fn desk(node: &Node) -> Result<Desk> {
     Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())

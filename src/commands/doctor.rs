@@ -3,8 +3,10 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use super::{Common, Ended, Node, say};
+use super::{Common, Ended, say};
+use crate::auth::Keys;
 use crate::error::{Error, Result};
+use crate::store::Store;
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
@@ -102,7 +104,7 @@ pub(super) fn run(common: &Common) -> Result<Ended> {
                     report.put(what, Level::Good, name.clone(), "");
                 }
             }
-            database(common, config, &mut report);
+            database(common, &config, &mut report);
         }
     }
     disk(common, &mut report);
@@ -137,11 +139,34 @@ pub(super) fn run(common: &Common) -> Result<Ended> {
     Ok(if advised { Ended::Look } else { Ended::Done })
 }
 
-fn database(common: &Common, config: crate::config::Config, report: &mut Report) {
-    let opened = Node::with(common, config).and_then(|node| {
-        let version = node.store.read(crate::store::Db::version)?;
-        let totals = node.store.read(crate::store::read::count_all)?;
-        Ok((version, totals))
+/// Looks at what is there; makes no folder, no key, no table.
+fn database(common: &Common, config: &crate::config::Config, report: &mut Report) {
+    let url = &config.database.url;
+    if url.is_empty() && !common.data.join("vesalius.db").exists() {
+        report.put(
+            "database",
+            Level::Advice,
+            format!("no node in `{}`", common.data.display()),
+            "give its folder with `--data`, or run `vesalius migrate` or `vesalius ingest` to make one",
+        );
+        return;
+    }
+    let opened = Store::find(&common.data, url).and_then(|store| {
+        let version = store.read(crate::store::Db::version)?;
+        let totals = store.read(crate::store::read::count_all)?;
+        Ok((store, version, totals))
+    });
+    let opened = opened.map(|(store, version, totals)| {
+        match Keys::find(&common.data).and_then(|keys| keys.check(&common.data, &store)) {
+            Ok(()) => report.put("keys", Level::Good, "those of the database".to_owned(), ""),
+            Err(failure) => report.put(
+                "keys",
+                Level::Broken,
+                failure.to_string(),
+                "copy `keys/` from the node that made the database, or from the backup",
+            ),
+        }
+        (version, totals)
     });
     match opened {
         Ok((version, totals)) => report.put(
@@ -163,14 +188,26 @@ fn database(common: &Common, config: crate::config::Config, report: &mut Report)
 }
 
 fn disk(common: &Common, report: &mut Report) {
-    if let Err(failure) = std::fs::create_dir_all(&common.data) {
-        report.put(
+    use std::os::unix::fs::PermissionsExt as _;
+    match std::fs::metadata(&common.data) {
+        Err(failure) => {
+            report.put(
+                "data folder",
+                Level::Advice,
+                format!("{}: {failure}", common.data.display()),
+                "give the node's folder with `--data`, or run `vesalius migrate` to make one",
+            );
+            return;
+        }
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => report.put(
             "data folder",
-            Level::Broken,
-            format!("{}: {failure}", common.data.display()),
-            "give a folder that this user may write",
-        );
-        return;
+            Level::Advice,
+            format!("{} can be read by other users", common.data.display()),
+            "it holds identities and keys: `chmod 700` it",
+        ),
+        Ok(_) => {
+            report.put("data folder", Level::Good, "for its owner only".to_owned(), "");
+        }
     }
     match rustix::fs::statvfs(&common.data) {
         Ok(found) => {

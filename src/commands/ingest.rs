@@ -28,10 +28,11 @@ pub(super) struct Ingest {
     /// Read quarantined inputs again although they did not change.
     #[arg(long, global = true)]
     retry_quarantined: bool,
-    /// Remove what a folder no longer holds (otherwise it is reported and kept).
+    /// Remove what a folder no longer holds, and what a PACS no longer serves even if that is more
+    /// than a tenth of it (otherwise it is reported and kept).
     #[arg(long, global = true)]
     prune: bool,
-    /// Exit with 1 when there is quarantined input or a finding.
+    /// Exit with 1 when there is quarantined input or a finding, or too much vanished to remove it.
     #[arg(long, global = true)]
     strict: bool,
 }
@@ -91,7 +92,7 @@ pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
             "stopped; what is stored stays, and the next run goes on from there".to_owned(),
         ));
     }
-    let asks = summary.files.quarantined > 0 || summary.findings > 0;
+    let asks = summary.files.quarantined > 0 || summary.findings > 0 || summary.kept_vanished > 0;
     Ok(if command.strict && asks { Ended::Look } else { Ended::Done })
 }
 
@@ -174,6 +175,13 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
     );
     if summary.changed + summary.vanished > 0 {
         out!("{} had changed, {} are no longer there", summary.changed, summary.vanished);
+    }
+    if summary.kept_vanished > 0 {
+        out!(
+            "{} that the source no longer has are more than a tenth of it: what they gave is kept; \
+             if they were deleted, run again with `--prune`",
+            summary.kept_vanished
+        );
     }
     out!(
         "the store holds {} patients, {} studies, {} series, {} images",

@@ -114,6 +114,9 @@ struct Token {
     /// How long it is good for: `90s`, `15m`, `1h`, `30d`.
     #[arg(long, default_value = "1h", value_parser = duration)]
     ttl: u64,
+    /// Sign with a new key: every token that was minted before ends when the servers restart.
+    #[arg(long)]
+    renew_key: bool,
 }
 
 #[derive(Args)]
@@ -141,6 +144,12 @@ pub enum Ended {
 #[must_use]
 pub fn run() -> u8 {
     let cli = Cli::parse();
+    // What a node writes is for its user only; samples and exported documents are for others.
+    if !matches!(&cli.command, Command::Sample(_))
+        && !matches!(&cli.command, Command::Catalogue(command) if command.is_export())
+    {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    }
     let is_worker = matches!(cli.command, Command::Worker | Command::SparqlWorker { .. });
     if !is_worker {
         crate::telemetry::start(cli.common.verbose, cli.common.json);
@@ -218,7 +227,11 @@ fn mint(common: &Common, token: &Token) -> Result<Ended> {
     if token.role == Role::Public {
         return Err(Error::Invalid("role `public` needs no token".to_owned()));
     }
-    let keys = Keys::open(&common.data)?;
+    let mut keys = Keys::find(&common.data)?;
+    if token.renew_key {
+        let config = common.config()?;
+        keys.renew_token(&common.data, &Store::find(&common.data, &config.database.url)?)?;
+    }
     let minted = crate::auth::Tokens::new(&keys.token).mint(
         &token.subject,
         token.role,
@@ -321,8 +334,8 @@ impl Node {
     /// # Errors
     /// When the folder or the database is not usable.
     pub fn with(common: &Common, config: Config) -> Result<Self> {
-        let keys = Keys::open(&common.data)?;
         let store = Arc::new(Store::open(&common.data, &config.database.url)?);
+        let keys = Keys::open(&common.data, &store)?;
         let context = Context::new(&config, &keys.pseudonym)?;
         let index = Arc::new(Index::open(Some(&common.data), context.clone()));
         let descriptions = config.descriptions(&common.data);

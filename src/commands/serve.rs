@@ -204,7 +204,7 @@ fn keep_config(config: &Config, listener: &TcpListener, data: &Path) -> Result<(
         kept.server.public_url.clear();
     }
     let text = toml::to_string(&kept).map_err(|failure| failed(&failure))?;
-    std::fs::create_dir_all(data).map_err(|failure| failed(&failure))?;
+    crate::store::create_private(data).map_err(|failure| failed(&failure))?;
     let text = format!("# Written by `vesalius demo`; everything here is synthetic.\n\n{text}");
     std::fs::write(&path, text).map_err(|failure| failed(&failure))
 }

@@ -64,21 +64,39 @@ pub fn fold(text: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Under which logical ids somebody sees patients and studies.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum IdSpace {
+    /// Care, and archives that are de-identified already.
+    Care,
+    /// Secondary use of an archive that names persons.
+    Research,
+}
+
+impl IdSpace {
+    /// What its key is derived from the node's key by.
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Care => b"care",
+            Self::Research => b"research",
+        }
+    }
+}
+
 /// The logical id of something known by `name`: 32 hexadecimal characters, a valid FHIR id.
 ///
-/// Without a key it is the same on every node; with one nobody can compute it from the name.
+/// The same for nodes that share `key`. Without the key nobody can compute it from the name, nor
+/// find the name by trying all of them (a hospital's patient numbers are few), nor the id of one
+/// space from that of the other.
 #[must_use]
-pub fn public_id(key: Option<&[u8]>, kind: &str, name: &[&str]) -> String {
+pub fn public_id(key: &[u8], space: IdSpace, kind: &str, name: &[&str]) -> String {
     let mut bytes = kind.as_bytes().to_vec();
     for part in name {
         // Lengths keep ("a", "bc") and ("ab", "c") apart.
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }
-    let digest: [u8; 32] = match key {
-        None => Sha256::digest(&bytes).into(),
-        Some(key) => keyed(key, &bytes),
-    };
+    let digest = keyed(&keyed(key, space.label()), &bytes);
     digest[..16].iter().fold(String::with_capacity(32), |mut id, byte| {
         for nibble in [byte >> 4, byte & 15] {
             id.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
@@ -111,7 +129,9 @@ pub fn uid_hash(uid: &str) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{fold, public_id};
+    use sha2::{Digest as _, Sha256};
+
+    use super::{IdSpace, fold, public_id};
 
     #[test]
     fn folding_drops_case_and_accents() {
@@ -122,12 +142,15 @@ mod tests {
 
     #[test]
     fn ids_tell_names_and_keys_apart() {
-        let plain = public_id(None, "study", &["1.2.3"]);
-        assert_eq!(plain.len(), 32);
-        assert_ne!(plain, public_id(Some(b"key"), "study", &["1.2.3"]));
-        assert_ne!(
-            public_id(None, "patient", &["a", "bc"]),
-            public_id(None, "patient", &["ab", "c"])
-        );
+        let id = |key: &[u8], space, name: &[&str]| public_id(key, space, "Patient", name);
+        let care = id(b"key", IdSpace::Care, &["a", "bc"]);
+        assert_eq!(care.len(), 32);
+        assert_ne!(care, id(b"key", IdSpace::Research, &["a", "bc"]));
+        assert_ne!(care, id(b"other", IdSpace::Care, &["a", "bc"]));
+        assert_ne!(care, id(b"key", IdSpace::Care, &["ab", "c"]));
+        // Nobody who has the name only can make it.
+        let unkeyed = b"Patient\0\0\0\0\0\0\0\x01a\0\0\0\0\0\0\0\x02bc";
+        let digest: String = Sha256::digest(unkeyed).iter().map(|b| format!("{b:02x}")).collect();
+        assert!(!digest.starts_with(&care));
     }
 }

@@ -77,13 +77,20 @@ impl Index {
         let mut done = CaughtUp::default();
         let mut db = store.reader()?;
         loop {
-            let seen = self.read().seq();
+            let (seen, was) = {
+                let view = self.read();
+                (view.seq, view.seen.clone())
+            };
             let last = changes::last_change(&mut db)?;
-            if last == seen {
+            // Another database was named, or a backup was restored and went on differently.
+            let is_other = seen > 0 && changes::seen(&mut db, seen)? != was;
+            if last == seen && !is_other {
                 return Ok(done);
             }
-            // A feed that is behind what was seen is another one: a backup was restored.
-            if seen == 0 || last < seen || last - seen > FAR {
+            if is_other {
+                tracing::warn!("the index was made from another store; it is rebuilt");
+            }
+            if seen == 0 || is_other || last < seen || last - seen > FAR {
                 let rebuilt = self.rebuild_with(&mut db)?;
                 done.changes += rebuilt.changes;
                 done.studies += rebuilt.studies;
@@ -92,12 +99,14 @@ impl Index {
             let batch = changes::list_changes(&mut db, seen, 4_000)?;
             let Some(end) = batch.last().map(|change| change.seq) else {
                 // Numbers without entries: a kind that this view does not know.
-                self.write(|view| view.seq = last);
+                let now = changes::seen(&mut db, last)?;
+                self.write(|view| (view.seq, view.seen) = (last, now));
                 continue;
             };
             done.changes += batch.len() as u64;
             done.studies += self.apply(&mut db, &batch)?;
-            self.write(|view| view.seq = end);
+            let now = changes::seen(&mut db, end)?;
+            self.write(|view| (view.seq, view.seen) = (end, now));
         }
     }
 
@@ -114,6 +123,7 @@ impl Index {
         let mut done = CaughtUp::default();
         // The feed first: what changes while the rows are read is read again afterwards.
         let seq = changes::last_change(db)?;
+        let seen = changes::seen(db, seq)?;
         let names = source_names(db)?;
         let mut fresh = View::default();
         let mut after = 0;
@@ -132,7 +142,7 @@ impl Index {
             fresh.put_patient(number, true);
         }
         fresh.optimise();
-        fresh.seq = seq;
+        (fresh.seq, fresh.seen) = (seq, seen);
         done.changes = seq.unsigned_abs();
         self.write(|view| {
             fresh.set_open(view.take_open());

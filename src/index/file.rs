@@ -1,7 +1,7 @@
 //! The index as a file: saves the rebuild at start.
 //!
-//! Layout: magic, format, a fingerprint of the rules that made the facts, the change number,
-//! the dictionary with its bitmaps (Roaring's own format), the sets, the slots; a SHA-256 over
+//! Layout: magic, format, a fingerprint of the rules that made the facts, the store's
+//! id, the change number with its entry, the dictionary with its bitmaps (Roaring's own format), the sets, the slots; a SHA-256 over
 //! all of it at the end. Little endian. Written beside, synced, then renamed.
 
 use std::fs::File;
@@ -17,14 +17,21 @@ use crate::imaging::{Facet, Started};
 use crate::mapping::Context;
 
 const MAGIC: &[u8; 8] = b"vesalidx";
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 pub(super) fn save(path: &Path, view: &View, context: &Context) -> std::io::Result<()> {
     let mut out = Out(Vec::with_capacity(1 << 20));
     out.0.extend_from_slice(MAGIC);
     out.u32(FORMAT);
     out.bytes(&context.fingerprint());
+    out.bytes(view.seen.store.as_bytes());
     out.i64(view.seq);
+    out.0.push(u8::from(view.seen.entry.is_some()));
+    if let Some((kind, number, mark)) = view.seen.entry {
+        out.u32(u32::from(kind.cast_unsigned()));
+        out.i64(number);
+        out.i64(mark);
+    }
     out.u32(view.dictionary.len() as u32);
     for (at, posting) in view.dictionary.postings.iter().enumerate() {
         let (facet, text) = view.dictionary.text(at as u32);
@@ -107,7 +114,12 @@ fn parse(bytes: &[u8], context: &Context) -> Option<View> {
         return None;
     }
     let mut view = View::default();
+    view.seen.store = std::str::from_utf8(input.bytes()?).ok()?.to_owned();
     view.seq = input.i64()?;
+    if input.take(1)? == [1] {
+        let kind = u16::try_from(input.u32()?).ok()?.cast_signed();
+        view.seen.entry = Some((kind, input.i64()?, input.i64()?));
+    }
     let mut dictionary = Dictionary::default();
     for _ in 0..input.u32()? {
         let facet = *Facet::ALL.get(input.u32()? as usize)?;

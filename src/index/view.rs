@@ -9,6 +9,7 @@ use super::query::{Counts, Criteria, FacetCount, Query, Sort};
 use super::terms::{Dictionary, Sets, Term};
 use crate::actor::{Actor, Purpose, Role};
 use crate::imaging::{Facet, SeriesFacts, Started, StudyFacts};
+use crate::store::changes::Seen;
 
 /// What is known of one study.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,8 @@ pub(super) struct SeriesSlot {
 #[derive(Debug, Default)]
 pub struct View {
     pub(super) seq: i64,
+    /// The store and the entry at `seq`: what the view was made from.
+    pub(super) seen: Seen,
     pub(super) studies: Vec<StudySlot>,
     pub(super) series: Vec<SeriesSlot>,
     pub(super) dictionary: Dictionary,

@@ -20,7 +20,7 @@ pub struct Ingest {
     pub name: String,
     /// Zone and identifier systems.
     pub context: Context,
-    /// The key of the logical ids of secondary use.
+    /// The key of logical ids.
     pub pseudonym_key: Vec<u8>,
     /// Records in one transaction.
     pub batch: usize,
@@ -52,6 +52,10 @@ pub struct Summary {
     pub changed: u64,
     /// Inputs of earlier runs that are no longer there.
     pub vanished: u64,
+    /// Those of them whose content an authoritative source would have removed, and that are kept
+    /// because they are too many for one run.
+    #[serde(default)]
+    pub kept_vanished: u64,
     /// Patients in the store.
     pub patients: i64,
     /// Studies in the store.
@@ -114,6 +118,12 @@ fn ancestors(origin: &str) -> impl Iterator<Item = &str> {
     origin.match_indices('/').filter_map(|(at, _)| origin.get(..at))
 }
 
+/// How much of its known inputs an authoritative source may lose in one run: ten, or a tenth. More
+/// is likelier an empty answer than a day's work, and waits for `--prune`.
+const fn may_lose(known: u64) -> u64 {
+    if known / 10 > 10 { known / 10 } else { 10 }
+}
+
 /// How long a small batch waits for more before it is stored.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -134,8 +144,10 @@ pub fn ingest(
 ) -> Result<Summary> {
     let began = Instant::now();
     let (kind, locator) = (source.kind(), source.locator());
-    let is_authoritative = source.is_authoritative() || how.prune;
+    let is_authoritative = source.is_authoritative();
     let row = store.write(|db| journal::put_source(db, kind, &locator, &how.name))?;
+    // Two runs of one source would each take the other's work for a repetition.
+    let _lease = store.lease(row.number)?;
     let mut known = Known { inputs: HashMap::new(), origins: Vec::new() };
     let asks_by_name = kind == "dicomweb";
     store.read(|db| {
@@ -185,9 +197,10 @@ pub fn ingest(
     });
 
     let is_stopped = stop.load(Ordering::Relaxed);
-    if outcome.is_ok() && !is_stopped {
-        writer.vanished(is_authoritative)?;
-    }
+    let outcome = outcome.and_then(|()| match is_stopped {
+        true => Ok(()),
+        false => writer.vanished(is_authoritative),
+    });
     let mut summary = writer.summary;
     summary.files = writer.progress.files;
     let totals = store.read(crate::store::read::count_all)?;
@@ -313,12 +326,14 @@ impl Writer<'_> {
     }
 
     /// What earlier runs saw and this one did not.
-    fn vanished(&mut self, remove: bool) -> Result<()> {
+    fn vanished(&mut self, is_authoritative: bool) -> Result<()> {
+        let prune = self.how.prune;
         let mut gone: Vec<String> = Vec::new();
         let mut mended: Vec<String> = Vec::new();
         self.store.read(|db| {
             journal::scan_inputs(db, self.source, |(origin, _, _, state, _)| {
-                let is_new = state != InputState::Vanished.code() || remove;
+                // What vanished before and was kept goes only when it is asked for.
+                let is_new = state != InputState::Vanished.code() || prune;
                 if !is_new || self.seen.contains(&origin_key(&origin)) {
                     return;
                 }
@@ -339,6 +354,18 @@ impl Writer<'_> {
             self.store.write(|db| journal::remove_inputs(db, self.source, &origins))?;
         }
         self.summary.vanished = gone.len() as u64;
+        let present = |known: &&(Stamp, i16, u64)| known.1 != InputState::Vanished.code();
+        let known = self.known.inputs.values().filter(present).count() as u64;
+        let is_too_much = !prune && self.summary.vanished > may_lose(known);
+        if is_authoritative && is_too_much {
+            self.summary.kept_vanished = self.summary.vanished;
+            tracing::warn!(
+                vanished = self.summary.vanished,
+                known,
+                "the source no longer has so much of what it gave that it is kept"
+            );
+        }
+        let remove = prune || (is_authoritative && !is_too_much);
         for origins in gone.chunks(500) {
             let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
             let (how, source, now) = (self.how, self.source, (self.clock)());

@@ -69,10 +69,18 @@ pub fn put_changes(db: &mut Db, changes: &[(Kind, i64)]) -> QueryResult<()> {
         return Ok(());
     }
     let first = take(db, "change", changes.len())?;
+    let mut mark = [0_u8; 8];
+    getrandom::fill(&mut mark).map_err(|failure| super::conflict(&failure.to_string()))?;
+    let mark = i64::from_be_bytes(mark);
     let rows: Vec<_> = (first..)
         .zip(changes)
         .map(|(seq, (kind, number))| {
-            (change::seq.eq(seq), change::kind.eq(kind.code()), change::number.eq(*number))
+            (
+                change::seq.eq(seq),
+                change::kind.eq(kind.code()),
+                change::number.eq(*number),
+                change::mark.eq(mark),
+            )
         })
         .collect();
     for rows in rows.chunks(2_000) {
@@ -89,6 +97,28 @@ pub fn last_change(db: &mut Db) -> QueryResult<i64> {
     on_backend!(db, |c| counter::table.find("change").select(counter::value).first(c))
 }
 
+/// By which a view knows the feed that it has seen: the store, and the entry where it stands.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Seen {
+    /// The store's random id.
+    pub store: String,
+    /// Kind, number and mark of the entry, as the table has them.
+    pub entry: Option<(i16, i64, i64)>,
+}
+
+/// What a view that stands at `seq` has seen, if it has seen this feed.
+///
+/// # Errors
+/// When the database fails.
+pub fn seen(db: &mut Db, seq: i64) -> QueryResult<Seen> {
+    let entry = on_backend!(db, |c| change::table
+        .find(seq)
+        .select((change::kind, change::number, change::mark))
+        .first(c)
+        .optional())?;
+    Ok(Seen { store: super::meta::store_id(db)?, entry })
+}
+
 /// The entries after `seq`, at most `limit`, in order.
 ///
 /// # Errors
@@ -98,6 +128,7 @@ pub fn list_changes(db: &mut Db, seq: i64, limit: i64) -> QueryResult<Vec<Change
         .filter(change::seq.gt(seq))
         .order(change::seq)
         .limit(limit)
+        .select((change::seq, change::kind, change::number))
         .load(c))?;
     Ok(rows
         .into_iter()

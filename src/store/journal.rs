@@ -66,7 +66,7 @@ pub struct RunRow {
     pub started: i64,
     /// When it ended; `None` while it goes on, or when it was killed.
     pub finished: Option<i64>,
-    /// `running`, `done`, `stopped`, `failed`.
+    /// `running`, `done`, `stopped`, `failed`; `interrupted` when it was killed.
     pub state: String,
     /// The summary as JSON; empty while it goes on.
     pub summary: String,
@@ -156,11 +156,17 @@ pub fn list_sources(db: &mut Db) -> QueryResult<Vec<SourceRow>> {
     on_backend!(db, |c| source::table.order(source::number).load(c))
 }
 
-/// Begins a run.
+/// Begins a run. The caller holds the source's [`Lease`](super::Lease), so a run of it that is
+/// still said to go on was killed.
 ///
 /// # Errors
 /// When the database fails.
 pub fn put_run(db: &mut Db, of: i64, started: i64) -> QueryResult<i64> {
+    on_backend!(db, |c| diesel::update(
+        run::table.filter(run::source.eq(of).and(run::state.eq("running")))
+    )
+    .set(run::state.eq("interrupted"))
+    .execute(c))?;
     let number = take(db, "run", 1)?;
     on_backend!(db, |c| diesel::insert_into(run::table)
         .values((

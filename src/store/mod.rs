@@ -5,7 +5,7 @@
 //! view catches up from. Every change takes the next number of the feed in its own transaction.
 //! Absent: FHIR, RDF, HTTP, pixel data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use diesel::QueryResult;
@@ -15,12 +15,15 @@ use diesel::{PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Error, Result};
+pub use lock::Lease;
 
 pub mod archive;
 pub mod changes;
 pub mod datasets;
 pub mod findings;
 pub mod journal;
+mod lock;
+pub mod meta;
 pub mod read;
 pub(crate) mod schema;
 pub mod verify;
@@ -145,8 +148,13 @@ enum Pools {
     Sqlite {
         writer: Pool<ConnectionManager<SqliteConnection>>,
         readers: Pool<ConnectionManager<SqliteConnection>>,
+        /// The database file; locks lie beside it.
+        path: PathBuf,
     },
-    Postgres(Pool<ConnectionManager<PgConnection>>),
+    Postgres {
+        pool: Pool<ConnectionManager<PgConnection>>,
+        url: String,
+    },
 }
 
 /// The store, shared by every thread: one writer and several readers on SQLite, a pool on
@@ -173,9 +181,27 @@ const WRITER: &str = "PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA
 const READER: &str = "PRAGMA busy_timeout=30000; PRAGMA query_only=1; PRAGMA cache_size=-16384; \
     PRAGMA mmap_size=134217728; PRAGMA temp_store=MEMORY;";
 
-fn unreachable(url: &str, failure: &dyn std::fmt::Display) -> Error {
-    // The password, if the URL has one, stays out of messages and logs.
-    let shown = url.split_once('@').map_or(url, |(_, rest)| rest);
+/// What a message may show of a database's URL: no user, no password.
+fn shown(url: &str) -> &str {
+    let Some((_, rest)) = url.split_once("://") else { return url };
+    // A password may hold `@` and `?`, and may stand among the parameters.
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    if rest.contains("password=") { "postgres://…" } else { host.split('?').next().unwrap_or("") }
+}
+
+/// The words of a failure without what stands before the last `@` of the URL: the database's
+/// library repeats pieces of a URL that it cannot read.
+fn without_secret(url: &str, failure: &dyn std::fmt::Display) -> String {
+    let mut words = failure.to_string();
+    let secret = url.rsplit_once('@').and_then(|(head, _)| Some(head.split_once("://")?.1));
+    let secret = secret.and_then(|user| Some(user.split_once(':')?.1)).unwrap_or("");
+    for piece in secret.split(['@', '/', ':', '?', '#', '%']).filter(|piece| piece.len() > 2) {
+        words = words.replace(piece, "…");
+    }
+    words
+}
+
+fn unreachable(shown: &str, failure: &dyn std::fmt::Display) -> Error {
     Error::Store(format!(
         "cannot open the database `{shown}`: {failure}; check --database-url, the folder's \
          permissions and free space"
@@ -186,6 +212,41 @@ fn silent(got: Result<Db, impl std::fmt::Display>) -> Result<Db> {
     got.map_err(|failure| Error::Store(format!("the database does not answer: {failure}")))
 }
 
+/// Where the database is.
+enum Place {
+    Sqlite(PathBuf),
+    Postgres,
+}
+
+fn place(data: &Path, url: &str) -> Result<Place> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Place::Postgres);
+    }
+    if url.is_empty() {
+        return Ok(Place::Sqlite(data.join("vesalius.db")));
+    }
+    match url.strip_prefix("sqlite://") {
+        Some(path) => Ok(Place::Sqlite(path.into())),
+        None => {
+            // The scheme only: what is no URL that this version reads may hold a password.
+            let scheme = url.split_once("://").map_or("…", |(scheme, _)| scheme);
+            Err(Error::Configuration(format!(
+                "`database.url`: `{scheme}` is neither `postgres://…` nor `sqlite://…`; leave it \
+                 empty for the embedded database"
+            )))
+        }
+    }
+}
+
+/// Makes a folder, and those above it, for its owner only.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 impl Store {
     /// Opens the store and brings its tables to this version's.
     ///
@@ -194,40 +255,84 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened, or belongs to a newer version.
     pub fn open(data: &Path, url: &str) -> Result<Self> {
-        let pools = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let pool = Pool::builder()
-                .max_size(12)
-                .min_idle(Some(1))
-                .connection_timeout(Duration::from_secs(10))
-                .build(ConnectionManager::<PgConnection>::new(url))
-                .map_err(|failure| unreachable(url, &failure))?;
-            Pools::Postgres(pool)
-        } else if url.is_empty() || url.starts_with("sqlite://") {
-            std::fs::create_dir_all(data)
-                .map_err(|failure| unreachable(&data.display().to_string(), &failure))?;
-            let path = match url.strip_prefix("sqlite://") {
-                Some(path) => path.to_owned(),
-                None => data.join("vesalius.db").display().to_string(),
-            };
-            let pool = |size: u32, pragmas: &'static str| {
-                Pool::builder()
-                    .max_size(size)
-                    .min_idle(Some(1))
-                    .connection_timeout(Duration::from_secs(30))
-                    .connection_customizer(Box::new(Tuned { pragmas }))
-                    .build(ConnectionManager::<SqliteConnection>::new(&path))
-                    .map_err(|failure| unreachable(&path, &failure))
-            };
-            Pools::Sqlite { writer: pool(1, WRITER)?, readers: pool(8, READER)? }
-        } else {
-            return Err(Error::Configuration(format!(
-                "`database.url`: `{url}` is neither `postgres://…` nor `sqlite://…`; leave it \
-                 empty for the embedded database"
-            )));
+        let place = place(data, url)?;
+        create_private(data)
+            .map_err(|failure| unreachable(&data.display().to_string(), &failure))?;
+        // Two processes that start together must not both make the tables. Held from before the
+        // first connection, because its change of the journal mode does not wait its turn.
+        let _turn = match &place {
+            Place::Sqlite(path) => Some(
+                lock::wait(path)
+                    .map_err(|failure| unreachable(&path.display().to_string(), &failure))?,
+            ),
+            Place::Postgres => None,
         };
-        let store = Self { pools };
+        let store = Self::connect(place, url)?;
         store.migrate()?;
         Ok(store)
+    }
+
+    /// Opens a store that is there, as it is: makes no folder, no file, no table.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub fn find(data: &Path, url: &str) -> Result<Self> {
+        let place = place(data, url)?;
+        if let Place::Sqlite(path) = &place
+            && !path.exists()
+        {
+            return Err(Error::Configuration(format!(
+                "no database in `{}`; `vesalius migrate` makes one, and so do `ingest` and `serve`",
+                path.display()
+            )));
+        }
+        Self::connect(place, url)
+    }
+
+    fn connect(place: Place, url: &str) -> Result<Self> {
+        let pools = match place {
+            Place::Postgres => {
+                let pool = Pool::builder()
+                    .max_size(12)
+                    .min_idle(Some(1))
+                    .connection_timeout(Duration::from_secs(10))
+                    .build(ConnectionManager::<PgConnection>::new(url))
+                    .map_err(|failure| unreachable(shown(url), &without_secret(url, &failure)))?;
+                Pools::Postgres { pool, url: url.to_owned() }
+            }
+            Place::Sqlite(path) => {
+                let name = path.display().to_string();
+                let pool = |size: u32, pragmas: &'static str| {
+                    Pool::builder()
+                        .max_size(size)
+                        .min_idle(Some(1))
+                        .connection_timeout(Duration::from_secs(30))
+                        .connection_customizer(Box::new(Tuned { pragmas }))
+                        .build(ConnectionManager::<SqliteConnection>::new(&name))
+                        .map_err(|failure| unreachable(&name, &failure))
+                };
+                Pools::Sqlite { writer: pool(1, WRITER)?, readers: pool(8, READER)?, path }
+            }
+        };
+        Ok(Self { pools })
+    }
+
+    /// Takes the right to read a source into the store; nobody else has it until it is dropped.
+    ///
+    /// # Errors
+    /// When another run has it.
+    pub fn lease(&self, source: i64) -> Result<Lease> {
+        let lease = match &self.pools {
+            Pools::Sqlite { path, .. } => lock::take(path, source)
+                .map_err(|failure| unreachable(&path.display().to_string(), &failure))?,
+            Pools::Postgres { url, .. } => lock::take_postgres(url, source)
+                .map_err(|failure| unreachable(shown(url), &without_secret(url, &failure)))?,
+        };
+        lease.ok_or_else(|| {
+            Error::Internal(
+                "another run reads this source now; wait until it ends, or stop it".to_owned(),
+            )
+        })
     }
 
     fn migrate(&self) -> Result<()> {
@@ -264,7 +369,7 @@ impl Store {
     pub fn writer(&self) -> Result<Db> {
         silent(match &self.pools {
             Pools::Sqlite { writer, .. } => writer.get().map(Db::Sqlite),
-            Pools::Postgres(pool) => pool.get().map(Db::Postgres),
+            Pools::Postgres { pool, .. } => pool.get().map(Db::Postgres),
         })
     }
 
@@ -275,7 +380,7 @@ impl Store {
     pub fn reader(&self) -> Result<Db> {
         silent(match &self.pools {
             Pools::Sqlite { readers, .. } => readers.get().map(Db::Sqlite),
-            Pools::Postgres(pool) => pool.get().map(Db::Postgres),
+            Pools::Postgres { pool, .. } => pool.get().map(Db::Postgres),
         })
     }
 
@@ -328,7 +433,7 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 }
 
 /// How many migrations this version has; a test counts the folders.
-pub const KNOWN_MIGRATIONS: usize = 2;
+pub const KNOWN_MIGRATIONS: usize = 3;
 
 /// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
 /// of what the tables held is left.
@@ -350,4 +455,31 @@ pub fn migrate_up_and_down(data: &Path, url: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Store, shown, without_secret};
+
+    #[test]
+    fn no_message_shows_a_password() {
+        for url in [
+            "postgres://u:secret@host/db",
+            "postgres://u:se@secret@host/db",
+            "postgres://u:x?secret@host/db",
+            "postgres://host/db?user=u&password=secret",
+            "postgres://u:other@host/db?password=a@secret",
+        ] {
+            assert!(!shown(url).contains("secret"), "{}", shown(url));
+        }
+        assert_eq!(shown("postgres://u:p@ss@host:5432/db?sslmode=disable"), "host:5432/db");
+        let told = "invalid integer value \"secret\" for connection option \"port\"";
+        assert!(!without_secret("postgres://u:a/b:secret@host/db", &told).contains("secret"));
+        for url in ["mysql://u:secret@host/db", "u:secret@host/db"] {
+            let refused = Store::open(Path::new(""), url).map(drop).unwrap_err().to_string();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
 }

@@ -7,16 +7,8 @@ use diesel::prelude::*;
 use super::archive::{self, PatientRow, SeriesRow, StudyRow, chunked};
 use super::schema::{lookup, patient, series, source, study};
 use super::{Db, on_backend};
+pub use crate::imaging::IdSpace;
 use crate::imaging::{Attributes, Instance, Lookup, Patient, PatientKey, Series, Study, Uid};
-
-/// Under which logical ids somebody sees patients and studies.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum IdSpace {
-    /// Care, and archives that are de-identified already.
-    Care,
-    /// Secondary use of an archive that names persons.
-    Research,
-}
 
 fn damaged(what: &str, number: i64) -> diesel::result::Error {
     diesel::result::Error::DeserializationError(

@@ -4,7 +4,10 @@ diesel::table! {
     counter (name) { name -> Text, value -> BigInt, }
 }
 diesel::table! {
-    change (seq) { seq -> BigInt, kind -> SmallInt, number -> BigInt, }
+    change (seq) { seq -> BigInt, kind -> SmallInt, number -> BigInt, mark -> BigInt, }
+}
+diesel::table! {
+    meta (name) { name -> Text, value -> Text, }
 }
 diesel::table! {
     source (number) { number -> BigInt, kind -> Text, locator -> Text, name -> Text, }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
-use super::schema::{change, counter, finding, input, instance, lookup, patient, series, study};
+use super::schema::{
+    change, counter, finding, input, instance, lookup, meta, patient, run, series, study,
+};
 use super::{Db, on_backend};
 use crate::imaging::{Instance, uid_hash};
 
@@ -20,6 +22,7 @@ pub fn contradictions(db: &mut Db) -> QueryResult<Vec<String>> {
         lookups_and_findings(db, &mut found)?;
         inputs(db, &mut found)?;
         counters(db, &mut found)?;
+        store_and_runs(db, &mut found)?;
         feed(db, &mut found)
     })?;
     Ok(found)
@@ -274,6 +277,25 @@ fn inputs(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {
             }
         }
     }
+}
+
+/// The store says which one it is, and no source is read twice at once.
+fn store_and_runs(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {
+    let rows: Vec<(String, String)> = on_backend!(db, |c| meta::table.load(c))?;
+    if !rows.iter().any(|(name, value)| name == "store" && !value.is_empty()) {
+        found.push("the store has no id".to_owned());
+    }
+    let mut sources: Vec<i64> = on_backend!(db, |c| run::table
+        .filter(run::state.eq("running"))
+        .order(run::source)
+        .select(run::source)
+        .load(c))?;
+    let all = sources.len();
+    sources.dedup();
+    if sources.len() < all {
+        found.push("two runs of one source are said to go on at once".to_owned());
+    }
+    Ok(())
 }
 
 fn feed(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {

@@ -108,6 +108,7 @@ fn run_line(row: &RunRow, source: &str) -> RunLine {
         "stopped" => ("stopped", "warn"),
         "failed" => ("failed", "bad"),
         "running" => ("running", "plain"),
+        "interrupted" => ("interrupted", "bad"),
         _ => ("unknown", "plain"),
     };
     #[allow(clippy::cast_precision_loss, reason = "seconds of a run")]

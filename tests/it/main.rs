@@ -9,6 +9,7 @@
 mod app;
 mod architecture;
 mod catalogue;
+mod commands;
 mod config;
 mod data_files;
 mod dicom;

@@ -13,8 +13,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::imaging::{
-    Attributes, Finding, Instance, Keyword, Laterality, PatientKey, Record, Uid, public_id,
-    uid_hash,
+    Attributes, Finding, IdSpace, Instance, Keyword, Laterality, PatientKey, Record, Uid,
+    public_id, uid_hash,
 };
 use crate::mapping::{self, Context, lookup};
 use crate::store::archive::{self, PackedRow, PatientRow, SeriesRow, StudyRow};
@@ -359,8 +359,8 @@ impl<'a> Batch<'a> {
                     number,
                     issuer: record.patient_key.issuer.clone(),
                     id: record.patient_key.id.clone(),
-                    care_id: public_id(None, "Patient", &name),
-                    research_id: public_id(Some(key), "Patient", &name),
+                    care_id: public_id(key, IdSpace::Care, "Patient", &name),
+                    research_id: public_id(key, IdSpace::Research, "Patient", &name),
                     attributes: String::new(),
                     rank: rank.clone(),
                     version: 0,
@@ -402,6 +402,7 @@ impl<'a> Batch<'a> {
         let next = &mut self.next;
         let study = self.studies.entry(record.study_uid.clone()).or_insert_with(|| {
             let number = next.study;
+            let id = |space| public_id(key, space, "ImagingStudy", &[record.study_uid.as_str()]);
             next.study += 1;
             StudyNow {
                 row: StudyRow {
@@ -410,8 +411,8 @@ impl<'a> Batch<'a> {
                     patient,
                     source,
                     collection: record.collection.clone(),
-                    care_id: public_id(None, "ImagingStudy", &[record.study_uid.as_str()]),
-                    research_id: public_id(Some(key), "ImagingStudy", &[record.study_uid.as_str()]),
+                    care_id: id(IdSpace::Care),
+                    research_id: id(IdSpace::Research),
                     attributes: String::new(),
                     rank: rank.to_owned(),
                     version: 0,

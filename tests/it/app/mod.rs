@@ -35,8 +35,8 @@ impl Served {
         let mut config = Config::default();
         config.server.workers = 1;
         config.server.public_url = format!("http://{}", listener.local_addr().unwrap());
-        let keys = Keys::open(data.path()).unwrap();
         let store = Arc::new(Store::open(data.path(), "").unwrap());
+        let keys = Keys::open(data.path(), &store).unwrap();
         let context = Context::new(&config, &keys.pseudonym).unwrap();
         let index = Arc::new(Index::open(None, context.clone()));
         let base = config.server.base();

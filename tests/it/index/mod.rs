@@ -554,3 +554,35 @@ fn operators_read_no_patient_and_count_what_they_describe() {
         assert!(!view.may_read_study(&actor, 1) && !view.may_read_patient(&actor, 1));
     }
 }
+
+#[test]
+fn the_file_of_another_store_or_of_another_past_is_not_believed() {
+    let saved = |data: &std::path::Path, store: &Store| {
+        let index = Index::open(Some(data), Context::default());
+        index.catch_up(store).unwrap();
+        index.save().unwrap();
+        index
+    };
+    let seen = |index: &Index| index.read().rows().len();
+    let (one, two) = (sqlite(), sqlite());
+    ingest(&one.store, &mut Folder::of(&[record(1, 1, 1, 1)]), &How::default());
+    // As many changes, with the same numbers, of other content.
+    let other = [record(9, 9, 1, 1), record(9, 9, 2, 1)];
+    ingest(&two.store, &mut Folder::of(&other), &How::default());
+    assert_eq!(seen(&saved(one.dir.path(), &one.store)), 1);
+    assert_eq!(seen(&saved(one.dir.path(), &two.store)), 2, "the index of another database");
+
+    // A backup is restored, and goes on until it has as many changes as were seen.
+    let backup = one.dir.path().join("backup.db").display().to_string();
+    execute(&one.store, &format!("VACUUM INTO '{backup}'"));
+    let more = [record(1, 1, 1, 1), record(2, 2, 1, 1)];
+    ingest(&one.store, &mut Folder::of(&more), &How::default());
+    assert_eq!(seen(&saved(one.dir.path(), &one.store)), 2);
+    let restored = Store::open(one.dir.path(), &format!("sqlite://{backup}")).unwrap();
+    let other = [record(1, 1, 1, 1), record(3, 3, 1, 1), record(3, 3, 2, 1)];
+    ingest(&restored, &mut Folder::of(&other), &How::default());
+    let index = Index::open(Some(one.dir.path()), Context::default());
+    index.catch_up(&restored).unwrap();
+    assert_eq!(seen(&index), 3, "the index of another past");
+    assert!(index.differences(&restored).unwrap().is_empty());
+}

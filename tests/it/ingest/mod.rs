@@ -400,6 +400,77 @@ fn an_authoritative_source_adds_changes_and_deletes() {
 }
 
 #[test]
+fn one_empty_answer_of_a_pacs_removes_nothing() {
+    on_both(|fresh| {
+        let store = &fresh.store;
+        let mut pacs =
+            Server::of(&(1..=30).map(|study| record(study, study, 1, 1)).collect::<Vec<_>>());
+        let all = std::mem::take(&mut pacs.inputs);
+        pacs.inputs.clone_from(&all);
+        ingest(store, &mut pacs, &How::default());
+        pacs.inputs.clear();
+        let empty = ingest(store, &mut pacs, &How::default());
+        assert_eq!((empty.vanished, empty.kept_vanished, empty.studies), (30, 30, 30));
+        let again = ingest(store, &mut pacs, &How::default());
+        assert_eq!((again.vanished, again.kept_vanished, again.studies), (0, 0, 30));
+        assert_sound(store);
+
+        // It answers again, and a day's deletions are followed as before.
+        pacs.inputs.clone_from(&all);
+        let back = ingest(store, &mut pacs, &How::default());
+        assert_eq!((back.vanished, back.studies, back.studies_changed), (0, 30, 0));
+        pacs.inputs.truncate(20);
+        let fewer = ingest(store, &mut pacs, &How::default());
+        assert_eq!((fewer.vanished, fewer.kept_vanished, fewer.studies), (10, 0, 20));
+
+        // Removed when it is said to be meant, in the same run or in a later one.
+        pacs.inputs.truncate(5);
+        let kept = ingest(store, &mut pacs, &How::default());
+        assert_eq!((kept.vanished, kept.kept_vanished, kept.studies), (15, 15, 20));
+        pacs.inputs.truncate(4);
+        let pruned = ingest(store, &mut pacs, &How { prune: true, ..How::default() });
+        assert_eq!((pruned.vanished, pruned.kept_vanished, pruned.studies), (16, 0, 4));
+        assert_sound(store);
+    });
+}
+
+/// A source that starts another run of itself while it is read.
+struct Twice<'a>(&'a vesalius::store::Store, Folder, Option<String>);
+
+impl Source for Twice<'_> {
+    fn kind(&self) -> &'static str {
+        self.1.kind()
+    }
+
+    fn locator(&self) -> String {
+        self.1.locator()
+    }
+
+    fn is_authoritative(&self) -> bool {
+        false
+    }
+
+    fn read(&mut self, journal: &dyn Journal, sink: &mut Sink<'_>) -> vesalius::error::Result<()> {
+        let second = try_ingest(self.0, &mut self.1.clone(), &How::default());
+        self.2 = second.err().map(|failure| failure.to_string());
+        self.1.read(journal, sink)
+    }
+}
+
+#[test]
+fn a_second_run_of_a_source_that_is_read_is_refused() {
+    on_both(|fresh| {
+        let store = &fresh.store;
+        let mut twice = Twice(store, Folder::of(&[record(1, 1, 1, 1), record(1, 1, 1, 2)]), None);
+        let summary = ingest(store, &mut twice, &How::default());
+        assert_eq!((summary.images, summary.findings), (2, 0));
+        let refused = twice.2.unwrap();
+        assert!(refused.contains("another run reads this source"), "{refused}");
+        assert_eq!(ingest(store, &mut twice.1, &How::default()).files.unchanged, 2);
+    });
+}
+
+#[test]
 fn an_instance_that_a_pacs_moves_between_series_follows() {
     on_both(|fresh| {
         let store = &fresh.store;

@@ -7,6 +7,7 @@ use crate::support::{
 };
 use vesalius::imaging::Lookup;
 use vesalius::store::changes::{self, Kind};
+use vesalius::store::journal;
 use vesalius::store::read::{self, Compare, IdSpace};
 use vesalius::store::{self, Store};
 
@@ -40,6 +41,68 @@ fn a_database_of_a_newer_version_is_refused() {
         );
         let refused = Store::open(fresh.dir.path(), &fresh.url).map(drop).unwrap_err().to_string();
         assert!(refused.contains("newer version"), "{refused}");
+    });
+}
+
+#[test]
+fn processes_that_start_together_make_one_store() {
+    for _ in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("node");
+        let ids = std::thread::scope(|scope| {
+            let starting: Vec<_> = (0..6)
+                .map(|_| scope.spawn(|| Store::open(&data, "")?.read(store::meta::store_id)))
+                .collect();
+            starting.into_iter().map(|one| one.join().unwrap().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0] && id.len() == 32), "{ids:?}");
+    }
+}
+
+#[test]
+fn the_data_folder_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("node");
+    Store::open(&data, "").unwrap();
+    assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn looking_for_a_store_makes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let typo = dir.path().join("typo");
+    assert!(Store::find(&typo, "").is_err());
+    assert!(!typo.exists());
+    assert!(Store::find(dir.path(), "").is_err());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn one_run_at_a_time_reads_a_source() {
+    on_both(|fresh| {
+        let other = Store::open(fresh.dir.path(), &fresh.url).unwrap();
+        let lease = fresh.store.lease(1).unwrap();
+        let refused = other.lease(1).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("another run reads this source"), "{refused}");
+        other.lease(2).unwrap();
+        drop(lease);
+        other.lease(1).unwrap();
+    });
+}
+
+#[test]
+fn a_run_that_was_killed_is_closed_by_the_next() {
+    on_both(|fresh| {
+        let state = |of: i64| -> Vec<String> {
+            let runs = fresh.store.read(|db| journal::list_runs(db, of, 9)).unwrap();
+            runs.into_iter().map(|run| run.state).collect()
+        };
+        for of in [1, 1, 2] {
+            fresh.store.write(|db| journal::put_run(db, of, 1)).unwrap();
+        }
+        assert_eq!(state(1), ["running", "interrupted"]);
+        assert_eq!(state(2), ["running"]);
     });
 }
 
@@ -174,6 +237,11 @@ const DAMAGE: &[(&str, &str)] = &[
     ("UPDATE study SET attributes = '{' WHERE number = 1", "study 1 is damaged"),
     ("UPDATE series SET attributes = '[]' WHERE number = 1", "series 1 is damaged"),
     ("UPDATE patient SET attributes = 'x' WHERE number = 1", "patient 1 is damaged"),
+    ("DELETE FROM meta WHERE name = 'store'", "the store has no id"),
+    (
+        "UPDATE run SET state = 'running'; INSERT INTO run VALUES (999, 1, 1, NULL, 'running', '')",
+        "two runs of one source are said to go on at once",
+    ),
     ("DELETE FROM lookup WHERE kind = 1 AND number = 1", "cannot be looked up"),
     ("INSERT INTO lookup VALUES (7, 'ghost', 999)", "looks up what is not there"),
     (

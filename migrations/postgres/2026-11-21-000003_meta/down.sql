@@ -1,0 +1,2 @@
+ALTER TABLE change DROP COLUMN mark;
+DROP TABLE meta;
