@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::{Error, Result};
+
 /// What a token lets its bearer do.
 #[derive(
     Clone,
@@ -81,6 +83,54 @@ pub enum Purpose {
     Operations,
 }
 
+/// The FHIR resource types that a scope may name.
+pub const SCOPED: [&str; 4] = ["Patient", "ImagingStudy", "Endpoint", "Organization"];
+
+/// One scope of a token: `system/ImagingStudy.rs`, `system/*.r` (SMART App Launch 2.2, scopes
+/// for requesting FHIR resources), or in the words of the EU API `system/Patient.read|search`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Scope {
+    /// The resource type; `None`: each.
+    resource: Option<&'static str>,
+    may_read: bool,
+    may_search: bool,
+}
+
+impl Scope {
+    /// Reads one scope.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for everything that would grant nothing here: other contexts than
+    /// `system`, types that are not served, writing, parameters.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = || {
+            Error::Invalid(format!(
+                "the scope `{text}` is not understood: write `system/TYPE.rs`, where TYPE is {} \
+                 or `*`, with `r` (read), `s` (search) or `rs`, or the words `read`, `search` or \
+                 `read|search`",
+                SCOPED.join(", ")
+            ))
+        };
+        let (kind, rights) =
+            text.strip_prefix("system/").and_then(|rest| rest.split_once('.')).ok_or_else(wrong)?;
+        let resource = match kind {
+            "*" => None,
+            _ => Some(*SCOPED.iter().find(|known| **known == kind).ok_or_else(wrong)?),
+        };
+        let (may_read, may_search) = match rights {
+            "rs" | "read|search" => (true, true),
+            "r" | "read" => (true, false),
+            "s" | "search" => (false, true),
+            _ => return Err(wrong()),
+        };
+        Ok(Self { resource, may_read, may_search })
+    }
+
+    fn is_of(&self, resource: &str) -> bool {
+        self.resource.is_none_or(|own| own == resource)
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Actor {
@@ -88,30 +138,110 @@ pub struct Actor {
     pub subject: String,
     /// What the bearer may do.
     pub role: Role,
+    /// What the token narrows the role to under `/fhir`; `None`: it does not.
+    pub scopes: Option<Vec<Scope>>,
 }
 
 impl Actor {
     /// Somebody without a token.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { subject: "anonymous".to_owned(), role: Role::Public }
+        Self::new("anonymous", Role::Public)
     }
 
     /// The operator at the command line: whoever may read the data folder.
     #[must_use]
     pub fn operator() -> Self {
-        Self { subject: "command-line".to_owned(), role: Role::Admin }
+        Self::new("command-line", Role::Admin)
     }
 
     /// An actor with a role.
     #[must_use]
     pub fn new(subject: &str, role: Role) -> Self {
-        Self { subject: subject.to_owned(), role }
+        Self { subject: subject.to_owned(), role, scopes: None }
+    }
+
+    /// The same, narrowed to the scopes of its token (separated by spaces). No scopes narrow
+    /// nothing; a scope that is not understood grants nothing.
+    #[must_use]
+    pub fn with_scopes(mut self, text: &str) -> Self {
+        let mut scopes = text.split_ascii_whitespace().peekable();
+        self.scopes = scopes
+            .peek()
+            .is_some()
+            .then(|| scopes.filter_map(|scope| Scope::parse(scope).ok()).collect());
+        self
+    }
+
+    /// Whether the scopes let the actor read a resource of the type by its id.
+    #[must_use]
+    pub fn has_read_scope(&self, resource: &str) -> bool {
+        self.has_scope(|scope| scope.may_read && scope.is_of(resource))
+    }
+
+    /// Whether the scopes let the actor search the type.
+    #[must_use]
+    pub fn has_search_scope(&self, resource: &str) -> bool {
+        self.has_scope(|scope| scope.may_search && scope.is_of(resource))
+    }
+
+    fn has_scope(&self, grants: impl Fn(&Scope) -> bool) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(grants))
     }
 
     /// Why the actor reads.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {
         self.role.purpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Actor, Role, Scope};
+
+    #[test]
+    fn letters_and_words_grant_reading_and_searching_apart() {
+        for (scopes, read, search) in [
+            ("", true, true),
+            ("system/ImagingStudy.rs", true, true),
+            ("system/*.rs", true, true),
+            ("system/*.r", true, false),
+            ("system/ImagingStudy.s", false, true),
+            ("system/ImagingStudy.read", true, false),
+            ("system/ImagingStudy.search", false, true),
+            ("system/ImagingStudy.read|search", true, true),
+            ("system/Patient.rs system/ImagingStudy.r", true, false),
+            ("system/Patient.rs", false, false),
+            // Of a token that was made elsewhere: it is narrowed to nothing, not to everything.
+            ("openid", false, false),
+        ] {
+            let actor = Actor::new("a", Role::ImagingIt).with_scopes(scopes);
+            assert_eq!(actor.has_read_scope("ImagingStudy"), read, "{scopes}");
+            assert_eq!(actor.has_search_scope("ImagingStudy"), search, "{scopes}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_scope_here_is_refused() {
+        for wrong in [
+            "",
+            "x",
+            "openid",
+            "user/Patient.rs",
+            "patient/*.rs",
+            "system/Patient",
+            "system/.rs",
+            "system/patient.rs",
+            "system/Condition.rs",
+            "system/*.cruds",
+            "system/*.sr",
+            "system/*.",
+            "system/*.*",
+            "system/Patient.rs?gender=female",
+            "system/Patient.write",
+        ] {
+            assert!(Scope::parse(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod dicom;
 pub mod error;
 pub mod fhir;
 pub mod harvest;
+pub mod http;
 pub mod imaging;
 pub mod index;
 pub mod ingest;

@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Actor, Role};
+use crate::actor::{Actor, Role, Scope};
 use crate::error::{Error, Result};
 
 /// Issuer and audience of the node's own tokens; the key tells nodes apart.
@@ -46,9 +46,10 @@ impl Tokens {
     }
 
     /// A token for `subject` in `role`, good for `seconds` from `now` (seconds since 1970).
+    /// `scope` narrows the role under `/fhir` (see [`Scope`]); empty: it does not.
     ///
     /// # Errors
-    /// When signing fails.
+    /// When a scope is not understood, or signing fails.
     pub fn mint(
         &self,
         subject: &str,
@@ -57,6 +58,9 @@ impl Tokens {
         seconds: u64,
         now: u64,
     ) -> Result<Minted> {
+        for one in scope.split_ascii_whitespace() {
+            Scope::parse(one)?;
+        }
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|failure| Error::Internal(failure.to_string()))?;
         let expires = now.saturating_add(seconds);
@@ -114,7 +118,7 @@ impl Tokens {
         if data.claims.role == Role::Public {
             return Err(refused("its role needs no token"));
         }
-        Ok(Actor::new(&data.claims.sub, data.claims.role))
+        Ok(Actor::new(&data.claims.sub, data.claims.role).with_scopes(&data.claims.scope))
     }
 }
 
@@ -133,6 +137,17 @@ mod tests {
         let minted = tokens.mint("ris", Role::Ehr, "", 60, now()).unwrap();
         let actor = tokens.check(&minted.token).unwrap();
         assert_eq!((actor.subject.as_str(), actor.role), ("ris", Role::Ehr));
+    }
+
+    #[test]
+    fn a_token_carries_its_scopes_and_none_that_is_not_understood() {
+        let tokens = Tokens::new(&[1; 32]);
+        let minted = tokens.mint("ris", Role::ImagingIt, "system/Patient.r", 60, now()).unwrap();
+        let actor = tokens.check(&minted.token).unwrap();
+        assert!(actor.has_read_scope("Patient") && !actor.has_search_scope("Patient"));
+        for wrong in ["openid", "system/Patient.rs user/*.rs", "system/*.write"] {
+            assert!(tokens.mint("ris", Role::ImagingIt, wrong, 60, now()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

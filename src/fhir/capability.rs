@@ -33,7 +33,7 @@ pub(super) fn statement(table: &Table, context: &Context, base: &str) -> Value {
         "format": ["json"],
         "rest": [{
             "mode": "server",
-            "documentation": "Read and search by GET and POST. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names a patient, an identifier or an `_id` in every search. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule.",
+            "documentation": "Read and search by GET and POST. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
             "security": {
                 "cors": false,
                 "service": [{ "coding": [{
@@ -41,7 +41,7 @@ pub(super) fn statement(table: &Table, context: &Context, base: &str) -> Value {
                     "code": "SMART-on-FHIR",
                     "display": "SMART-on-FHIR",
                 }] }],
-                "description": "A bearer token with a role is needed for everything but this statement and /.well-known/smart-configuration.",
+                "description": "A bearer token with a role is needed for everything but this statement and /.well-known/smart-configuration. Its scopes, if it has any, narrow the role: `system/ImagingStudy.rs`, `system/*.r`, or in words `.read`, `.search`, `.read|search`.",
             },
             "resource": resources,
         }],
@@ -76,7 +76,7 @@ fn resource(table: &Table, row: &ResourceRow) -> Value {
         "readHistory": false,
         "updateCreate": false,
         "conditionalCreate": false,
-        "conditionalRead": "full-support",
+        "conditionalRead": "not-match",
         "conditionalUpdate": false,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal", "logical"],

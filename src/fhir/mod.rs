@@ -8,6 +8,7 @@
 //! Absent: writing, XML, history; the store's rows are changed by ingest alone.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,10 +18,12 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::actor::{Actor, Role};
+use crate::actor::{Actor, Role, SCOPED};
+use crate::auth::BadToken;
 use crate::config::Config;
 use crate::error::Error;
-use crate::imaging::Facet;
+use crate::http::{http_date, takes_gzip};
+use crate::imaging::{Facet, keyed};
 use crate::index::disclosure::Rule;
 use crate::index::{Index, Query};
 use crate::mapping::Context;
@@ -63,6 +66,10 @@ pub struct State {
     /// `https://…/fhir`
     base: String,
     disclosure: Rule,
+    /// Seals the place where a page begins.
+    cursor_key: [u8; 32],
+    /// Changes whenever the same row could be answered with other bytes.
+    fingerprint: [u8; 32],
     cache: Cache,
     metadata: Prepared,
     smart: Prepared,
@@ -79,7 +86,7 @@ struct Prepared {
 impl Prepared {
     fn new(value: &Value) -> Self {
         let bytes = value.to_string().into_bytes();
-        let digest = crate::imaging::keyed(b"etag", &bytes);
+        let digest = keyed(b"etag", &bytes);
         let etag: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         Self { gzip: negotiate::gzip(&bytes).into(), bytes: bytes.into(), etag }
     }
@@ -131,7 +138,7 @@ impl Asking<'_> {
 /// The answer to a read or search, before it is put into HTTP.
 struct Answer {
     bytes: Bytes,
-    /// Version and last change of a resource that was read.
+    /// Tag and last change of a resource that was read.
     version: Option<(String, Option<i64>)>,
 }
 
@@ -160,6 +167,12 @@ impl State {
                 threshold: config.disclosure.threshold,
                 rounding: config.disclosure.rounding,
             },
+            cursor_key: context.derived_key("cursors"),
+            // Rows of resources say what a subset holds.
+            fingerprint: keyed(
+                &context.rendering_fingerprint(),
+                format!("{:?}", table.resource).as_bytes(),
+            ),
             cache: Cache::new(config.server.cache_mib),
             store,
             index,
@@ -180,11 +193,14 @@ impl State {
     ) -> Result<Answer> {
         let not_found =
             || Failure::from(Error::NotFound { kind: resource.name(), id: id.to_owned() });
+        if !asking.actor.has_read_scope(resource.name()) {
+            return Err(search::scope_needed(resource.name(), 'r'));
+        }
         let row = self.table.row(resource);
         let cut = |bytes: Bytes| subset.cut(row, &bytes).map_or(bytes, Bytes::from);
         if let Some(made) = self.made.iter().find(|made| made.resource == resource) {
             return if made.id == id {
-                let version = Some((made.version.clone(), None));
+                let version = Some(self.version(asking, &made.version, None));
                 Ok(Answer { bytes: cut(made.bytes.clone()), version })
             } else {
                 Err(not_found())
@@ -226,13 +242,26 @@ impl State {
                 let (version, updated, rendered) =
                     rendered.into_iter().next().ok_or_else(not_found)?;
                 if subset.shape() == Shape::Summary {
-                    let version = Some((version.to_string(), Some(updated)));
+                    let version = Some(self.version(asking, version, Some(updated)));
                     return Ok(Answer { bytes: rendered.bytes, version });
                 }
                 (rendered.bytes, version, updated)
             }
         };
-        Ok(Answer { bytes: cut(bytes), version: Some((version.to_string(), Some(updated))) })
+        let version = Some(self.version(asking, version, Some(updated)));
+        Ok(Answer { bytes: cut(bytes), version })
+    }
+
+    /// The tag of a version: the row's number, and what it was rendered by.
+    fn version(
+        &self,
+        asking: &Asking<'_>,
+        number: impl Display,
+        updated: Option<i64>,
+    ) -> (String, Option<i64>) {
+        let view = format!("{:?}", asking.view);
+        let [a, b, c, d, ..] = keyed(&self.fingerprint, view.as_bytes());
+        (format!("{number}-{:08x}", u32::from_be_bytes([a, b, c, d])), updated)
     }
 
     /// Studies by the store's numbers, rendered, in their order; with version and last change.
@@ -288,7 +317,7 @@ impl State {
         let bytes = match search.resource {
             Resource::ImagingStudy => self.search_studies(asking, search)?,
             Resource::Patient => self.search_patients(asking, search)?,
-            Resource::Endpoint | Resource::Organization => self.search_made(search)?,
+            Resource::Endpoint | Resource::Organization => self.search_made(asking, search)?,
         };
         Ok(Answer { bytes: bytes.into(), version: None })
     }
@@ -308,15 +337,21 @@ impl State {
         let (total, numbers, last_key) = {
             let index = self.index.read();
             let hits = index.search(asking.actor, &query);
+            if asking.actor.role == Role::Ehr && index.patients_of(&hits).len() > 1 {
+                return Err(several_patients());
+            }
             if control.is_count_only {
                 let everything = index.count_for_disclosure(&Query::All);
                 let is_hidden = asking.actor.role == Role::Researcher
                     && !search.identifies()
                     && index.search(asking.actor, &Query::All).len() < everything;
                 let total = if is_hidden {
-                    let (studies, persons) = index.counts_for_disclosure(&query);
+                    search.permit_hidden_count()?;
+                    // What may be read is known anyway: it must not hide how few the rest are.
+                    let (studies, persons) =
+                        index.hidden_counts_for_disclosure(asking.actor, &query);
                     match self.disclosure.things(studies, persons) {
-                        Some(shown) => Total::Known(shown),
+                        Some(shown) => Total::Known(hits.len().saturating_add(shown)),
                         None => Total::Masked,
                     }
                 } else {
@@ -333,7 +368,7 @@ impl State {
         let (numbers, has_more) = cut_page(numbers, control.count);
         let rendered = self.rendered(&mut db, asking, &numbers, control.subset.shape())?;
         let next = rendered.last().filter(|_| has_more).map(|(_, _, study)| (&*study.id, last_key));
-        let mut bundle = self.begin(search, total, next);
+        let mut bundle = self.begin(asking, search, total, next);
         let row = self.table.row(search.resource);
         for (_, _, study) in &rendered {
             let cut = match control.subset.shape() {
@@ -366,6 +401,9 @@ impl State {
         let control = &search.control;
         let mut db = self.store.reader()?;
         let hits = patients::search(asking, &mut db, &search.criteria)?;
+        if asking.actor.role == Role::Ehr && hits.len() > 1 {
+            return Err(several_patients());
+        }
         if control.is_count_only {
             let total = Total::Known(hits.len());
             return Ok(Bundle::new(total, &[("self", &self.self_link(search))]).finish());
@@ -382,7 +420,7 @@ impl State {
         let (numbers, has_more) = cut_page(numbers, control.count);
         let page = read::load_patients(&mut db, &numbers, asking.ids()).map_err(Error::from)?;
         let next = page.last().filter(|_| has_more).map(|patient| (patient.public_id.as_str(), 0));
-        let mut bundle = self.begin(search, hits.len(), next);
+        let mut bundle = self.begin(asking, search, hits.len(), next);
         let row = self.table.row(search.resource);
         for patient in page {
             let bytes = render_patient(&self.context, &patient, asking.view);
@@ -411,7 +449,7 @@ impl State {
         Ok(bundle.finish())
     }
 
-    fn search_made(&self, search: &Search) -> Result<Vec<u8>> {
+    fn search_made(&self, asking: &Asking<'_>, search: &Search) -> Result<Vec<u8>> {
         let row = self.table.row(search.resource);
         let mut hits = Vec::new();
         for made in self.made.iter().filter(|made| made.resource == search.resource) {
@@ -424,7 +462,7 @@ impl State {
         if search.control.after.is_some() {
             hits.clear();
         }
-        let mut bundle = self.begin(search, total, None);
+        let mut bundle = self.begin(asking, search, total, None);
         if !search.control.is_count_only {
             for made in &hits {
                 let cut = search.control.subset.cut(row, &made.bytes);
@@ -460,11 +498,17 @@ impl State {
         format!("{}/{}{}", self.base, search.resource.name(), request::query_of(pairs))
     }
 
-    fn begin(&self, search: &Search, total: u64, next: Option<(&str, i64)>) -> Bundle {
+    fn begin(
+        &self,
+        asking: &Asking<'_>,
+        search: &Search,
+        total: u64,
+        next: Option<(&str, i64)>,
+    ) -> Bundle {
         let total = if search.control.has_total { Total::Known(total) } else { Total::Untold };
         let link = self.self_link(search);
         let next = next.map(|(after, key)| {
-            let cursor = search::cursor(after, key);
+            let cursor = search::cursor(&self.cursor_key, &search.about(asking), after, key);
             let pairs = search
                 .processed
                 .iter()
@@ -490,9 +534,16 @@ fn cut_page(mut numbers: Vec<i64>, count: usize) -> (Vec<i64>, bool) {
 /// The store's number of what a page begins behind; it may have been deleted since.
 fn beginning(found: crate::store::QueryResult<Vec<read::Found>>) -> Result<i64> {
     let found = found.map_err(Error::from)?;
-    found.first().map(|found| found.number).ok_or_else(|| {
-        Failure::parameter(search::CURSOR, "names a page of another archive; search again")
-    })
+    found.first().map(|found| found.number).ok_or_else(search::foreign_cursor)
+}
+
+fn several_patients() -> Failure {
+    Error::Forbidden(
+        "the role `ehr` reads one patient at a time, and this is about several: give the \
+         identifier's system, or `patient`"
+            .to_owned(),
+    )
+    .into()
 }
 
 /// What a SMART client asks first (SMART App Launch 2.2, conformance). Tokens are minted by the
@@ -501,11 +552,9 @@ fn smart_configuration(base: &str) -> Value {
     json!({
         "issuer": base,
         "grant_types_supported": [],
-        "scopes_supported": [
-            "system/Patient.rs", "system/ImagingStudy.rs", "system/Endpoint.rs",
-            "system/Organization.rs",
-        ],
-        "capabilities": ["permission-v1", "permission-v2"],
+        "scopes_supported": SCOPED.map(|resource| format!("system/{resource}.rs")),
+        // The words `read` and `search` are those of the EU API, where `read` is no search.
+        "capabilities": ["permission-v2"],
     })
 }
 
@@ -542,14 +591,17 @@ enum Address<'a> {
 fn address(path: &str) -> Result<Address<'_>> {
     let unknown = || Failure::no_such_address(path);
     let resource = |name: &str| Resource::parse(name).ok_or_else(unknown);
-    let rest = path.strip_prefix("/fhir").unwrap_or(path).trim_matches('/');
+    let rest = path.strip_prefix("/fhir").unwrap_or(path).trim_start_matches('/');
     let parts: Vec<&str> = rest.split('/').collect();
     match parts.as_slice() {
         ["metadata"] => Ok(Address::Metadata),
         [".well-known", "smart-configuration"] => Ok(Address::Smart),
         [name] => Ok(Address::Type(resource(name)?)),
         [name, "_search"] => Ok(Address::SearchForm(resource(name)?)),
-        [name, id] if !id.starts_with(['_', '$']) => Ok(Address::One(resource(name)?, id)),
+        // An id that is empty names nothing, and above all not everything.
+        [name, id] if !id.is_empty() && !id.starts_with(['_', '$']) => {
+            Ok(Address::One(resource(name)?, id))
+        }
         _ => Err(unknown()),
     }
 }
@@ -570,9 +622,13 @@ async fn answer(
         };
     }
     let actor = request.extensions().get::<Actor>().cloned().ok_or_else(|| {
-        Error::Unauthenticated(
-            "a valid bearer token is needed (`Authorization: Bearer …`)".to_owned(),
-        )
+        match request.extensions().get::<BadToken>() {
+            Some(BadToken(reason)) => Failure::bad_token(reason),
+            None => Error::Unauthenticated(
+                "a valid bearer token is needed (`Authorization: Bearer …`)".to_owned(),
+            )
+            .into(),
+        }
     })?;
     let view = View::of(actor.purpose(), state.context.identity());
     let view = match (actor.role, view) {
@@ -611,10 +667,10 @@ async fn answer(
         Some(_) => return Err(Failure::parameter("_pretty", "is neither true nor false")),
     };
     let handling = handling(request);
-    let takes_gzip = negotiate::takes_gzip(request.headers());
+    let takes_gzip = takes_gzip(request.headers());
     let task = match address {
         Address::Type(resource) | Address::SearchForm(resource) => Task::Search(resource),
-        Address::One(resource, id) => Task::Read(resource, id.to_owned()),
+        Address::One(resource, id) => Task::Read(resource, request::id(id)?),
         // They were answered above.
         Address::Metadata | Address::Smart => return Err(Failure::no_such_address(&path)),
     };
@@ -706,34 +762,18 @@ fn handling(request: &HttpRequest) -> Handling {
     if is_strict { Handling::Strict } else { Handling::Lenient }
 }
 
-/// Whether the client has this version already (RFC 9110 section 13.1).
-fn is_known(request: &HttpRequest, etag: &str, updated: Option<i64>) -> bool {
-    let mut asked = request.headers().get_all(header::IF_NONE_MATCH).peekable();
-    if asked.peek().is_some() {
-        return asked.filter_map(|value| value.to_str().ok()).any(|value| {
+/// Whether the client has this version already (RFC 9110 section 13.1). `If-Modified-Since` is
+/// not looked at: a date says when the row changed, not by which tables and systems it was
+/// rendered when the client got it, which the tag does.
+fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    request.headers().get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(
+        |value| {
             value.split(',').map(str::trim).any(|known| {
                 let bare = |tag: &str| tag.trim_start_matches("W/").trim_matches('"').to_owned();
                 known == "*" || bare(known) == bare(etag)
             })
-        });
-    }
-    let since = request
-        .headers()
-        .get(header::IF_MODIFIED_SINCE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| jiff::fmt::rfc2822::parse(value).ok());
-    match (since, updated) {
-        // The header has whole seconds.
-        (Some(since), Some(updated)) => {
-            updated.div_euclid(1_000_000) <= since.timestamp().as_second()
-        }
-        _ => false,
-    }
-}
-
-fn http_date(micros: i64) -> String {
-    let stamp = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    stamp.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        },
+    )
 }
 
 fn respond(request: &HttpRequest, answer: Answer, is_gzip: bool) -> HttpResponse {
@@ -741,10 +781,10 @@ fn respond(request: &HttpRequest, answer: Answer, is_gzip: bool) -> HttpResponse
     let mut is_unchanged = false;
     if let Some((version, updated)) = &answer.version {
         let etag = format!("W/\"{version}\"");
-        is_unchanged = is_known(request, &etag, *updated);
+        is_unchanged = is_known(request, &etag);
         response.insert_header((header::ETAG, etag));
-        if let Some(updated) = updated {
-            response.insert_header((header::LAST_MODIFIED, http_date(*updated)));
+        if let Some(updated) = updated.and_then(|of| jiff::Timestamp::from_microsecond(of).ok()) {
+            response.insert_header((header::LAST_MODIFIED, http_date(updated)));
         }
     }
     // Patient data are for the bearer of the token; a browser may keep them to revalidate.
@@ -774,7 +814,7 @@ fn open(request: &HttpRequest, state: &State, is_metadata: bool) -> Result<HttpR
     }
     let mut response = HttpResponse::Ok();
     let etag = format!("W/\"{}\"", prepared.etag);
-    let is_unchanged = is_known(request, &etag, None);
+    let is_unchanged = is_known(request, &etag);
     response.insert_header((header::ETAG, etag));
     response.insert_header((header::CACHE_CONTROL, "public, no-cache"));
     response.insert_header((header::VARY, "Accept, Accept-Encoding"));
@@ -787,7 +827,7 @@ fn open(request: &HttpRequest, state: &State, is_metadata: bool) -> Result<HttpR
     if is_pretty && let Ok(value) = serde_json::from_slice::<Value>(&prepared.bytes) {
         return Ok(response.body(format!("{value:#}")));
     }
-    Ok(if negotiate::takes_gzip(request.headers()) {
+    Ok(if takes_gzip(request.headers()) {
         response.insert_header((header::CONTENT_ENCODING, "gzip"));
         response.body(prepared.gzip.clone())
     } else {

@@ -62,20 +62,6 @@ fn is_acceptable(range: &str, with_wildcards: bool) -> bool {
         })
 }
 
-/// Whether the client takes gzip.
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok()).any(|text| {
-        text.split(',').any(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            let name = parts.next().unwrap_or("");
-            let is_refused = parts.any(|part| {
-                part.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q == 0.0))
-            });
-            (name.eq_ignore_ascii_case("gzip") || name == "*") && !is_refused
-        })
-    })
-}
-
 /// Below this many bytes compression costs more than it saves.
 pub(super) const GZIP_FROM: usize = 8 * 1024;
 
@@ -90,7 +76,7 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{accept, takes_gzip};
+    use super::accept;
     use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
     fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
@@ -118,15 +104,6 @@ mod tests {
             [("json", true), ("application/fhir json", true), ("xml", false), ("*/*", false)]
         {
             assert_eq!(accept(&HeaderMap::new(), Some(format)).is_ok(), is_served, "{format}");
-        }
-    }
-
-    #[test]
-    fn gzip_is_for_those_who_take_it() {
-        for (value, takes) in
-            [("gzip, br", true), ("br", false), ("gzip;q=0", false), ("*;q=0.5", true)]
-        {
-            assert_eq!(takes_gzip(&headers(header::ACCEPT_ENCODING, value)), takes, "{value}");
         }
     }
 }

@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::http::RETRY_AFTER;
 
 /// A refused request.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Failure {
     parameter: Option<String>,
     /// For 405: what may be asked.
     allow: Option<&'static str>,
+    /// For 401: why the token that came was refused.
+    bad_token: Option<String>,
 }
 
 /// The result of everything in this room.
@@ -49,7 +52,7 @@ impl From<Error> for Failure {
             }
             _ => error.to_string(),
         };
-        Self { status, code, diagnostics, parameter, allow: None }
+        Self { status, code, diagnostics, parameter, allow: None, bad_token: None }
     }
 }
 
@@ -73,6 +76,7 @@ impl Failure {
             diagnostics: format!("the address takes {allow}"),
             parameter: None,
             allow: Some(allow),
+            bad_token: None,
         }
     }
 
@@ -84,6 +88,7 @@ impl Failure {
             diagnostics: "`_search` takes `application/x-www-form-urlencoded`".to_owned(),
             parameter: None,
             allow: None,
+            bad_token: None,
         }
     }
 
@@ -95,6 +100,7 @@ impl Failure {
             diagnostics: format!("`{what}` is not served; see /fhir/metadata"),
             parameter: None,
             allow: None,
+            bad_token: None,
         }
     }
 
@@ -106,7 +112,27 @@ impl Failure {
             diagnostics: format!("a form has at most {} bytes", super::FORM_LIMIT),
             parameter: None,
             allow: None,
+            bad_token: None,
         }
+    }
+
+    /// A token that was refused, and why.
+    pub(super) fn bad_token(reason: &str) -> Self {
+        let mut failure = Self::from(Error::Unauthenticated(reason.to_owned()));
+        failure.bad_token = Some(reason.to_owned());
+        failure
+    }
+
+    /// The challenge of RFC 6750 section 3; the description may hold visible ASCII only.
+    fn challenge(&self) -> String {
+        let mut challenge = "Bearer realm=\"fhir\"".to_owned();
+        if let Some(reason) = &self.bad_token {
+            let plain = reason.replace('…', "...").replace(['"', '\\'], "'");
+            let plain: String = plain.chars().filter(|c| matches!(c, ' '..='~')).collect();
+            challenge
+                .push_str(&format!(", error=\"invalid_token\", error_description=\"{plain}\""));
+        }
+        challenge
     }
 
     fn to_json(&self) -> Value {
@@ -119,7 +145,10 @@ impl Failure {
         response.insert_header((header::CONTENT_TYPE, super::negotiate::FHIR_JSON));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"fhir\""));
+            response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
@@ -141,4 +170,37 @@ pub(super) fn outcome(
         issue["expression"] = json!([format!("http.{name}")]);
     }
     json!({ "resourceType": "OperationOutcome", "issue": [issue] })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header;
+
+    use super::Failure;
+    use crate::error::Error;
+
+    fn header_of(failure: &Failure, name: header::HeaderName) -> Option<String> {
+        let response = failure.to_response();
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn what_failed_in_passing_says_when_to_ask_again() {
+        let failure = Failure::from(Error::Store("gone".to_owned()));
+        assert_eq!(header_of(&failure, header::RETRY_AFTER).as_deref(), Some("5"));
+        let failure = Failure::from(Error::Invalid("x".to_owned()));
+        assert_eq!(header_of(&failure, header::RETRY_AFTER), None);
+    }
+
+    #[test]
+    fn the_reason_of_a_refused_token_cannot_leave_its_quotes() {
+        let failure = Failure::bad_token("it \"ends\\ here\r\n…");
+        assert_eq!(
+            header_of(&failure, header::WWW_AUTHENTICATE).as_deref(),
+            Some(
+                "Bearer realm=\"fhir\", error=\"invalid_token\", \
+                 error_description=\"it 'ends' here...\""
+            )
+        );
+    }
 }

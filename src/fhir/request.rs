@@ -17,6 +17,10 @@ pub(super) fn decode(text: &str, into: &mut Parameters) -> Result<()> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = percent(name)?;
         let value = percent(value)?;
+        if let Some(place) = [&name, &value].iter().find(|text| has_control(text)) {
+            let shown = place.escape_default().take(60).collect::<String>();
+            return Err(Error::Invalid(format!("`{shown}` holds a control character")).into());
+        }
         if value.len() > LONGEST {
             return Err(Failure::parameter(&name, format!("is longer than {LONGEST} bytes")));
         }
@@ -26,6 +30,20 @@ pub(super) fn decode(text: &str, into: &mut Parameters) -> Result<()> {
         into.push((name, value));
     }
     Ok(())
+}
+
+/// An id as the path spells it. One that no id can be is simply not known, but for control
+/// characters, which databases choke on.
+pub(super) fn id(text: &str) -> Result<String> {
+    let id = percent(&text.replace('+', "%2B"))?;
+    if has_control(&id) {
+        return Err(Error::Invalid("the id holds a control character".to_owned()).into());
+    }
+    Ok(id)
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
 }
 
 fn percent(text: &str) -> Result<String> {
@@ -87,7 +105,8 @@ mod tests {
         let mut again = Vec::new();
         decode(&link[1..], &mut again).unwrap();
         assert_eq!(again, pairs);
-        for broken in ["a=%", "a=%2", "a=%zz", "a=%ff", "%80=1"] {
+        for broken in ["a=%", "a=%2", "a=%zz", "a=%ff", "%80=1", "a=%00", "a=b%00c", "%00", "a=%0A"]
+        {
             assert!(decode(broken, &mut Vec::new()).is_err(), "{broken}");
         }
     }

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use oxrdf::Graph;
 use serde::Deserialize;
 
-use super::negotiate::{http_date, is_current, preferred, takes_gzip};
+use super::negotiate::{is_current, preferred};
 use super::{Key, Rendition, State, Topic, problem};
 use crate::catalogue::{self as rdf, Entry, Format, Page};
 use crate::error::{Error, Result};
+use crate::http::{http_date, takes_gzip};
 
 /// What is asked for.
 enum Wanted {
@@ -124,7 +125,7 @@ fn send(
     // A strong tag names the bytes: another form or coding has another one.
     let short = rendition.digest.get(..32).unwrap_or(&rendition.digest);
     let tags = [format!("\"{short}-{suffix}\""), format!("\"{short}-{suffix}-gz\"")];
-    let is_gzip = takes_gzip(request);
+    let is_gzip = takes_gzip(request.headers());
     let tag = if is_gzip { &tags[1] } else { &tags[0] };
     let has_it = resource.status == StatusCode::OK && is_current(request, &tags, resource.modified);
     let status = if has_it { StatusCode::NOT_MODIFIED } else { resource.status };

@@ -3,6 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
+use crate::http::weighed;
+
 /// What an `Accept` header prefers among media types that we have, in our order of preference;
 /// `None`: none of them. A missing or empty header accepts everything.
 pub(super) fn preferred<'a>(request: &HttpRequest, offers: &[&'a str]) -> Option<&'a str> {
@@ -12,7 +14,7 @@ pub(super) fn preferred<'a>(request: &HttpRequest, offers: &[&'a str]) -> Option
     if text.trim().is_empty() {
         return offers.first().copied();
     }
-    let ranges: Vec<(String, u16)> = text.split(',').take(100).filter_map(range).collect();
+    let ranges: Vec<(String, u16)> = text.split(',').take(100).filter_map(weighed).collect();
     let quality = |offer: &str| -> u16 {
         let kind = offer.split('/').next().unwrap_or_default();
         // The most specific range decides.
@@ -27,38 +29,6 @@ pub(super) fn preferred<'a>(request: &HttpRequest, offers: &[&'a str]) -> Option
         }
     }
     best.map(|(offer, _)| offer)
-}
-
-/// A media range and its quality in thousandths.
-fn range(text: &str) -> Option<(String, u16)> {
-    let mut parts = text.split(';');
-    let name = parts.next()?.trim().to_ascii_lowercase();
-    if name.is_empty() {
-        return None;
-    }
-    let mut quality = 1000;
-    for parameter in parts {
-        if let Some(value) =
-            parameter.trim().strip_prefix("q=").or_else(|| parameter.trim().strip_prefix("Q="))
-        {
-            let value: f32 = value.trim().parse().ok().filter(|q| (0.0..=1.0).contains(q))?;
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 1000
-            {
-                quality = (value * 1000.0).round() as u16;
-            }
-        }
-    }
-    Some((name, quality))
-}
-
-/// Whether the reader takes gzip.
-pub(super) fn takes_gzip(request: &HttpRequest) -> bool {
-    let header =
-        request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let Some(text) = header else { return false };
-    let codings: Vec<(String, u16)> = text.split(',').take(50).filter_map(range).collect();
-    let find = |wanted: &str| codings.iter().find(|(coding, _)| coding == wanted).map(|(_, q)| *q);
-    find("gzip").or_else(|| find("x-gzip")).or_else(|| find("*")).is_some_and(|quality| quality > 0)
 }
 
 /// Whether what the reader has is still current: `If-None-Match` decides, and only without it
@@ -85,14 +55,9 @@ pub(super) fn is_current(
         .is_ok_and(|since| modified.as_second() <= since.as_second())
 }
 
-/// A date as HTTP writes it.
-pub(super) fn http_date(time: jiff::Timestamp) -> String {
-    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{http_date, preferred, takes_gzip};
+    use super::preferred;
     use actix_web::test::TestRequest;
 
     const OFFERS: &[&str] =
@@ -117,28 +82,5 @@ mod tests {
                 TestRequest::default().insert_header(("Accept", accept)).to_http_request();
             assert_eq!(preferred(&request, OFFERS), expected, "{accept}");
         }
-    }
-
-    #[test]
-    fn gzip_is_sent_only_to_who_takes_it() {
-        for (header, expected) in [
-            ("gzip, deflate, br", true),
-            ("gzip;q=0", false),
-            ("identity", false),
-            ("*", true),
-            ("br", false),
-        ] {
-            let request =
-                TestRequest::default().insert_header(("Accept-Encoding", header)).to_http_request();
-            assert_eq!(takes_gzip(&request), expected, "{header}");
-        }
-    }
-
-    #[test]
-    fn dates_are_written_as_http_writes_them() {
-        assert_eq!(
-            http_date("1994-11-06T08:49:37Z".parse().unwrap()),
-            "Sun, 06 Nov 1994 08:49:37 GMT"
-        );
     }
 }

@@ -364,16 +364,23 @@ impl View {
         (self.evaluate(&self.all_studies, query) & &self.all_studies).len()
     }
 
-    /// The same, and of how many persons they are, which is what the rule's threshold is about.
+    /// Of those that the actor may not read, and of how many persons they are, which is what the
+    /// rule's threshold is about: what may be read must not lift the rest above it.
     #[must_use]
-    pub fn counts_for_disclosure(&self, query: &Query<'_>) -> (u64, u64) {
+    pub fn hidden_counts_for_disclosure(&self, actor: &Actor, query: &Query<'_>) -> (u64, u64) {
         let hits = self.evaluate(&self.all_studies, query) & &self.all_studies;
-        let persons: RoaringBitmap = hits
+        let hidden = hits - self.visible(actor);
+        (hidden.len(), self.patients_of(&hidden).len())
+    }
+
+    /// The patients of these studies.
+    #[must_use]
+    pub fn patients_of(&self, studies: &RoaringBitmap) -> RoaringBitmap {
+        studies
             .iter()
             .filter_map(|study| self.studies.get(study as usize))
             .map(|study| study.patient)
-            .collect();
-        (hits.len(), persons.len())
+            .collect()
     }
 
     fn evaluate(&self, visible: &RoaringBitmap, query: &Query<'_>) -> RoaringBitmap {

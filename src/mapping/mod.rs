@@ -139,6 +139,45 @@ impl Context {
         keyed(&self.0.tables.digest, text.as_bytes()).to_vec()
     }
 
+    /// Changes whenever a resource could be rendered to other bytes from the same rows: what a
+    /// client kept under another fingerprint is stale.
+    #[must_use]
+    pub fn rendering_fingerprint(&self) -> [u8; 32] {
+        let Inner {
+            tables: _,
+            zone: _,
+            base,
+            patient_default,
+            accession_default,
+            study_id,
+            issuers,
+            identity,
+            archive,
+            wado_url,
+            organisation,
+            key,
+        } = &*self.0;
+        let issuers: std::collections::BTreeMap<_, _> = issuers.iter().collect();
+        let text = format!(
+            "{:?}",
+            (
+                env!("CARGO_PKG_VERSION"),
+                self.fingerprint(),
+                base,
+                (patient_default, accession_default, study_id, issuers),
+                (identity, archive, wado_url, organisation),
+            )
+        );
+        // The key maps identities.
+        keyed(key, text.as_bytes())
+    }
+
+    /// A key that is derived from the node's own for one other purpose.
+    #[must_use]
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        keyed(&self.0.key, format!("vesalius key for {purpose}").as_bytes())
+    }
+
     /// The tables.
     #[must_use]
     pub fn tables(&self) -> &Tables {

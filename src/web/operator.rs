@@ -561,6 +561,10 @@ async fn finding(
     let after = parameter(&request, "after").and_then(|text| text.parse().ok()).unwrap_or(0_i64);
     let code = code.into_inner();
     answer(request, state, move |state, actor| {
+        // No kind of finding has such a name, and not every database can be asked for it.
+        if code.chars().any(char::is_control) {
+            return Err(Error::Invalid("the kind holds a control character".to_owned()));
+        }
         let shows_uids = may_name_persons(actor);
         let is_known = FINDING_KINDS.iter().any(|kind| kind.code == code);
         let limit = i64::try_from(ROWS).unwrap_or(50) + 1;

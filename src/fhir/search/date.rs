@@ -25,6 +25,7 @@ pub(crate) struct DateTest {
     prefix: Prefix,
     from: i64,
     to: i64,
+    is_year: bool,
 }
 
 impl DateTest {
@@ -49,13 +50,19 @@ impl DateTest {
                  `2024-05-31T10:00:00+02:00`, perhaps after eq, ne, gt, lt, ge, le, sa, eb or ap"
             )
         })?;
+        let is_year = text.len() == 4 && prefix != Prefix::Ap;
         Ok(if prefix == Prefix::Ap {
             let reach = now.saturating_sub(from).saturating_abs() / 10;
             let (from, to) = (from.saturating_sub(reach), to.saturating_add(reach));
-            Self { prefix, from, to }
+            Self { prefix, from, to, is_year }
         } else {
-            Self { prefix, from, to }
+            Self { prefix, from, to, is_year }
         })
+    }
+
+    /// Whether it compares with a whole year, and not with a place that moves with the clock.
+    pub(crate) const fn is_of_whole_years(&self) -> bool {
+        self.is_year
     }
 
     /// Whether a value that stands for this interval (its end not included) matches.

@@ -14,12 +14,12 @@ use super::Asking;
 use super::outcome::{Failure, Result};
 use super::request::Parameters;
 use super::table::{Answer, Kind, Parameter, Resource};
-use crate::actor::Role;
+use crate::actor::{Actor, Role};
 use crate::error::Error;
 use crate::mapping::fhir::View;
 use date::DateTest;
 use reference::Reference;
-pub(super) use special::{CURSOR, Control, Target, cursor};
+pub(super) use special::{CURSOR, Control, Target, cursor, foreign_cursor};
 use string::How;
 use token::{OfType, Token};
 
@@ -60,6 +60,9 @@ pub(super) struct Criterion {
     pub(super) name: String,
     pub(super) parameter: Parameter,
     pub(super) test: Test,
+    /// An identifier that names a patient in care: a StudyID, which many patients may share,
+    /// is none then.
+    pub(super) is_never_study_id: bool,
 }
 
 /// A search as it is processed.
@@ -72,6 +75,8 @@ pub(super) struct Search {
     pub(super) processed: Parameters,
 }
 
+/// Most parameters of a count of what may not be read.
+const MOST_FOR_HIDDEN_COUNT: usize = 3;
 /// More alternatives than any client needs.
 const MOST_VALUES: usize = 200;
 
@@ -129,12 +134,85 @@ impl Search {
         if has_includes && control.subset == super::subset::Subset::Text {
             return Err(Failure::parameter("_summary", "`text` and includes exclude each other"));
         }
-        Ok(Self { resource, criteria, control, processed })
+        let mut search = Self { resource, criteria, control, processed };
+        if let Some(cursor) = &search.control.cursor {
+            let about = search.about(asking);
+            search.control.after =
+                Some(special::open_cursor(&asking.state.cursor_key, &about, cursor)?);
+        }
+        if asking.actor.role == Role::Ehr {
+            search.never_take_a_study_id_for_a_name(asking);
+        }
+        Ok(search)
+    }
+
+    /// What a cursor is good for: this search by whom it was asked, in their view.
+    pub(super) fn about(&self, asking: &Asking<'_>) -> String {
+        let processed: Vec<_> = self.processed.iter().filter(|(name, _)| name != CURSOR).collect();
+        let Actor { subject, role, .. } = asking.actor;
+        format!("{:?}", (subject, role, asking.view, self.resource, processed))
+    }
+
+    fn never_take_a_study_id_for_a_name(&mut self, asking: &Asking<'_>) {
+        let is_study_identifier =
+            |criterion: &Criterion| criterion.parameter.answer == Answer::StudyIdentifier;
+        let is_named_otherwise = self
+            .criteria
+            .iter()
+            .any(|criterion| !is_study_identifier(criterion) && criterion.names_one(asking));
+        for criterion in &mut self.criteria {
+            criterion.is_never_study_id = !is_named_otherwise
+                && is_study_identifier(criterion)
+                && criterion.names_one(asking);
+        }
     }
 
     /// Whether a parameter names one patient or study.
-    pub(super) fn names_one(&self) -> bool {
-        self.criteria.iter().any(Criterion::names_one)
+    fn names_one(&self, asking: &Asking<'_>) -> bool {
+        self.criteria.iter().any(|criterion| criterion.names_one(asking))
+    }
+
+    /// Whether counts of rows that may not be read can be told of such a search. Many counts of
+    /// many small differences would tell single persons apart, whatever each is rounded to: so
+    /// there are few parameters, without unions of the reader's choice, and years are whole.
+    pub(super) fn permit_hidden_count(&self) -> Result<()> {
+        let refused = |reason: String| {
+            Err(Error::Forbidden(format!(
+                "{reason}: this archive counts studies that may not be read, and only for \
+                 coarse questions"
+            ))
+            .into())
+        };
+        if self.criteria.len() > MOST_FOR_HIDDEN_COUNT {
+            return refused(format!(
+                "a count takes at most {MOST_FOR_HIDDEN_COUNT} search parameters"
+            ));
+        }
+        for criterion in &self.criteria {
+            let name = &criterion.name;
+            let values = match &criterion.test {
+                Test::Missing(_) | Test::Chain(_) => 1,
+                Test::Tokens(of) | Test::NotTokens(of) | Test::Identifiers(of) => of.len(),
+                Test::OfType(of) => of.len(),
+                Test::References(of) => of.len(),
+                Test::Dates(dates) => {
+                    if !dates.iter().all(DateTest::is_of_whole_years) {
+                        return refused(format!(
+                            "`{name}` of a count takes whole years (`ge2024`)"
+                        ));
+                    }
+                    dates.len()
+                }
+                // Whatever holds a text is a union, too.
+                Test::Text(_) | Test::Strings(..) => {
+                    return refused(format!("`{name}` has no place in a count"));
+                }
+            };
+            if values > 1 {
+                return refused(format!("`{name}` of a count takes one value"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether any parameter is about single patients or studies, in whatever form: a count of
@@ -149,16 +227,39 @@ impl Search {
         self.criteria.iter().any(is_about_one)
     }
 
+    /// What the token's scopes let the actor ask. What is included is read, and what a chain
+    /// looks into is searched.
+    fn permit_scopes(&self, actor: &Actor) -> Result<()> {
+        let needs = |may: bool, letter: char, resource: &str| {
+            if may { Ok(()) } else { Err(scope_needed(resource, letter)) }
+        };
+        let searched = self.resource.name();
+        needs(actor.has_search_scope(searched), 's', searched)?;
+        for criterion in &self.criteria {
+            let looks_into_patient = criterion.parameter.answer == Answer::Patient
+                && matches!(criterion.test, Test::Chain(_) | Test::Identifiers(_));
+            if looks_into_patient {
+                needs(actor.has_search_scope("Patient"), 's', "Patient")?;
+            }
+        }
+        for target in self.control.include.iter().chain(&self.control.revinclude) {
+            let included = target.resource().name();
+            needs(actor.has_read_scope(included), 'r', included)?;
+        }
+        Ok(())
+    }
+
     /// What a role may ask (the operator of the archive everything, care one patient at a time).
     pub(super) fn permit(&self, asking: &Asking<'_>) -> Result<()> {
+        self.permit_scopes(asking.actor)?;
         let is_of_patients = matches!(self.resource, Resource::Patient | Resource::ImagingStudy);
-        if asking.actor.role == Role::Ehr && is_of_patients && !self.names_one() {
+        if asking.actor.role == Role::Ehr && is_of_patients && !self.names_one(asking) {
             let how = match self.resource {
                 Resource::Patient => "`identifier` or `_id`",
                 _ => "`patient`, `subject`, `identifier` or `_id`",
             };
             return Err(Error::Forbidden(format!(
-                "the role `ehr` reads one patient at a time: give {how}"
+                "the role `ehr` reads one patient at a time: give {how}, with one value"
             ))
             .into());
         }
@@ -170,16 +271,22 @@ impl Search {
 }
 
 impl Criterion {
-    fn names_one(&self) -> bool {
+    /// Whether it names one patient or study, by exactly one value.
+    fn names_one(&self, asking: &Asking<'_>) -> bool {
+        let is_of_study = self.parameter.answer == Answer::StudyIdentifier;
+        let names = |token: &Token| {
+            let is_study_id = is_of_study
+                && token.system.is_some()
+                && token.system.as_deref() == asking.state.context.study_id_system();
+            token.code.is_some() && !is_study_id
+        };
         match &self.test {
-            Test::Tokens(tokens) => {
-                self.parameter.identifies && tokens.iter().all(|token| token.code.is_some())
+            Test::Tokens(tokens) | Test::Identifiers(tokens) => {
+                self.parameter.identifies && matches!(tokens.as_slice(), [one] if names(one))
             }
-            Test::References(_) | Test::OfType(_) => self.parameter.identifies,
-            Test::Identifiers(tokens) => {
-                self.parameter.identifies && tokens.iter().all(|token| token.code.is_some())
-            }
-            Test::Chain(of) => of.names_one(),
+            Test::References(of) => self.parameter.identifies && of.len() == 1,
+            Test::OfType(of) => self.parameter.identifies && of.len() == 1,
+            Test::Chain(of) => of.names_one(asking),
             Test::Missing(_)
             | Test::NotTokens(_)
             | Test::Text(_)
@@ -231,6 +338,14 @@ impl Criterion {
     }
 }
 
+/// A token whose scopes do not reach.
+pub(super) fn scope_needed(resource: &str, letter: char) -> Failure {
+    Error::Forbidden(format!(
+        "the token's scopes do not allow this: it needs `system/{resource}.{letter}`"
+    ))
+    .into()
+}
+
 /// Reads one parameter; `None`: the type has none of that name.
 fn criterion(
     asking: &Asking<'_>,
@@ -259,6 +374,7 @@ fn criterion(
                 name: name.to_owned(),
                 parameter: parameter.clone(),
                 test: Test::Chain(Box::new(of)),
+                is_never_study_id: false,
             })),
         };
     }
@@ -327,7 +443,12 @@ fn criterion(
             )));
         }
     };
-    Ok(Some(Criterion { name: name.to_owned(), parameter: parameter.clone(), test }))
+    Ok(Some(Criterion {
+        name: name.to_owned(),
+        parameter: parameter.clone(),
+        test,
+        is_never_study_id: false,
+    }))
 }
 
 /// The parts between separators that no backslash stands before; backslashes stay.

@@ -8,6 +8,7 @@ use super::super::outcome::{Failure, Result};
 use super::super::subset::Subset;
 use super::super::table::{Resource, ResourceRow};
 use super::Handling;
+use crate::imaging::keyed;
 use crate::index::Sort;
 
 /// Entries of a page that asks for no number.
@@ -28,6 +29,8 @@ pub(crate) struct Control {
     pub(crate) subset: Subset,
     pub(crate) include: Vec<Target>,
     pub(crate) revinclude: Vec<Target>,
+    /// As the client sent it.
+    pub(crate) cursor: Option<String>,
     /// The logical id of the last entry of the page before, and what it was sorted by.
     pub(crate) after: Option<(String, i64)>,
 }
@@ -42,6 +45,18 @@ pub(crate) enum Target {
     Studies,
 }
 
+impl Target {
+    /// The type that it brings.
+    pub(crate) const fn resource(self) -> Resource {
+        match self {
+            Self::Patient => Resource::Patient,
+            Self::Endpoint => Resource::Endpoint,
+            Self::Organization => Resource::Organization,
+            Self::Studies => Resource::ImagingStudy,
+        }
+    }
+}
+
 impl Default for Control {
     fn default() -> Self {
         Self {
@@ -52,6 +67,7 @@ impl Default for Control {
             subset: Subset::Whole,
             include: Vec::new(),
             revinclude: Vec::new(),
+            cursor: None,
             after: None,
         }
     }
@@ -155,10 +171,7 @@ impl Control {
                     return unsupported(format!("`{value}` is not one of `{known}`"));
                 }
             },
-            _ => match read_cursor(value) {
-                Some(after) => self.after = Some(after),
-                None => return wrong("is not one that this server gave".to_owned()),
-            },
+            _ => self.cursor = Some(value.to_owned()),
         }
         Ok(true)
     }
@@ -215,23 +228,54 @@ fn reverse_included(resource: Resource, value: &str) -> Option<Target> {
     }
 }
 
+/// How much of the seal a cursor carries.
+const SEAL: usize = 16;
+
 /// Opaque to clients. It names the last entry of a page and what it was sorted by, so that the
 /// next page begins at the same place whatever was written in between; by its logical id,
 /// because the store's number would tell how many rows there are that the client may not see.
-pub(crate) fn cursor(after: &str, key: i64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("1{after}.{key}"))
+/// The seal ties it to the search and to who asks (`about`): a made-up cursor would ask whether
+/// a hidden row exists.
+pub(crate) fn cursor(key: &[u8], about: &str, after: &str, sorted_by: i64) -> String {
+    let place = format!("{after}.{sorted_by}");
+    let mut bytes = seal(key, about, &place).to_vec();
+    bytes.extend_from_slice(place.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn read_cursor(text: &str) -> Option<(String, i64)> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let (id, key) = std::str::from_utf8(&bytes).ok()?.strip_prefix('1')?.split_once('.')?;
-    let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-    Some((is_id.then(|| id.to_owned())?, key.parse().ok()?))
+/// What a cursor names, if this server gave it for this search to who asks.
+pub(crate) fn open_cursor(key: &[u8], about: &str, text: &str) -> Result<(String, i64)> {
+    let open = || {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (given, place) = bytes.split_at_checked(SEAL)?;
+        let place = std::str::from_utf8(place).ok()?;
+        let known = seal(key, about, place);
+        // Every byte is looked at, so that time tells nothing of the first that differs.
+        let difference = known.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b));
+        let (id, sorted_by) = place.split_once('.').filter(|_| difference == 0)?;
+        Some((id.to_owned(), sorted_by.parse().ok()?))
+    };
+    open().ok_or_else(foreign_cursor)
+}
+
+/// The one answer to every cursor that cannot be used.
+pub(crate) fn foreign_cursor() -> Failure {
+    Failure::parameter(CURSOR, "is not one that this server gave for this search; search again")
+}
+
+fn seal(key: &[u8], about: &str, place: &str) -> [u8; SEAL] {
+    let whole = keyed(key, format!("{}\n{about}\n{place}", about.len()).as_bytes());
+    let mut seal = [0; SEAL];
+    seal.copy_from_slice(&whole[..SEAL]);
+    seal
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Control, cursor, read_cursor};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::{Control, cursor, open_cursor};
     use crate::fhir::search::Handling;
     use crate::fhir::subset::Subset;
     use crate::fhir::table::{Resource, Table};
@@ -253,7 +297,6 @@ mod tests {
             ("_summary", "all"),
             ("_elements", "a b"),
             ("_elements", ""),
-            ("_cursor", "x"),
             ("_count:exact", "1"),
         ] {
             assert!(take(name, value, Handling::Lenient).is_err(), "{name}={value}");
@@ -274,7 +317,26 @@ mod tests {
             control.subset,
             Subset::Elements(vec!["id".to_owned(), "identifier".to_owned()])
         );
+    }
+
+    #[test]
+    fn a_cursor_opens_only_for_the_search_and_the_reader_it_was_given_to() {
         let id = "0123456789abcdef0123456789abcdef";
-        assert_eq!(read_cursor(&cursor(id, -7)), Some((id.to_owned(), -7)));
+        let given = cursor(b"key", "about", id, -7);
+        assert_eq!(open_cursor(b"key", "about", &given).unwrap(), (id.to_owned(), -7));
+        let mut forged = URL_SAFE_NO_PAD.decode(&given).unwrap();
+        forged[20] ^= 1;
+        let forged = URL_SAFE_NO_PAD.encode(forged);
+        for (key, about, text) in [
+            (b"KEY", "about", given.as_str()),
+            (b"key", "another", &given),
+            (b"key", "about", &forged),
+            (b"key", "about", &URL_SAFE_NO_PAD.encode(format!("1{id}.0"))),
+            (b"key", "about", ""),
+            (b"key", "about", "x"),
+            (b"key", "about", "4711"),
+        ] {
+            assert!(open_cursor(key, about, text).is_err(), "{about} {text}");
+        }
     }
 }

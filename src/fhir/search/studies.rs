@@ -190,6 +190,7 @@ fn patient<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Resul
                 name: criterion.name.clone(),
                 parameter: row.clone(),
                 test: Test::Tokens(tokens.clone()),
+                is_never_study_id: false,
             };
             Query::Patients(patients::numbers(asking, db, &[of])?)
         }
@@ -390,7 +391,8 @@ fn identified(
         }
         let context = &asking.state.context;
         // Every StudyID is of the one configured system: nothing needs to be loaded.
-        if let Some(system) = context.study_id_system()
+        if !criterion.is_never_study_id
+            && let Some(system) = context.study_id_system()
             && is_asked(&[])
             && token.matches(Some(system), value)
         {

@@ -11,6 +11,8 @@ const RULES: &[(&str, &str)] = &[
     ("actor", ""),
     ("config", ""),
     ("telemetry", ""),
+    // What RFC 9110 says alike for both edges: they must not read the same header differently.
+    ("http", ""),
     ("imaging", ""),
     ("mapping", "imaging"),
     ("dicom", "imaging mapping"),
@@ -26,9 +28,9 @@ const RULES: &[(&str, &str)] = &[
     ("access", "store index catalogue audit"),
     ("federation", "index catalogue audit"),
     // It asks `auth` who bears the request's token, as every edge does.
-    ("fhir", "store index mapping imaging access dicom audit auth"),
+    ("fhir", "store index mapping imaging access dicom audit auth http"),
     ("dicomweb", "store index source dicom audit auth"),
-    ("harvest", "catalogue audit store ingest auth"),
+    ("harvest", "catalogue audit store ingest auth http"),
     ("web", "access catalogue index store ingest auth imaging"),
     // The sample archive is written as files; the folder source reads it back in its test.
     ("sample", "dicom imaging source"),
@@ -40,11 +42,15 @@ const RULES: &[(&str, &str)] = &[
 ];
 
 /// Rooms below the values, which may not even import `actor` and `config`.
-const BARE: &[&str] = &["error", "actor", "config", "telemetry", "imaging"];
+const BARE: &[&str] = &["error", "actor", "config", "telemetry", "http", "imaging"];
 
 /// A name, and the rooms that may use it.
 const NAMES: &[(&str, &str, &str)] = &[
-    ("actix_web", "fhir dicomweb harvest web auth app commands", "no HTTP type below the edges"),
+    (
+        "actix_web",
+        "http fhir dicomweb harvest web auth app commands",
+        "no HTTP type below the edges",
+    ),
     ("diesel", "store", "no diesel type above the store"),
     ("oxrdf", "catalogue harvest", "no RDF term outside the catalogue and harvest"),
     ("oxigraph", "catalogue harvest", "no RDF term outside the catalogue and harvest"),

@@ -89,6 +89,15 @@ async fn malformed_requests_are_refused_with_the_place() {
         (&format!("ImagingStudy?modality={many}"), ""),
         (&format!("ImagingStudy?{crowded}"), ""),
         ("Patient/x?_summary=count", "http._summary"),
+        ("Patient?name=%00", ""),
+        ("Patient?%00=1", ""),
+        ("ImagingStudy?identifier=a%00b", ""),
+        ("ImagingStudy?_id=%00", ""),
+        ("ImagingStudy?series=1%00", ""),
+        ("ImagingStudy?modality=%7F", ""),
+        ("Patient/%00", ""),
+        ("ImagingStudy/a%00b", ""),
+        ("ImagingStudy/a%0Ab", ""),
     ] {
         let what = &path[..path.len().min(80)];
         let path = format!("/fhir/{path}");
@@ -113,6 +122,9 @@ async fn other_refusals_have_their_status() {
         (TestRequest::get().uri("/fhir/"), 404, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/1/_history"), 404, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/$everything"), 404, "not-supported"),
+        // Whose client had no id to put there must not get everybody.
+        (TestRequest::get().uri("/fhir/Patient/"), 404, "not-supported"),
+        (TestRequest::get().uri("/fhir/ImagingStudy/?_count=1"), 404, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/unknown"), 404, "not-found"),
         (TestRequest::get().uri("/fhir/ImagingStudy/unknown"), 404, "not-found"),
         (TestRequest::get().uri("/fhir/Endpoint/unknown"), 404, "not-found"),
@@ -201,7 +213,9 @@ async fn a_read_can_be_conditional() {
     let bundle = server.get(Role::ImagingIt, "/fhir/ImagingStudy?_count=1").await.json();
     let path = format!("/fhir/ImagingStudy/{}", first(&bundle, "id"));
     let whole = server.get(Role::ImagingIt, &path).await;
-    assert_eq!(whole.header("etag"), "W/\"1\"");
+    let tag = whole.header("etag").trim_start_matches("W/").to_owned();
+    assert!(tag.starts_with("\"1-") && tag.len() == 12, "{tag}");
+    assert_eq!(whole.json()["meta"]["versionId"], "1");
     assert_eq!(whole.header("last-modified"), "Thu, 13 Nov 2025 02:13:20 GMT");
     assert_eq!(
         whole.header("content-type"),
@@ -209,12 +223,13 @@ async fn a_read_can_be_conditional() {
     );
     assert_eq!(whole.json(), bundle["entry"][0]["resource"]);
     for (name, value, status) in [
-        ("If-None-Match", "W/\"1\"", 304),
-        ("If-None-Match", "\"7\", \"1\"", 304),
+        ("If-None-Match", &*format!("W/{tag}"), 304),
+        ("If-None-Match", &*format!("\"7\", {tag}"), 304),
         ("If-None-Match", "*", 304),
+        ("If-None-Match", "W/\"1\"", 200),
         ("If-None-Match", "W/\"2\"", 200),
-        ("If-Modified-Since", "Thu, 13 Nov 2025 02:13:20 GMT", 304),
-        ("If-Modified-Since", "Thu, 13 Nov 2025 02:13:19 GMT", 200),
+        // A date does not tell by which rules it was rendered.
+        ("If-Modified-Since", "Thu, 13 Nov 2025 02:13:20 GMT", 200),
         ("If-Modified-Since", "yesterday", 200),
     ] {
         let request = TestRequest::get().uri(&path).insert_header((name, value));
@@ -224,7 +239,41 @@ async fn a_read_can_be_conditional() {
     }
     let head = TestRequest::default().method(Method::HEAD).uri(&path);
     let head = server.send(Some(Role::ImagingIt), head).await;
-    assert_eq!((head.status, head.header("etag")), (StatusCode::OK, "W/\"1\""));
+    assert_eq!((head.status, head.header("etag")), (StatusCode::OK, whole.header("etag")));
+}
+
+#[actix_web::test]
+async fn what_was_rendered_by_another_configuration_is_stale() {
+    let tag_of = |change: fn(&mut vesalius::config::Config)| async move {
+        let server = Server::new(archive(3, 3), change);
+        let study = server.all("/fhir/ImagingStudy").await.remove(0);
+        let path = format!("/fhir/ImagingStudy/{}", study["id"].as_str().unwrap());
+        server.get(Role::ImagingIt, &path).await.header("etag").to_owned()
+    };
+    let tag = tag_of(|_| ()).await;
+    assert_eq!(tag, tag_of(|_| ()).await, "the same configuration gives the same tag");
+    let changes: [fn(&mut vesalius::config::Config); 9] = [
+        |config| config.archive.identifiers.patient = "urn:oid:2.999.1".to_owned(),
+        |config| config.archive.identifiers.accession = "urn:oid:2.999.2".to_owned(),
+        |config| config.archive.identifiers.study_id = "urn:oid:2.999.3".to_owned(),
+        |config| {
+            let issuer = vesalius::config::Issuer {
+                issuer: "HOSP".to_owned(),
+                system: "urn:oid:2.999.4".to_owned(),
+            };
+            config.archive.identifiers.patient_issuers = vec![issuer];
+        },
+        |config| config.archive.identity = Identity::DeIdentified,
+        |config| config.archive.name = "Another".to_owned(),
+        |config| config.archive.wado_url = "https://pacs.example/wado".to_owned(),
+        |config| config.archive.time_zone = "Europe/Lisbon".to_owned(),
+        |config| config.organisation.name = "Another".to_owned(),
+    ];
+    let mut tags = BTreeSet::from([tag]);
+    for change in changes {
+        let tag = tag_of(change).await;
+        assert!(tags.insert(tag.clone()), "{tag} stands for two configurations");
+    }
 }
 
 #[actix_web::test]
@@ -243,7 +292,7 @@ async fn a_change_counts_up_and_a_deleted_study_is_gone() {
     records.push(added);
     server.ingest(records.clone(), 1_763_000_100_000_000);
     let reply = server.get(Role::ImagingIt, &path).await;
-    assert_eq!(reply.header("etag"), "W/\"2\"");
+    assert!(reply.header("etag").starts_with("W/\"2-"));
     assert_eq!(reply.json()["numberOfInstances"], count + 1);
     let changed = server.all("/fhir/ImagingStudy?_lastUpdated=gt2025-11-13T02:14:00Z").await;
     assert_eq!(changed.len(), 1);
@@ -395,6 +444,13 @@ async fn large_answers_are_compressed_for_those_who_take_it() {
     let small = server.send(Some(Role::ImagingIt), request).await;
     assert_eq!(small.header("content-encoding"), "gzip");
     assert!(small.bytes.len() * 4 < plain.bytes.len());
+    for refusal in ["gzip;q=0, *", "identity", "*;q=0"] {
+        let request = TestRequest::get()
+            .uri("/fhir/ImagingStudy?_count=30")
+            .insert_header((header::ACCEPT_ENCODING, refusal));
+        let reply = server.send(Some(Role::ImagingIt), request).await;
+        assert_eq!(reply.header("content-encoding"), "", "{refusal}");
+    }
     let mut unpacked = Vec::new();
     flate2::read::GzDecoder::new(&small.bytes[..]).read_to_end(&mut unpacked).unwrap();
     assert_eq!(unpacked, plain.bytes);
@@ -420,6 +476,15 @@ async fn care_reads_one_patient_at_a_time() {
         ("ImagingStudy?patient.gender=female".to_owned(), 403),
         ("Patient".to_owned(), 403),
         ("Patient?family=a".to_owned(), 403),
+        // A list of names names several; many patients may share a StudyID.
+        ("Patient?identifier=P1,P2".to_owned(), 403),
+        ("Patient?_id=a,b".to_owned(), 403),
+        (format!("ImagingStudy?patient={patient},Patient/x"), 403),
+        (format!("ImagingStudy?identifier={uid},x"), 403),
+        ("ImagingStudy?patient.identifier=P1,P2".to_owned(), 403),
+        ("ImagingStudy?patient:identifier=P1,P2".to_owned(), 403),
+        ("ImagingStudy?identifier=https://imaging.example/study-id%7CS7".to_owned(), 403),
+        (format!("ImagingStudy?patient={patient}&modality=CT,MR"), 200),
         (format!("ImagingStudy?patient={patient}"), 200),
         (format!("ImagingStudy?subject={patient}&modality=CT"), 200),
         (format!("ImagingStudy?_id={id}"), 200),
@@ -436,6 +501,45 @@ async fn care_reads_one_patient_at_a_time() {
         if status == 403 {
             is_outcome(&reply, &path);
         }
+    }
+    // Without a system a StudyID is not looked at, unless the patient is named.
+    let study_id = study["identifier"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|identifier| identifier["system"] == "https://imaging.example/study-id")
+        .and_then(|identifier| identifier["value"].as_str())
+        .unwrap();
+    for (path, is_found) in [
+        (format!("ImagingStudy?identifier={study_id}"), false),
+        (format!("ImagingStudy?identifier={study_id}&patient={patient}"), true),
+    ] {
+        let bundle = server.get(Role::Ehr, &format!("/fhir/{path}")).await.json();
+        assert_eq!(bundle["total"].as_u64().unwrap() > 0, is_found, "{path}");
+    }
+    // What one value finds may still be of several patients: an accession number or a PatientID
+    // that two issuers gave.
+    let mut records = archive(30, 3);
+    let mut other = records[0].clone();
+    other.patient_key.issuer = "ELSEWHERE".to_owned();
+    other.study_uid = vesalius::imaging::Uid::parse("2.25.71").unwrap();
+    other.series_uid = vesalius::imaging::Uid::parse("2.25.72").unwrap();
+    other.instance.as_mut().unwrap().uid = vesalius::imaging::Uid::parse("2.25.73").unwrap();
+    other.origin = "elsewhere".to_owned();
+    let shared = other.patient_key.id.clone();
+    records.push(other);
+    server.ingest(records, 1_763_000_100_000_000);
+    for path in [
+        format!("Patient?identifier={shared}"),
+        format!("Patient?identifier={shared}&_summary=count"),
+        format!("ImagingStudy?patient.identifier={shared}"),
+        format!("ImagingStudy?patient:identifier={shared}&_summary=count"),
+    ] {
+        let reply = server.get(Role::Ehr, &format!("/fhir/{path}")).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}");
+        is_outcome(&reply, &path);
+        let reply = server.get(Role::ImagingIt, &format!("/fhir/{path}")).await;
+        assert!(reply.json()["total"].as_u64().unwrap() > 1, "{path}");
     }
     for role in [Role::Steward, Role::Admin, Role::Public] {
         for path in ["ImagingStudy?_summary=count", "Patient?identifier=P1", "Endpoint"] {
@@ -501,6 +605,192 @@ async fn research_reads_open_rows_and_counts_the_rest_by_the_rule() {
         }
         assert_eq!(entry["resource"]["meta"]["security"][0]["code"], "PSEUDED");
     }
+}
+
+#[actix_web::test]
+async fn counts_of_hidden_rows_answer_coarse_questions_only() {
+    let server =
+        Server::new(archive(120, 3), |config| config.archive.identity = Identity::DeIdentified);
+    let refused = [
+        "started=lt2024-07-31T10:11:12Z",
+        "started=ge2024-07",
+        "started=2024-07-31",
+        "started=ap2024",
+        "started=2023,2024",
+        "modality=CT,MR",
+        "modality:not=CT,MR",
+        "bodysite:text=breast",
+        "modality=CT&modality:not=MG&started=ge2023&started=lt2025",
+    ];
+    let answered = [
+        "",
+        "modality=CT&started=ge2023&started=lt2025",
+        "started=ne2024",
+        "bodysite=76752008&modality:not=CT",
+        "started:missing=true",
+    ];
+    for query in refused {
+        for count in ["_summary=count", "_count=0"] {
+            let path = format!("/fhir/ImagingStudy?{count}&{query}");
+            let reply = server.get(Role::Researcher, &path).await;
+            assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}");
+            is_outcome(&reply, &path);
+        }
+    }
+    for query in answered {
+        let path = format!("/fhir/ImagingStudy?_summary=count&{query}");
+        assert_eq!(server.get(Role::Researcher, &path).await.status, StatusCode::OK, "{path}");
+    }
+    // Where everything may be read there is nothing to hide.
+    server.open(vec![Criteria::default()]);
+    for query in refused {
+        let path = format!("/fhir/ImagingStudy?_summary=count&{query}");
+        let reply = server.get(Role::Researcher, &path).await;
+        assert_eq!(reply.status, StatusCode::OK, "{path}");
+        let exact = server.get(Role::ImagingIt, &path).await.json();
+        assert_eq!(reply.json()["total"], exact["total"], "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn what_may_be_read_lifts_no_hidden_person_above_the_threshold() {
+    let server =
+        Server::new(archive(120, 3), |config| config.archive.identity = Identity::DeIdentified);
+    server.open(vec![Criteria::of(Facet::Modality, &["CT"])]);
+    let total = |bundle: Value| bundle["total"].as_u64();
+    let all = total(server.get(Role::ImagingIt, "/fhir/ImagingStudy").await.json()).unwrap();
+    let visible = total(server.get(Role::Researcher, "/fhir/ImagingStudy").await.json()).unwrap();
+    assert!(visible > 10 && all - visible > 20 && visible % 10 != 0, "{visible} of {all}");
+    let shown =
+        total(server.get(Role::Researcher, "/fhir/ImagingStudy?_summary=count").await.json());
+    assert_eq!(shown, Some(visible + (all - visible + 5) / 10 * 10));
+
+    // Four hidden studies beside many that may be read.
+    let mut records = archive(200, 3);
+    let is_open = |study: &vesalius::imaging::Record| study.series.first("Modality") == Some("CT");
+    let hidden: BTreeSet<_> =
+        records.iter().filter(|r| !is_open(r)).map(|r| r.study_uid.clone()).collect();
+    let few: BTreeSet<_> = hidden.iter().take(4).cloned().collect();
+    records.retain(|r| few.contains(&r.study_uid) || !hidden.contains(&r.study_uid));
+    server.ingest(records, 1_763_000_100_000_000);
+    let all = total(server.get(Role::ImagingIt, "/fhir/ImagingStudy").await.json()).unwrap();
+    let visible = total(server.get(Role::Researcher, "/fhir/ImagingStudy").await.json()).unwrap();
+    assert!(visible > 10 && all - visible == 4, "{visible} of {all}");
+    let masked = server.get(Role::Researcher, "/fhir/ImagingStudy?_summary=count").await.json();
+    assert_eq!(masked["_total"]["extension"][0]["valueCode"], "masked");
+}
+
+#[actix_web::test]
+async fn a_cursor_asks_nothing_of_hidden_rows() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let server =
+        Server::new(archive(60, 3), |config| config.archive.identity = Identity::DeIdentified);
+    server.open(vec![Criteria::of(Facet::Modality, &["CT"])]);
+    let open: BTreeSet<String> =
+        server.get(Role::Researcher, "/fhir/ImagingStudy?_count=100").await.json()["entry"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned())
+            .collect();
+    let hidden = server
+        .all("/fhir/ImagingStudy")
+        .await
+        .iter()
+        .map(|study| study["id"].as_str().unwrap().to_owned())
+        .find(|id| !open.contains(id))
+        .unwrap();
+    let cursor_of = |bundle: &Value| {
+        let next = link(bundle, "next").unwrap();
+        next.split_once("_cursor=").unwrap().1.to_owned()
+    };
+    let path = "/fhir/ImagingStudy?_count=2";
+    let own = cursor_of(&server.get(Role::Researcher, path).await.json());
+    let foreign = cursor_of(&server.get(Role::ImagingIt, path).await.json());
+    let mut forged = URL_SAFE_NO_PAD.decode(&own).unwrap();
+    forged.truncate(16);
+    forged.extend_from_slice(format!("{hidden}.0").as_bytes());
+    let bare = |id: &str| URL_SAFE_NO_PAD.encode(format!("1{id}.0"));
+    let mut answers = BTreeSet::new();
+    for cursor in [
+        bare(&hidden),
+        bare("0123456789abcdef0123456789abcdef"),
+        URL_SAFE_NO_PAD.encode(forged),
+        foreign,
+        "x".to_owned(),
+    ] {
+        let reply = server.get(Role::Researcher, &format!("{path}&_cursor={cursor}")).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{cursor}");
+        answers.insert(reply.bytes);
+    }
+    // Another search, another reader.
+    let reply = server.get(Role::Researcher, &format!("{path}&modality=CT&_cursor={own}")).await;
+    answers.insert(reply.bytes);
+    let another = vesalius::actor::Actor::new("another", Role::Researcher);
+    let request = TestRequest::get().uri(&format!("{path}&_cursor={own}"));
+    let reply = server.send_as(Some(another), None, request).await;
+    answers.insert(reply.bytes);
+    assert_eq!(answers.len(), 1, "one answer to all of them");
+    let reply = server.get(Role::Researcher, &format!("{path}&_cursor={own}")).await;
+    assert_eq!(reply.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn scopes_narrow_a_role() {
+    let server = server();
+    let study = server.all("/fhir/ImagingStudy").await.remove(0);
+    let one = format!("ImagingStudy/{}", study["id"].as_str().unwrap());
+    let included = "ImagingStudy?_include=ImagingStudy:patient";
+    for (scopes, path, status) in [
+        ("", one.as_str(), 200),
+        ("system/*.rs", &one, 200),
+        ("system/*.rs", included, 200),
+        ("system/ImagingStudy.r", &one, 200),
+        ("system/ImagingStudy.r", "ImagingStudy", 403),
+        ("system/ImagingStudy.s", &one, 403),
+        ("system/ImagingStudy.s", "ImagingStudy", 200),
+        ("system/ImagingStudy.read|search", "ImagingStudy", 200),
+        ("system/ImagingStudy.read", "ImagingStudy", 403),
+        ("system/ImagingStudy.search", "ImagingStudy?_summary=count", 200),
+        ("system/ImagingStudy.rs", "Patient", 403),
+        ("system/ImagingStudy.rs", "Endpoint/wado-rs", 403),
+        ("system/ImagingStudy.rs", included, 403),
+        ("system/ImagingStudy.rs", "ImagingStudy?patient.family=a", 403),
+        ("system/ImagingStudy.rs system/Patient.rs", included, 200),
+        ("system/ImagingStudy.rs system/Patient.rs", "ImagingStudy?patient.family=a", 200),
+        ("openid", &one, 403),
+    ] {
+        let actor = vesalius::actor::Actor::new("tester", Role::ImagingIt).with_scopes(scopes);
+        let request = TestRequest::get().uri(&format!("/fhir/{path}"));
+        let reply = server.send_as(Some(actor), None, request).await;
+        assert_eq!(reply.status.as_u16(), status, "{scopes}: {path}");
+        if status == 403 {
+            is_outcome(&reply, path);
+            let said = reply.json()["issue"][0]["diagnostics"].as_str().unwrap().to_owned();
+            assert!(said.contains("system/"), "{said}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_refused_token_is_told_why() {
+    let server = server();
+    let bad = vesalius::auth::BadToken("the bearer token is refused: it has expired".to_owned());
+    let request = TestRequest::get().uri("/fhir/Patient");
+    let reply = server.send_as(None, Some(bad), request).await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    is_outcome(&reply, "expired");
+    let said = reply.json()["issue"][0]["diagnostics"].as_str().unwrap().to_owned();
+    assert!(said.contains("has expired"), "{said}");
+    assert_eq!(
+        reply.header("www-authenticate"),
+        "Bearer realm=\"fhir\", error=\"invalid_token\", \
+         error_description=\"the bearer token is refused: it has expired\""
+    );
+    let reply = server.send(None, TestRequest::get().uri("/fhir/Patient")).await;
+    assert!(!reply.header("www-authenticate").contains("error"));
 }
 
 #[actix_web::test]

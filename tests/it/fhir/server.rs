@@ -10,6 +10,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{App, HttpMessage as _, test, web};
 use serde_json::Value;
 use vesalius::actor::{Actor, Role};
+use vesalius::auth::BadToken;
 use vesalius::config::Config;
 use vesalius::error::Result;
 use vesalius::fhir::{State, routes};
@@ -116,13 +117,25 @@ impl Server {
     }
 
     pub async fn send(&self, role: Option<Role>, request: test::TestRequest) -> Reply {
-        let actor = role.map(|role| Actor::new("tester", role));
+        self.send_as(role.map(|role| Actor::new("tester", role)), None, request).await
+    }
+
+    /// As somebody, or with a token that was refused.
+    pub async fn send_as(
+        &self,
+        actor: Option<Actor>,
+        bad: Option<BadToken>,
+        request: test::TestRequest,
+    ) -> Reply {
         let app = test::init_service(
             App::new()
                 .app_data(self.state.clone())
                 .wrap_fn(move |request, next| {
                     if let Some(actor) = actor.clone() {
                         request.extensions_mut().insert(actor);
+                    }
+                    if let Some(bad) = bad.clone() {
+                        request.extensions_mut().insert(bad);
                     }
                     next.call(request)
                 })

@@ -89,6 +89,8 @@ async fn findings_are_explained() {
     let (status, _) =
         get(&node, "/operator/findings/nonsense", &[("Authorization", &bearer)]).await;
     assert_eq!(status, 404);
+    let (status, _) = get(&node, "/operator/findings/a%00b", &[("Authorization", &bearer)]).await;
+    assert_eq!(status, 400, "not every database can be asked for a NUL");
     assert!(
         page(&node, "/operator/findings/sex-odd", Role::Steward).await.contains("No study has")
     );

@@ -1,0 +1,88 @@
+//! What both edges for machines read and write of HTTP alike: weights, content coding, dates.
+//!
+//! In: headers. Out: what they mean (RFC 9110). Absent: which media types an edge serves, and
+//! when a reader has an answer already, which each edge decides.
+
+use actix_web::http::header::{self, HeaderMap};
+
+/// Seconds after which a client may ask again what failed in passing.
+pub const RETRY_AFTER: &str = "5";
+
+/// A name of a list (a media range, a coding) and its quality in thousandths (section 12.4.2);
+/// `None`: it cannot be understood.
+#[must_use]
+pub fn weighed(text: &str) -> Option<(String, u16)> {
+    let mut parts = text.split(';');
+    let name = parts.next()?.trim().to_ascii_lowercase();
+    if name.is_empty() {
+        return None;
+    }
+    let mut quality = 1000;
+    for parameter in parts {
+        if let Some(value) =
+            parameter.trim().strip_prefix("q=").or_else(|| parameter.trim().strip_prefix("Q="))
+        {
+            let value: f32 = value.trim().parse().ok().filter(|q| (0.0..=1.0).contains(q))?;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 1000
+            {
+                quality = (value * 1000.0).round() as u16;
+            }
+        }
+    }
+    Some((name, quality))
+}
+
+/// Whether the reader takes gzip (section 12.5.3): what is named stands above `*`.
+#[must_use]
+pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    let codings: Vec<(String, u16)> = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .take(50)
+        .filter_map(weighed)
+        .collect();
+    let find = |wanted: &str| codings.iter().find(|(coding, _)| coding == wanted).map(|(_, q)| *q);
+    find("gzip").or_else(|| find("x-gzip")).or_else(|| find("*")).is_some_and(|quality| quality > 0)
+}
+
+/// A date as HTTP writes it (section 5.6.7).
+#[must_use]
+pub fn http_date(time: jiff::Timestamp) -> String {
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{http_date, takes_gzip};
+    use actix_web::http::header::{self, HeaderMap, HeaderValue};
+
+    #[test]
+    fn gzip_is_sent_only_to_who_takes_it() {
+        for (value, expected) in [
+            ("gzip, deflate, br", true),
+            ("gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("*, GZIP; q=0.000", false),
+            ("identity", false),
+            ("*", true),
+            ("*;q=0.5", true),
+            ("*;q=0", false),
+            ("br", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_str(value).unwrap());
+            assert_eq!(takes_gzip(&headers), expected, "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn dates_are_written_as_http_writes_them() {
+        assert_eq!(
+            http_date("1994-11-06T08:49:37Z".parse().unwrap()),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+    }
+}
