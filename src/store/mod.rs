@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager as _};
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, HandleError, Pool, PooledConnection};
 use diesel::{PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -212,6 +212,17 @@ fn silent(got: Result<Db, impl std::fmt::Display>) -> Result<Db> {
     got.map_err(|failure| Error::Store(format!("the database does not answer: {failure}")))
 }
 
+/// Tells the log why a connection failed, without what the URL keeps secret.
+#[derive(Debug)]
+struct Discreet(String);
+
+impl HandleError<diesel::r2d2::Error> for Discreet {
+    fn handle_error(&self, failure: diesel::r2d2::Error) {
+        let failure = without_secret(&self.0, &failure);
+        tracing::warn!(%failure, "a connection to the database failed");
+    }
+}
+
 /// Where the database is.
 enum Place {
     Sqlite(PathBuf),
@@ -296,6 +307,7 @@ impl Store {
                     .max_size(12)
                     .min_idle(Some(1))
                     .connection_timeout(Duration::from_secs(10))
+                    .error_handler(Box::new(Discreet(url.to_owned())))
                     .build(ConnectionManager::<PgConnection>::new(url))
                     .map_err(|failure| unreachable(shown(url), &without_secret(url, &failure)))?;
                 Pools::Postgres { pool, url: url.to_owned() }

@@ -376,10 +376,19 @@ async fn thirty_hostile_queries_leave_the_server_alive() {
         if status != 200 {
             assert_eq!(header!(response, "Content-Type"), "application/problem+json", "{shown}");
         }
-        assert!(start.elapsed().as_secs() < 8, "{:?}: {shown}", start.elapsed());
-        // The next reader is served.
-        let alive = get!(app, &ask("ASK { ?s ?p ?o }"));
-        assert_eq!(alive.status(), StatusCode::OK, "after {shown}");
+        // A hang, not a slow machine.
+        assert!(start.elapsed().as_secs() < 60, "{:?}: {shown}", start.elapsed());
+        // The next reader is served; on a slow machine after the time of a query or two, because
+        // a worker that was ended is started anew.
+        let mut alive = get!(app, &ask("ASK { ?s ?p ?o }")).status();
+        for _ in 0..20 {
+            if alive == StatusCode::OK {
+                break;
+            }
+            assert_eq!(alive, StatusCode::SERVICE_UNAVAILABLE, "after {shown}");
+            alive = get!(app, &ask("ASK { ?s ?p ?o }")).status();
+        }
+        assert_eq!(alive, StatusCode::OK, "after {shown}");
     }
     println!("{} hostile queries: {statuses:?}", hostile.len());
     let large = TestRequest::post()
@@ -441,10 +450,10 @@ fn busy_worker(seconds: &str) -> std::process::Child {
     worker
 }
 
-/// Seconds until the worker ends; ends it after ten.
+/// Seconds until the worker ends; ends it after a minute.
 fn seconds_of(mut worker: std::process::Child) -> u64 {
     let start = std::time::Instant::now();
-    while start.elapsed().as_secs() < 10 && worker.try_wait().unwrap().is_none() {
+    while start.elapsed().as_secs() < 60 && worker.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let _ = worker.kill();
@@ -459,13 +468,15 @@ fn a_query_worker_ends_with_its_server() {
     assert!(worker.try_wait().unwrap().is_none(), "it is not at work");
     // What the kernel does with the server's end when the server is killed.
     drop(worker.stdin.take());
-    assert!(seconds_of(worker) < 5, "it outlives its server");
+    // Its query would take a minute: a slow machine ends it later, but long before that.
+    assert!(seconds_of(worker) < 40, "it outlives its server");
 }
 
 #[test]
 fn a_query_worker_ends_when_nobody_ends_it() {
     let seconds = seconds_of(busy_worker("1"));
-    assert!((1..8).contains(&seconds), "after {seconds} seconds");
+    // Without a watch it would go on for hours; a slow machine is a little late.
+    assert!((1..50).contains(&seconds), "after {seconds} seconds");
 }
 
 fn encode(text: &str) -> String {
