@@ -294,12 +294,35 @@ pub fn run_sparql_worker(memory_mib: u64, seconds: u64) -> ExitCode {
         return ExitCode::from(3);
     }
     // Strangers' queries give way to care; where that is not allowed, they compete.
-    let _ = rustix::process::nice(10);
+    let _ = rustix::process::nice(5);
     let allowed = Duration::from_secs(seconds) + MARGIN;
-    let work = std::thread::Builder::new().stack_size(STACK).spawn(move || serve(allowed));
-    match work.map(std::thread::JoinHandle::join) {
-        Ok(Ok(Some(()))) => ExitCode::SUCCESS,
-        _ => ExitCode::from(3),
+    let (sender, frames) = channel();
+    let work = Watch::start().and_then(|watch| {
+        std::thread::Builder::new().stack_size(STACK).spawn(move || {
+            let _exit = Exit;
+            serve(&frames, &watch, allowed)
+        })
+    });
+    if work.is_err() {
+        return ExitCode::from(3);
+    }
+    // The end of the input ends the process, whatever it is doing: nobody waits for the answer
+    // any more.
+    let mut input = std::io::stdin().lock();
+    while let Ok(frame) = read_frame(&mut input) {
+        if sender.send(frame).is_err() {
+            return ExitCode::from(3);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Ends the process with the thread that answers, by whatever way that ends.
+struct Exit;
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        std::process::exit(3);
     }
 }
 
@@ -307,7 +330,7 @@ pub fn run_sparql_worker(memory_mib: u64, seconds: u64) -> ExitCode {
 const MARGIN: Duration = Duration::from_secs(2);
 /// How long the published graphs may take to load.
 const LOADING: Duration = Duration::from_secs(60);
-/// The stack of a thread that only waits.
+/// The stack of the thread that only waits.
 const SMALL_STACK: usize = 256 << 10;
 
 /// Ends the process when a piece of work takes too long.
@@ -355,25 +378,7 @@ fn limit_cpu(more: Duration) -> rustix::io::Result<()> {
     setrlimit(Resource::Cpu, Rlimit { current, maximum })
 }
 
-/// Hands on what comes in. The end of the input ends the process, whatever it is doing: nobody
-/// waits for the answer any more.
-fn listen() -> std::io::Result<Receiver<Vec<u8>>> {
-    let (sender, frames) = channel();
-    std::thread::Builder::new().stack_size(SMALL_STACK).spawn(move || {
-        let mut input = std::io::stdin().lock();
-        while let Ok(frame) = read_frame(&mut input) {
-            if sender.send(frame).is_err() {
-                return;
-            }
-        }
-        std::process::exit(0);
-    })?;
-    Ok(frames)
-}
-
-fn serve(allowed: Duration) -> Option<()> {
-    let frames = listen().ok()?;
-    let watch = Watch::start().ok()?;
+fn serve(frames: &Receiver<Vec<u8>>, watch: &Watch, allowed: Duration) -> Option<()> {
     let mut output = std::io::stdout().lock();
     let text = frames.recv().ok()?;
     let dataset = watch.over(LOADING, || {
@@ -647,6 +652,8 @@ impl Endpoint {
             .env_clear()
             // mimalloc reserves a gibibyte of addresses at start, more than the limit leaves.
             .env("MIMALLOC_ARENA_RESERVE", "16MiB")
+            // glibc, beside it, takes 64 MiB of addresses for every thread.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -430,6 +430,7 @@ fn busy_worker(seconds: &str) -> std::process::Child {
     let mut worker = Command::new(env!("CARGO_BIN_EXE_vesalius"))
         .args(["sparql-worker", "512", seconds])
         .env("MIMALLOC_ARENA_RESERVE", "16MiB")
+        .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -165,7 +165,8 @@ fn a_file_that_costs_too_much_time_is_quarantined_alone() {
     );
 }
 
-/// Ends this test's own workers, found by their parent.
+/// Ends this process's DICOM workers, found by their parent and their command: the query workers
+/// of tests that run beside are not meant.
 fn kill_children() -> usize {
     let own = std::process::id().to_string();
     let mut kills = 0;
@@ -175,7 +176,9 @@ fn kill_children() -> usize {
         };
         let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
+        let command = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
         if fields.get(2) == Some(&own.as_str())
+            && command.ends_with("\0worker\0")
             && let Some(child) = rustix::process::Pid::from_raw(id)
             && rustix::process::kill_process(child, rustix::process::Signal::KILL).is_ok()
         {
