@@ -131,7 +131,7 @@ struct Sample {
     seed: u64,
 }
 
-/// How a command ended (DESIGN: 0 done, 1 look, 2 usage or configuration, 3 could not go on).
+/// How a command ended: exit status 0 done, 1 look, 2 usage or configuration, 3 could not go on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ended {
     /// Done.
