@@ -47,7 +47,7 @@ pub(super) fn desk(node: &Node) -> Result<Desk> {
 
 pub(super) fn run(common: &Common, command: &Catalogue) -> Result<Ended> {
     let node = Node::open(common)?;
-    node.index.catch_up(&node.store)?;
+    node.catch_up()?;
     match &command.what {
         What::Check => all(common, &node, How::Check),
         What::Publish { withdraw_missing: false } => all(common, &node, How::Publish),

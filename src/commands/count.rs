@@ -32,7 +32,7 @@ pub(super) fn run(common: &Common, command: &Count) -> Result<Ended> {
     let facets = command.by.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
     let criteria = Criteria { any_of, ..Criteria::default() };
     let node = Node::open(common)?;
-    node.index.catch_up(&node.store)?;
+    node.catch_up()?;
     let view = node.index.read();
     let actor = Actor::operator();
     tell(common, None, "", &view.count(&actor, &criteria));

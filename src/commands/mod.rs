@@ -321,6 +321,18 @@ impl Common {
 }
 
 impl Node {
+    /// Brings the index up to the store, and keeps what that cost in its file, so that the next
+    /// command need not pay it again.
+    ///
+    /// # Errors
+    /// When the store does not answer or the folder cannot be written.
+    pub fn catch_up(&self) -> Result<()> {
+        if self.index.catch_up(&self.store)?.changes > 0 {
+            self.index.save()?;
+        }
+        Ok(())
+    }
+
     /// Opens everything of the data folder.
     ///
     /// # Errors

@@ -66,7 +66,7 @@ pub(super) fn serve(common: &Common, command: &Serve) -> Result<Ended> {
     let mut config = common.config()?;
     let listener = command.address.listen(&mut config)?;
     let node = Node::with(common, config)?;
-    node.index.catch_up(&node.store)?;
+    node.catch_up()?;
     run(node, listener, |url| {
         if common.json {
             event("ready", &serde_json::json!({ "url": url }));

@@ -70,3 +70,16 @@ fn a_node_with_a_lost_or_a_replaced_key_does_not_go_on() {
     assert!(!vesalius(&data, &["count"]).status.success());
     assert!(!key.exists(), "a lost key was replaced without a word");
 }
+
+#[test]
+fn an_index_that_was_made_anew_is_kept_for_the_next_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, archive) = (dir.path().join("node"), dir.path().join("archive"));
+    vesalius::sample::write(&archive, 2, 1).unwrap();
+    let folder = archive.to_str().unwrap();
+    assert!(vesalius(&data, &["ingest", "folder", folder]).status.success());
+    let index = data.join("index.bin");
+    std::fs::remove_file(&index).unwrap();
+    assert!(vesalius(&data, &["count"]).status.success());
+    assert!(index.exists());
+}
