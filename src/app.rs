@@ -120,18 +120,19 @@ fn page_of(pages: Arc<Pages>) -> harvest::Page {
     })
 }
 
-fn recorder() -> Result<PrometheusHandle> {
-    // One recorder for the process, however many servers a test starts.
+/// One recorder for the process, however many servers a test starts, and from however many threads:
+/// a handle of any other recorder than the installed one would show nothing.
+fn recorder() -> PrometheusHandle {
     static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
-        return Ok(handle.clone());
-    }
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    match metrics::set_global_recorder(recorder) {
-        Ok(()) => Ok(RECORDER.get_or_init(|| handle).clone()),
-        Err(_) => Ok(RECORDER.get_or_init(|| handle).clone()),
-    }
+    let install = || {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another recorder has the metrics of this process");
+        }
+        handle
+    };
+    RECORDER.get_or_init(install).clone()
 }
 
 impl Server {
@@ -146,7 +147,7 @@ impl Server {
         let pulse = Arc::new(Pulse::new(Instant::now()));
         let health = web::Data::new(Health {
             node: Arc::clone(&node),
-            metrics: recorder()?,
+            metrics: recorder(),
             pulse: Arc::clone(&pulse),
         });
         let tokens = web::Data::new(Tokens::new(&node.keys.token));
