@@ -26,6 +26,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("codes", schemars::schema_for!(crate::mapping::Codes)),
         ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
+        ("qido", schemars::schema_for!(crate::dicomweb::Table)),
         ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
     ];
     all.extend(crate::catalogue::schemas());
