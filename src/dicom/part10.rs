@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::input::{Inflating, Input, Window};
+use super::input::{Inflating, Input, Slice, Window};
 use super::plan::tag;
 use super::read::{Meta, PREAMBLE, detect, encoding_of};
 use super::scan::{Leaf, Scan, Step, trouble};
@@ -206,7 +206,7 @@ const fn syntax_of(encoding: Encoding) -> &'static str {
 /// What the first bytes of a file tell of the instance that it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Told {
-    /// MediaStorageSOPInstanceUID (PS3.10 section 7.1).
+    /// SOPInstanceUID of the data set.
     Is(String),
     /// More bytes are needed.
     NotYet,
@@ -217,27 +217,63 @@ pub enum Told {
 /// Which instance a file is, by its first bytes.
 #[must_use]
 pub fn instance_of_head(bytes: &[u8]) -> Told {
-    const INSTANCE: u32 = tag(0x0002, 0x0003);
     let Some(mark) = bytes.get(PREAMBLE..PREAMBLE + 4) else { return Told::NotYet };
     if mark != b"DICM" {
         return Told::Nothing;
     }
-    let mut rest = bytes.get(PREAMBLE + 4..).unwrap_or_default();
-    let explicit = Encoding { explicit: true, big: false };
-    loop {
-        let Some(head) = super::walk::head(rest, explicit, u64::MAX) else { return Told::NotYet };
-        if head.tag > INSTANCE {
-            return Told::Nothing;
+    // What is cut off looks like what is damaged: with more bytes it may be whole.
+    let mut input = Slice(bytes);
+    let Ok(meta) = Meta::read(&mut input, PREAMBLE as u64 + 4) else { return Told::NotYet };
+    let (declared, is_deflated) = encoding_of(meta.syntax.as_deref().unwrap_or_default());
+    let found = if is_deflated {
+        let mut inflating = Inflating::new(&mut input, meta.end);
+        instance_in(&mut Scan::new(&mut inflating, 0, declared))
+    } else {
+        let encoding = detect(&mut input, meta.end, declared).unwrap_or(declared);
+        instance_in(&mut Scan::new(&mut input, meta.end, encoding))
+    };
+    match found {
+        Ok(Some(uid)) if uid.is_empty() => Told::Nothing,
+        Ok(Some(uid)) => Told::Is(uid),
+        Ok(None) | Err(_) => Told::NotYet,
+    }
+}
+
+/// SOPInstanceUID; empty where the data set has none.
+fn instance_in(scan: &mut Scan<'_>) -> Result<Option<String>, Quarantine> {
+    while let Some(step) = scan.next()? {
+        match step {
+            Step::Leaf(leaf) if scan.depth() == 1 && leaf.tag == SOP_INSTANCE => {
+                return uid(scan, &leaf).map(Some);
+            }
+            Step::Leaf(leaf) if scan.depth() == 1 && leaf.tag > SOP_INSTANCE => {
+                return Ok(Some(String::new()));
+            }
+            _ => {}
         }
-        let begin = usize::try_from(head.size).unwrap_or(usize::MAX);
-        let length = usize::try_from(head.length).unwrap_or(usize::MAX);
-        let end = begin.saturating_add(length);
-        let Some(value) = rest.get(begin..end) else { return Told::NotYet };
-        if head.tag == INSTANCE {
-            let text: String = value.iter().take(66).map(|byte| char::from(*byte)).collect();
-            return Uid::parse_lenient(&text)
-                .map_or(Told::Nothing, |uid| Told::Is(uid.to_string()));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Told, instance_of_head};
+    use crate::dicom::write::DataSet;
+
+    #[test]
+    fn a_file_tells_its_instance_as_soon_as_it_can() {
+        let file = DataSet::new()
+            .text("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2")
+            .text("SOPInstanceUID", "2.25.3")
+            .text("Modality", "CT")
+            .to_part_10()
+            .unwrap();
+        assert_eq!(instance_of_head(&file), Told::Is("2.25.3".to_owned()));
+        for length in 0..file.len() {
+            let told = instance_of_head(&file[..length]);
+            assert!(matches!(told, Told::NotYet | Told::Is(_)), "{length}");
+            assert!(told == Told::NotYet || told == Told::Is("2.25.3".to_owned()), "{length}");
         }
-        rest = rest.get(end..).unwrap_or_default();
+        assert_eq!(instance_of_head(&[0; 200]), Told::Nothing);
     }
 }

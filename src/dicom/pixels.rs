@@ -79,13 +79,13 @@ pub struct Pixels {
     pub window: Option<(f64, f64)>,
     pub voi_function: String,
     pub rescale: (f64, f64),
-    vr: VR,
-    is_big: bool,
-    place: Place,
+    pub(super) vr: VR,
+    pub(super) is_big: bool,
+    pub(super) place: Place,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Place {
+pub(super) enum Place {
     None,
     Native { at: u64, length: u64 },
     Fragments { offsets: Vec<u64>, ranges: Vec<(u64, u64)> },

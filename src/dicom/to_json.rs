@@ -184,7 +184,7 @@ impl Writer<'_> {
     fn values(&mut self, leaf: &Leaf, bytes: &[u8]) {
         let values = match leaf.vr {
             VR::US | VR::SS | VR::UL | VR::SL | VR::UV | VR::SV | VR::FL | VR::FD | VR::AT => {
-                let size = width(leaf.vr);
+                let size = if leaf.vr == VR::AT { 4 } else { width(leaf.vr) };
                 bytes.chunks_exact(size).map(|chunk| number(leaf, chunk)).collect()
             }
             _ => texts(leaf, bytes),

@@ -63,8 +63,7 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn parse(path: &str) -> Result<Self> {
-        let rest = path.strip_prefix("/dicom-web").unwrap_or(path);
-        let rest = rest.strip_prefix('/').unwrap_or(rest);
+        let rest = path.strip_prefix("/dicom-web/").unwrap_or_default();
         let parts: Vec<&str> = rest.strip_suffix('/').unwrap_or(rest).split('/').collect();
         let mut target = Target::default();
         let what = match parts.as_slice() {

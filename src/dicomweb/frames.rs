@@ -102,6 +102,7 @@ pub(super) async fn frames(
 ) -> Result<HttpResponse> {
     match open(asking, target).await? {
         Opened::AtServer(located) => {
+            in_range(&located, numbers)?;
             let list: Vec<String> = numbers.iter().map(ToString::to_string).collect();
             pacs::frames(asking, target, &located, &format!("frames/{}", list.join(","))).await
         }
@@ -111,6 +112,17 @@ pub(super) async fn frames(
             let pieces = asking.blocking(move |_| cut(&opened, Some(&wanted))).await?;
             send(asking, target, &located, file, pieces, true)
         }
+    }
+}
+
+/// Refuses frames that the instance does not have, as far as the store knows.
+pub(super) fn in_range(located: &Located, numbers: &[u32]) -> Result<()> {
+    let known = located.wanted.first().map_or(1, |wanted| wanted.instance.frames.unwrap_or(1));
+    match numbers.iter().find(|number| **number > known.max(1)) {
+        Some(number) => Err(Failure::not_found(format!(
+            "frame {number} is not one of the instance's {known}, which are counted from 1"
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::dicom::{Told, instance_of_head};
 use crate::source::dicomweb::{Answer, Asked, DataSets, Event, NoAnswer, Parts};
 
 /// Bytes of a part that are held until it says which instance it is.
-const HELD: usize = 16 * 1024;
+const HELD: usize = 64 * 1024;
 
 /// Asks the server that the located came from.
 async fn ask(
@@ -51,6 +51,7 @@ async fn ask(
             "the PACS that it came from does not serve it in that form; try \
              `transfer-syntax=*`",
         )),
+        400 | 416 => Err(Failure::bad("the PACS that it came from does not take the request")),
         401 | 403 => {
             tracing::error!("the PACS refuses the credentials of this server");
             bad("the PACS refuses this server; the operator's log tells why".to_owned())
@@ -79,11 +80,14 @@ fn no_answer(why: NoAnswer) -> Failure {
 fn accept_of<'r>(ranges: impl Iterator<Item = &'r Range>) -> String {
     let one = |range: &Range| {
         let media = range.media.as_str();
-        // It goes into a header: only what a media type is made of.
+        // It goes into a header: only what a media type is made of, and UIDs.
         let is_plain =
             |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/+-.*_".contains(&b));
-        let syntax = range.syntax.as_deref().filter(|text| is_plain(text));
-        let syntax = format!("; transfer-syntax={}", syntax.unwrap_or("*"));
+        let syntax = match range.syntax.as_deref().map(crate::imaging::Uid::parse_lenient) {
+            None => "; transfer-syntax=*".to_owned(),
+            Some(Ok(syntax)) => format!("; transfer-syntax={syntax}"),
+            Some(Err(_)) => return None,
+        };
         match (is_plain(media), range.is_multipart) {
             (false, _) => None,
             (true, true) => Some(format!("multipart/related; type=\"{media}\"{syntax}")),
@@ -121,6 +125,11 @@ pub(super) async fn objects(
         .map(|range| Range { is_multipart: true, media: DICOM.to_owned(), ..range.clone() })
         .collect();
     let accept = accept_of(asked.iter());
+    if accept.is_empty() {
+        return Err(Failure::not_acceptable(
+            "a transfer syntax is named by its UID; ask for `transfer-syntax=*`",
+        ));
+    }
     let answer = ask(asking, located, &target.path(), "", &accept).await?;
     let known = located.wanted.iter().map(|wanted| wanted.instance.uid.to_string()).collect();
     send_parts(asking, answer, Some(known), DICOM, is_single).await

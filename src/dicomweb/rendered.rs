@@ -39,6 +39,7 @@ pub(super) async fn answer(
     let wish = wish(asking, media)?;
     let (located, file) = match open(asking, target).await? {
         Opened::AtServer(located) => {
+            super::frames::in_range(&located, &[frame])?;
             let path = match frames {
                 None => "rendered".to_owned(),
                 Some(_) => format!("frames/{frame}/rendered"),

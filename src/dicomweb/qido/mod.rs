@@ -19,8 +19,8 @@ use crate::dicom::{element_of, keyword_of, value_to_json};
 use crate::error::Error;
 use crate::imaging::{Attributes, Facet, IdSpace, Lookup, Series, Started, Study, Value};
 use crate::index::{Query, Sort};
-use crate::store::Db;
 use crate::store::read::{self, Compare};
+use crate::store::{Db, journal};
 
 mod criterion;
 pub(super) mod table;
@@ -220,6 +220,9 @@ fn find(who: &Who, search: &Search) -> Result<Found> {
         let has_several = index.patients_of(&hits).len() > 1;
         (hits, has_several)
     };
+    let sources = store(journal::list_sources(&mut db))?;
+    let tables: Vec<String> =
+        sources.into_iter().filter(|row| row.kind == "table").map(|row| row.name).collect();
     // In care of one patient nobody is told of several.
     let is_counted = who.actor.role == Role::Ehr && has_several;
     let mut patients: BTreeSet<i64> = BTreeSet::new();
@@ -244,7 +247,7 @@ fn find(who: &Who, search: &Search) -> Result<Found> {
         let has_instances = search.level == Level::Instance;
         for study in store(read::load_studies(&mut db, &numbers, IdSpace::Care, has_instances))? {
             let before = found.rows.len() + skipped;
-            rows(who, search, &study, &mut skipped, &mut found.rows, wanted);
+            rows(who, search, &tables, &study, &mut skipped, &mut found.rows, wanted);
             if found.rows.len() + skipped > before {
                 patients.insert(study.patient.number);
             }
@@ -347,6 +350,7 @@ fn dates(search: &Search) -> Option<impl Fn(Option<Started>) -> bool + use<>> {
 fn rows(
     who: &Who,
     search: &Search,
+    tables: &[String],
     study: &Study,
     skipped: &mut usize,
     rows: &mut Vec<Json>,
@@ -354,7 +358,7 @@ fn rows(
 ) {
     let base = who.state.base.as_str();
     let table = &who.state.table;
-    let top = Subject { base, study, series: None, instance: None };
+    let top = Subject { base, tables, study, series: None, instance: None };
     let holds = |subject: &Subject<'_>, level: Level| {
         let mut of_level = search.criteria.iter().filter(|c| c.row.level == level);
         of_level.all(|criterion| criterion.holds(&subject.texts(&criterion.row)))

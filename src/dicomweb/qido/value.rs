@@ -7,12 +7,18 @@ use crate::imaging::{Attributes, Instance, Series, Study};
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) base: &'a str,
+    /// Names of the sources that are tables: they hold no images.
+    pub(super) tables: &'a [String],
     pub(super) study: &'a Study,
     pub(super) series: Option<&'a Series>,
     pub(super) instance: Option<&'a Instance>,
 }
 
 impl Subject<'_> {
+    fn has_images(&self) -> bool {
+        !self.tables.contains(&self.study.source)
+    }
+
     /// The bag that the attribute is a part of, and its keyword there.
     pub(super) fn bag(&self, row: &Attribute) -> Option<&Attributes> {
         match row.value {
@@ -56,7 +62,9 @@ impl Subject<'_> {
         match (row.value, self.series, self.instance) {
             (Value::Patient | Value::Study | Value::Series, _, _) => Vec::new(),
             (Value::Charset, _, _) => one("ISO_IR 192".to_owned()),
-            (Value::Availability, _, _) => one("ONLINE".to_owned()),
+            (Value::Availability, _, _) => {
+                one(if self.has_images() { "ONLINE".to_owned() } else { "UNAVAILABLE".to_owned() })
+            }
             (Value::Modalities, _, _) => sorted(
                 study
                     .series
@@ -66,7 +74,9 @@ impl Subject<'_> {
                     .collect(),
             ),
             (Value::StudyUid, _, _) => one(study.uid.to_string()),
-            (Value::StudyUrl | Value::SeriesUrl | Value::InstanceUrl, _, _) => path(row.value),
+            (Value::StudyUrl | Value::SeriesUrl | Value::InstanceUrl, _, _) => {
+                if self.has_images() { path(row.value) } else { Vec::new() }
+            }
             (Value::SeriesCount, _, _) => one(study.series.len().to_string()),
             (Value::StudyInstanceCount, _, _) => one(study.images().to_string()),
             (Value::StudyClasses, _, _) => sorted(
