@@ -210,7 +210,7 @@ pub enum Told {
     Is(String),
     /// More bytes are needed.
     NotYet,
-    /// It is no file of PS3.10.
+    /// The data set names no instance.
     Nothing,
 }
 
@@ -218,12 +218,15 @@ pub enum Told {
 #[must_use]
 pub fn instance_of_head(bytes: &[u8]) -> Told {
     let Some(mark) = bytes.get(PREAMBLE..PREAMBLE + 4) else { return Told::NotYet };
-    if mark != b"DICM" {
-        return Told::Nothing;
-    }
+    // A server may hand on what an old device wrote, without a preamble.
+    let start = match (mark == b"DICM", bytes.starts_with(b"DICM")) {
+        (true, _) => PREAMBLE as u64 + 4,
+        (false, true) => 4,
+        (false, false) => 0,
+    };
     // What is cut off looks like what is damaged: with more bytes it may be whole.
     let mut input = Slice(bytes);
-    let Ok(meta) = Meta::read(&mut input, PREAMBLE as u64 + 4) else { return Told::NotYet };
+    let Ok(meta) = Meta::read(&mut input, start) else { return Told::NotYet };
     let (declared, is_deflated) = encoding_of(meta.syntax.as_deref().unwrap_or_default());
     let found = if is_deflated {
         let mut inflating = Inflating::new(&mut input, meta.end);
@@ -274,6 +277,8 @@ mod tests {
             assert!(matches!(told, Told::NotYet | Told::Is(_)), "{length}");
             assert!(told == Told::NotYet || told == Told::Is("2.25.3".to_owned()), "{length}");
         }
-        assert_eq!(instance_of_head(&[0; 200]), Told::Nothing);
+        assert_eq!(instance_of_head(&[0; 200]), Told::NotYet);
+        let bare = [&file[132..], &[0; 132]].concat();
+        assert_eq!(instance_of_head(&bare), Told::Is("2.25.3".to_owned()));
     }
 }

@@ -7,9 +7,11 @@ use actix_web::http::StatusCode;
 use actix_web::test;
 use serde_json::{Value, json};
 use vesalius::actor::{Actor, Role};
-use vesalius::config::Identity;
+use vesalius::config::{Config, Identity};
 use vesalius::imaging::Facet;
 use vesalius::index::Criteria;
+use vesalius::mapping::Context;
+use vesalius::mapping::fhir::render_endpoint;
 use vesalius::source::dicomweb::Credentials;
 use vesalius::source::folder::Folder;
 
@@ -346,4 +348,20 @@ async fn a_data_set_alone_becomes_a_file() {
         }
         assert_eq!(told[0], told[1]);
     }
+}
+
+/// Readers are sent to the configured service; without one to this server, if it has images.
+#[test]
+fn the_endpoint_leads_to_where_the_images_are() {
+    let address = |wado_url: &str, has_images: bool| {
+        let mut config = Config::default();
+        config.server.public_url = "https://imaging.example".to_owned();
+        config.archive.wado_url = wado_url.to_owned();
+        let context = Context::new(&config, b"key").unwrap().serving_images(has_images);
+        let endpoint: Value = serde_json::from_slice(&render_endpoint(&context)).unwrap();
+        endpoint["address"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(address("", true), "https://imaging.example/dicom-web");
+    assert_eq!(address("", false), "http://notspecified");
+    assert_eq!(address("https://pacs.example/dw/", true), "https://pacs.example/dw");
 }
