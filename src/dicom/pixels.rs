@@ -218,7 +218,7 @@ impl Part10 {
                     "YBR_FULL_422" | "YBR_PARTIAL_422" => bits / 3 * 2,
                     _ => bits,
                 };
-                if bits % 8 != 0 && pixels.number_of_frames > 1 {
+                if !bits.is_multiple_of(8) && pixels.number_of_frames > 1 {
                     return Err(Uncut::Undecoded(
                         "frames do not begin at whole bytes; retrieve the instance".to_owned(),
                     ));

@@ -113,7 +113,7 @@ fn range(value: &str, width: usize, least: &str, most: &str) -> Option<Test> {
     let one = |text: &str, fill: &str| {
         let text = text.trim().replace(':', "");
         let text = text.split('.').next().unwrap_or("").to_owned();
-        let is_time = width == 6 && (2..=6).contains(&text.len()) && text.len() % 2 == 0;
+        let is_time = width == 6 && (2..=6).contains(&text.len()) && text.len().is_multiple_of(2);
         let fits = text.len() == width || is_time;
         let is_one = fits && text.bytes().all(|byte| byte.is_ascii_digit());
         is_one.then(|| format!("{text}{}", fill.get(text.len()..).unwrap_or_default()))

@@ -351,8 +351,8 @@ async fn a_data_set_alone_becomes_a_file() {
 }
 
 /// Readers are sent to the configured service; without one to this server, if it has images.
-#[test]
-fn the_endpoint_leads_to_where_the_images_are() {
+#[actix_web::test]
+async fn the_endpoint_leads_to_where_the_images_are() {
     let address = |wado_url: &str, has_images: bool| {
         let mut config = Config::default();
         config.server.public_url = "https://imaging.example".to_owned();
