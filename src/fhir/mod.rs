@@ -43,6 +43,7 @@ mod request;
 mod search;
 mod subset;
 pub mod table;
+pub mod validate;
 
 use bundle::{Bundle, Total};
 use cache::{Cache, Key, Rendered, Shape};
