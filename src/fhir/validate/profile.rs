@@ -279,12 +279,20 @@ impl<'a> Walk<'a> {
         }
         let places = self.place(shape, &found, at, scope, profile);
         for (number, slice) in shape.slices.iter().enumerate() {
-            let own: Vec<&Occurrence<'a>> = found
-                .iter()
-                .zip(&places)
-                .filter(|(_, place)| **place == Some(number))
-                .map(|(occurrence, _)| occurrence)
-                .collect();
+            let outer = slice
+                .resliced()
+                .map(|name| shape.slices.iter().position(|slice| slice.name == name));
+            let mut own = Vec::new();
+            for (occurrence, place) in found.iter().zip(&places) {
+                let is_own = match outer {
+                    None => *place == Some(number),
+                    // A slice of a slice is looked for in that one.
+                    Some(outer) => *place == outer && self.fits(shape, slice, occurrence, scope),
+                };
+                if is_own {
+                    own.push(occurrence);
+                }
+            }
             self.count(profile, slice, stem, own.len(), at);
             for occurrence in own {
                 let at = at.child(stem, occurrence.index);

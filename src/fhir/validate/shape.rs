@@ -88,6 +88,11 @@ impl Shape {
         })
     }
 
+    /// The slice that this one is a part of: `basedOn` of `basedOn/order`.
+    pub fn resliced(&self) -> Option<&str> {
+        self.name.split_once('/').map(|(slice, _)| slice)
+    }
+
     /// Whether the value must be, or contain, something that this shape or its children name.
     pub fn names_a_value(&self) -> bool {
         self.fixed.is_some()

@@ -7,6 +7,7 @@ use super::links::Scope;
 use super::path::Element;
 use super::profile::{Occurrence, Profile, is_type, occurrences};
 use super::report::{At, Code};
+use super::rules::BASE;
 use super::shape::{Shape, has_pattern};
 use super::table::{Discriminator, DiscriminatorKind, Openness};
 
@@ -16,6 +17,8 @@ struct Reached<'a> {
     shapes: Vec<&'static Shape>,
     /// Profiles and types of what was referred to, once the path has gone through `resolve()`.
     targets: Option<Vec<&'static str>>,
+    /// The types of what is referred to and not at hand.
+    unresolved: Vec<&'a str>,
 }
 
 impl<'a> Walk<'a> {
@@ -32,10 +35,9 @@ impl<'a> Walk<'a> {
             .iter()
             .map(|occurrence| {
                 (0..shape.slices.len()).find(|number| {
-                    shape
-                        .slices
-                        .get(*number)
-                        .is_some_and(|slice| self.fits(shape, slice, occurrence, scope))
+                    shape.slices.get(*number).is_some_and(|slice| {
+                        slice.resliced().is_none() && self.fits(shape, slice, occurrence, scope)
+                    })
                 })
             })
             .collect();
@@ -71,7 +73,7 @@ impl<'a> Walk<'a> {
         places
     }
 
-    fn fits(
+    pub(super) fn fits(
         &mut self,
         shape: &'static Shape,
         slice: &'static Shape,
@@ -92,7 +94,17 @@ impl<'a> Walk<'a> {
         if slicing.by.is_empty() {
             return self.is_of(slice, element, scope);
         }
-        slicing.by.iter().all(|by| self.fits_by(by, slice, element, scope))
+        // A discriminator that the slice says nothing of does not tell it apart; one must.
+        let mut is_told = false;
+        for by in &slicing.by {
+            match self.fits_by(by, slice, element, scope) {
+                Some(true) => is_told = true,
+                Some(false) => return false,
+                None if slice.resliced().is_some() => return false,
+                None => {}
+            }
+        }
+        is_told
     }
 
     /// Without discriminator: by what the slice names, or by its profile.
@@ -120,6 +132,12 @@ impl<'a> Walk<'a> {
                 claim.as_str().is_some_and(|claim| claim.split('|').next() == Some(url))
             })
         });
+        if let Some(name) = url.strip_prefix(BASE)
+            && self.rules.named(name).is_some()
+        {
+            // A type of R4 itself; that it is one is checked everywhere.
+            return element.value.get("resourceType").is_none_or(|kind| kind == name);
+        }
         let Some(profile) = self.rules.profile(url) else {
             return is_claimed;
         };
@@ -129,39 +147,40 @@ impl<'a> Walk<'a> {
         is_claimed || self.fault(profile, element, scope).is_none()
     }
 
+    /// Whether a discriminator takes the element for the slice; `None` when the slice names
+    /// nothing that it could compare.
     fn fits_by(
         &mut self,
         by: &Discriminator,
         slice: &'static Shape,
         element: Element<'a>,
         scope: Scope<'a>,
-    ) -> bool {
+    ) -> Option<bool> {
         // By far the most frequent: an extension by its URL.
         if by.path == "url"
             && let [url] = slice.profiles.as_slice()
         {
-            return element.value.get("url").and_then(Value::as_str) == Some(url);
+            return Some(element.value.get("url").and_then(Value::as_str) == Some(url));
         }
         let reached = self.reach(&by.path, slice, element, scope);
         match by.kind {
             DiscriminatorKind::Value | DiscriminatorKind::Pattern => {
                 let naming: Vec<_> =
                     reached.shapes.iter().filter(|shape| shape.names_a_value()).collect();
-                !naming.is_empty()
-                    && reached
-                        .elements
-                        .iter()
-                        .any(|(element, _)| naming.iter().all(|shape| has_named(shape, *element)))
+                let is_it = |(element, _): &(Element<'a>, Scope<'a>)| {
+                    naming.iter().all(|shape| has_named(shape, *element))
+                };
+                (!naming.is_empty()).then(|| reached.elements.iter().any(is_it))
             }
             DiscriminatorKind::Exists => {
                 let is_wanted =
                     reached.shapes.iter().any(|shape| shape.min.is_some_and(|min| min > 0));
                 let is_barred = reached.shapes.iter().any(|shape| shape.max == Some(Some(0)));
-                (!is_wanted || !reached.elements.is_empty())
-                    && (!is_barred || reached.elements.is_empty())
+                let is_there = !reached.elements.is_empty();
+                (is_wanted || is_barred).then_some(is_there == is_wanted)
             }
-            DiscriminatorKind::Type => self.fits_type(&reached),
-            DiscriminatorKind::Profile => self.fits_profile(&reached, slice, element, scope),
+            DiscriminatorKind::Type => Some(self.fits_type(&reached)),
+            DiscriminatorKind::Profile => Some(self.fits_profile(&reached, slice, element, scope)),
         }
     }
 
@@ -184,7 +203,8 @@ impl<'a> Walk<'a> {
                 .collect();
         }
         let rules = self.rules;
-        reached.elements.iter().filter_map(own).any(|kind| {
+        let unresolved = reached.unresolved.iter().copied();
+        reached.elements.iter().filter_map(own).chain(unresolved).any(|kind| {
             names.iter().any(|name| match rules.profile(name) {
                 Some(profile) => profile.of == kind,
                 None => is_type(kind, name),
@@ -200,6 +220,12 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
     ) -> bool {
         if let Some(targets) = &reached.targets {
+            if let [unresolved] = reached.unresolved.as_slice() {
+                return targets.iter().any(|target| {
+                    let profile = self.rules.profile(target);
+                    profile.map_or(*target, |profile| &profile.of) == *unresolved
+                });
+            }
             return reached.elements.iter().any(|(element, scope)| {
                 targets.iter().any(|target| {
                     let kind = element.value.get("resourceType").and_then(Value::as_str);
@@ -227,18 +253,23 @@ impl<'a> Walk<'a> {
         if !slice.profiles.is_empty() {
             return self.holds_to_one(&slice.profiles, element, scope);
         }
-        // A reference by the profile of what it refers to.
-        let reference = element.value.get("reference").and_then(Value::as_str);
-        match reference.and_then(|reference| self.links.find(reference, scope)) {
-            Some(found) => {
-                let inner = Element::new(found.resource);
-                slice.targets.iter().any(|target| {
-                    let kind = found.resource.get("resourceType").and_then(Value::as_str);
-                    kind == Some(target) || self.holds_to(target, inner, found.scope)
-                })
-            }
-            None => false,
+        if slice.targets.is_empty() {
+            return slice.names_a_value() && has_named(slice, element);
         }
+        // A reference by the profile of what it refers to; by its type when that is elsewhere.
+        let reference = element.value.get("reference").and_then(Value::as_str);
+        let found = reference.and_then(|reference| self.links.find(reference, scope));
+        let kind = self.type_of_target(element.value, scope);
+        slice.targets.iter().any(|target| match &found {
+            Some(found) => {
+                kind == Some(target)
+                    || self.holds_to(target, Element::new(found.resource), found.scope)
+            }
+            None => {
+                let profile = self.rules.profile(target);
+                kind.is_some() && kind == Some(profile.map_or(target, |profile| &profile.of))
+            }
+        })
     }
 
     fn reach(
@@ -252,6 +283,7 @@ impl<'a> Walk<'a> {
             elements: vec![(element, scope)],
             shapes: self.with_profiles(vec![slice]),
             targets: None,
+            unresolved: Vec::new(),
         };
         for step in steps(path) {
             if step == "$this" {
@@ -268,6 +300,12 @@ impl<'a> Walk<'a> {
                     let found = self.links.find(reference, *scope)?;
                     Some((Element::new(found.resource), found.scope))
                 };
+                reached.unresolved = reached
+                    .elements
+                    .iter()
+                    .filter(|reference| found(reference).is_none())
+                    .filter_map(|(element, scope)| self.type_of_target(element.value, *scope))
+                    .collect();
                 reached.elements = reached.elements.iter().filter_map(found).collect();
                 let roots = targets.iter().filter_map(|target| self.rules.profile(target));
                 reached.shapes = roots.map(|profile| &profile.root).collect();

@@ -27,7 +27,7 @@ import org.hl7.fhir.utilities.json.parser.JsonParser;
  * Validates NDJSON with the HAPI/HL7 validator, offline: the base definitions of R4 from HAPI's own
  * jar, and the profiles, value sets and code systems of the folders that are named.
  *
- * <p>Arguments: the folder of definitions, or "-"; then files, one case a line:
+ * <p>Arguments: folders of definitions, "--", then files, one case a line:
  * {"case": "...", "profiles": ["..."], "resource": {...}}. Prints one JSON line for each message and
  * one for each case that was judged, then "complete".
  */
@@ -37,8 +37,10 @@ public final class Judge {
   public static void main(String[] arguments) throws Exception {
     FhirContext context = FhirContext.forR4();
     PrePopulatedValidationSupport profiles = new PrePopulatedValidationSupport(context);
-    if (!arguments[0].equals("-")) {
-      try (Stream<Path> files = Files.walk(Path.of(arguments[0]))) {
+    List<String> words = List.of(arguments);
+    int end = words.indexOf("--");
+    for (String folder : words.subList(0, end)) {
+      try (Stream<Path> files = Files.walk(Path.of(folder))) {
         for (Path file : files.filter(Judge::isDefinition).sorted().toList()) {
           // HL7's parser: HAPI's refuses extensions that the guides' own tools write.
           profiles.addResource(
@@ -63,7 +65,7 @@ public final class Judge {
     FhirValidator validator = context.newValidator().registerValidatorModule(module);
 
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-    for (String file : List.of(arguments).subList(1, arguments.length)) {
+    for (String file : words.subList(end + 1, words.size())) {
       for (String line : Files.readAllLines(Path.of(file))) {
         if (line.isBlank()) continue;
         JsonObject one = JsonParser.parseObject(line);
@@ -96,8 +98,10 @@ public final class Judge {
 
   private static boolean isDefinition(Path file) {
     String folder = String.valueOf(file.getParent().getFileName());
-    return file.toString().endsWith(".json")
-        && List.of("profiles", "extensions", "valuesets", "codesystems", "dcm").contains(folder)
+    String name = String.valueOf(file.getFileName());
+    return name.endsWith(".json")
+        && (List.of("profiles", "extensions", "valuesets", "codesystems").contains(folder)
+            || name.matches("(StructureDefinition|ValueSet|CodeSystem)-.*"))
         && !file.toString().contains("xt-ehr-logical-models");
   }
 
