@@ -72,6 +72,106 @@ fn official_examples_are_judged() {
     write("official", &cases);
 }
 
+/// `conformance/profiles/defects.toml`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Defects {
+    defect: Vec<Defect>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Defect {
+    of: String,
+    name: String,
+    base: String,
+    patch: String,
+    expression: String,
+    rule: String,
+    #[allow(dead_code, reason = "conformance/profiles keeps it")]
+    seen: Vec<String>,
+}
+
+/// JSON Patch (RFC 6902), as far as the table uses it.
+fn patch(resource: &mut Value, changes: &[Value]) {
+    fn take(resource: &mut Value, path: &str) -> Value {
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        match resource.pointer_mut(parent).unwrap() {
+            Value::Array(values) => values.remove(key.parse().unwrap()),
+            Value::Object(values) => values.shift_remove(key).unwrap(),
+            other => panic!("{other}"),
+        }
+    }
+    fn put(resource: &mut Value, path: &str, value: Value) {
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        match resource.pointer_mut(parent).unwrap() {
+            Value::Array(values) if key == "-" => values.push(value),
+            Value::Array(values) => values.insert(key.parse().unwrap(), value),
+            Value::Object(values) => drop(values.insert(key.to_owned(), value)),
+            other => panic!("{other}"),
+        }
+    }
+    for change in changes {
+        let text = |key: &str| change[key].as_str().unwrap();
+        match text("op") {
+            "add" => put(resource, text("path"), change["value"].clone()),
+            "remove" => drop(take(resource, text("path"))),
+            "replace" => {
+                take(resource, text("path"));
+                put(resource, text("path"), change["value"].clone());
+            }
+            "move" => {
+                let value = take(resource, text("from"));
+                put(resource, text("path"), value);
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+fn example(name: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/profiles/examples");
+    serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json"))).unwrap()).unwrap()
+}
+
+#[test]
+fn every_planted_defect_is_refused_where_it_is_and_by_its_rule() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/profiles/defects.toml");
+    let defects: Defects = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let of = |kind: &str| defects.defect.iter().filter(|defect| defect.of == kind).count();
+    assert!(of("base") == 12 && of("profile") == 5 && of("own") >= 40);
+    let mut wrong = Vec::new();
+    let mut cases = Vec::new();
+    for defect in &defects.defect {
+        let mut resource = example(&defect.base);
+        let right = validate(&resource, &[]);
+        assert!(!right.has_errors(), "{}: {:#?}", defect.base, right.issues);
+        let changes: Vec<Value> = serde_json::from_str(&defect.patch).unwrap();
+        patch(&mut resource, &changes);
+        let report = validate(&resource, &[]);
+        let is_found = report
+            .errors()
+            .any(|issue| issue.expression == defect.expression && issue.rule == defect.rule);
+        if !is_found {
+            let found: Vec<String> = report
+                .errors()
+                .map(|issue| {
+                    format!("{} by {}: {}", issue.expression, issue.rule, issue.diagnostics)
+                })
+                .collect();
+            wrong.push(format!("{}: {found:#?}", defect.name));
+        }
+        cases.push(Case { name: defect.name.clone(), profiles: Vec::new(), resource });
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} are not found as the table says:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    write("planted", &cases);
+}
+
 #[test]
 fn cases_that_a_run_names_are_judged() {
     let Some(file) = std::env::var_os("VESALIUS_TEST_VALIDATE") else {
