@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use vesalius::fhir::validate::{Report, validate};
+use vesalius::fhir::validate::{Report, outcome, validate};
 
 /// A case for all judges: a name, profiles beside those that are claimed, a resource.
 struct Case {
@@ -190,6 +190,94 @@ fn every_planted_defect_is_refused_where_it_is_and_by_its_rule() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn a_missing_slice_says_why_what_is_there_is_not_it() {
+    let mut study = example("study");
+    study["identifier"][0]["type"]["coding"][0]["code"] = "110181".into();
+    let report = validate(&study, &[]);
+    let issue = report.errors().next().unwrap();
+    assert!(issue.rule.ends_with("#ImagingStudy.identifier:studyInstanceUid"), "{issue:#?}");
+    assert!(issue.diagnostics.contains("[0] is not it: Identifier.type.coding"), "{issue:#?}");
+}
+
+#[test]
+fn a_report_becomes_an_operation_outcome_that_is_valid_itself() {
+    let mut study = example("study");
+    study["status"] = "finished".into();
+    let told = outcome(&validate(&study, &[]));
+    assert_eq!(told["issue"][0]["expression"][0], "ImagingStudy.status");
+    assert_eq!(told["issue"][0]["code"], "code-invalid");
+    assert!(!validate(&told, &[]).has_errors(), "{told}");
+    assert!(!validate(&outcome(&Report::default()), &[]).has_errors());
+}
+
+#[test]
+fn a_profile_that_is_asked_for_must_be_known() {
+    let study = example("study");
+    assert!(validate(&study, &["https://unknown.example/profile"]).has_errors());
+    let mado = "https://profiles.ihe.net/RAD/MADO/StructureDefinition/MadoImagingStudy";
+    let places: Vec<String> =
+        validate(&study, &[mado]).errors().map(|issue| issue.expression.clone()).collect();
+    assert_eq!(places, Vec::<String>::new());
+    let patient = "http://hl7.eu/fhir/base/StructureDefinition/patient-eu-core";
+    assert!(validate(&study, &[patient]).has_errors());
+}
+
+#[test]
+fn hostile_resources_are_refused_in_bounds() {
+    // As deep as the JSON parser lets through.
+    let deep = format!("{}{}", "{\"extension\":[".repeat(60), "]}".repeat(60));
+    let deep = format!("{{\"resourceType\":\"Patient\",\"extension\":[{deep}]}}");
+    let wide: Vec<Value> = (0..50_000).map(|_| json!({ "colour": 1 })).collect();
+    let loops: Vec<Value> = (0..300)
+        .map(|at| {
+            let other = format!("urn:uuid:{}", (at + 1) % 300);
+            json!({ "fullUrl": format!("urn:uuid:{at}"), "resource": {
+                "resourceType": "Composition", "subject": { "reference": other },
+                "author": [{ "reference": other }], "event": [{ "detail": [{ "reference": other }] }],
+                "meta": { "profile": ["https://profiles.ihe.net/RAD/MADO/StructureDefinition/MadoComposition"] } } })
+        })
+        .collect();
+    for resource in [
+        serde_json::from_str(&deep).unwrap(),
+        json!({ "resourceType": "Patient", "name": wide }),
+        json!({ "resourceType": "Bundle", "type": "collection", "entry": loops }),
+        json!({ "resourceType": "Parameters", "parameter": [{ "name": "x", "resource": 7 }] }),
+        json!({ "resourceType": "Nonsense\u{1f600}" }),
+        json!([]),
+        json!(null),
+        json!({ "resourceType": ["Patient"] }),
+    ] {
+        let begin = std::time::Instant::now();
+        let report = validate(&resource, &[]);
+        let spent = begin.elapsed();
+        assert!(report.has_errors());
+        assert!(report.issues.len() <= 201, "{}", report.issues.len());
+        assert_eq!(report, validate(&resource, &[]), "the same again");
+        assert!(spent.as_secs() < 5, "{spent:?} for {}", resource["resourceType"]);
+        eprintln!("{spent:?} {} {} issues", resource["resourceType"], report.issues.len());
+    }
+}
+
+#[test]
+fn a_large_study_is_checked_quickly() {
+    let mut study = example("study");
+    let instance = study["series"][0]["instance"][0].clone();
+    let instances: Vec<Value> = (0..3_000)
+        .map(|at| {
+            let mut instance = instance.clone();
+            instance["uid"] = format!("2.999.3.1.1.{at}").into();
+            instance
+        })
+        .collect();
+    study["series"][0]["instance"] = instances.into();
+    let bytes = study.to_string().len();
+    assert!(!validate(&study, &[]).has_errors());
+    let begin = std::time::Instant::now();
+    assert!(!validate(&study, &[]).has_errors());
+    eprintln!("{bytes} bytes in {:?}", begin.elapsed());
 }
 
 #[test]
