@@ -97,6 +97,7 @@ impl<'a> Walk<'a> {
         let Some(contained) = object.get("contained").and_then(Value::as_array) else {
             return;
         };
+        self.contained_ids(contained, name, at);
         let mut named = std::collections::HashSet::new();
         for value in object.values() {
             references(value, &mut named, 0);
@@ -203,6 +204,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        self.prose(node, object, at);
         let definition = format_definition(&node.path);
         for invariant in &node.rules {
             self.invariant(invariant, &definition, Element::new(value), at, scope);
