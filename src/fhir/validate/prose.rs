@@ -1,4 +1,5 @@
-//! What R4 says in words only, so that no row of a definition holds it.
+//! What R4 says in words only, or by an expression that code says better (dom-3), so that no row
+//! of a definition holds it.
 
 use std::collections::HashSet;
 
@@ -85,8 +86,35 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// dom-3: what is contained is referred to, or refers to what contains it.
+    pub(super) fn contained(&mut self, object: &'a Map<String, Value>, name: &str, at: &At<'_>) {
+        let Some(contained) = object.get("contained").and_then(Value::as_array) else {
+            return;
+        };
+        self.contained_ids(contained, name, at);
+        let mut named = HashSet::new();
+        for value in object.values() {
+            references(value, &mut named, 0);
+        }
+        let rule = format!("{BASE}{name}#dom-3");
+        for (index, resource) in contained.iter().enumerate() {
+            let at = at.child("contained", Some(index));
+            let id = resource.get("id").and_then(Value::as_str);
+            let mut own = HashSet::new();
+            references(resource, &mut own, 0);
+            let words = match id {
+                None => "a contained resource needs an `id` to be referred to",
+                Some(id) if !named.contains(id) && !own.contains("") => {
+                    "nothing refers to this contained resource: refer to it by `#` and its id, or remove it"
+                }
+                Some(_) => continue,
+            };
+            self.error(Code::Invariant, &at, rule.clone(), words.to_owned());
+        }
+    }
+
     /// Ids of contained resources (resource.html#id: unique within the resource).
-    pub(super) fn contained_ids(&mut self, contained: &'a [Value], name: &str, at: &At<'_>) {
+    fn contained_ids(&mut self, contained: &'a [Value], name: &str, at: &At<'_>) {
         let mut seen = HashSet::new();
         for (index, resource) in contained.iter().enumerate() {
             if let Some(id) = resource.get("id").and_then(Value::as_str)
@@ -98,5 +126,25 @@ impl<'a> Walk<'a> {
                 self.error(Code::Value, &at.child("id", None), rule, words.to_owned());
             }
         }
+    }
+}
+
+/// Ids behind `#` that a value refers to.
+fn references<'a>(value: &'a Value, into: &mut HashSet<&'a str>, depth: usize) {
+    if depth > super::DEEPEST {
+        return;
+    }
+    match value {
+        // Any uri, url or canonical may name what is contained, not references alone.
+        Value::String(text) => {
+            if let Some(id) = text.strip_prefix('#') {
+                into.insert(id);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| references(value, into, depth + 1)),
+        Value::Object(object) => {
+            object.values().for_each(|value| references(value, into, depth + 1));
+        }
+        _ => {}
     }
 }
