@@ -33,8 +33,7 @@ RelatedPerson ResearchStudy ServiceRequest Specimen Subscription
 # Compiled with errors in the source (README of the folder), or constraints on who must support what.
 LEFT_OUT = re.compile(
     r"obligation|medication-eu-core|medicationRequest-eu-core|medicationStatement-eu-core"
-    r"|immunization-eu-core|\.Audit\.|ResponseMessage|ProvideDocumentBundleResponse"
-    r"|animal-eu-core|Parameters"
+    r"|immunization-eu-core|\.Audit\.|animal-eu-core"
 )
 PACKAGES = {
     "hl7-eu-base-2.0.0-ballot": ("eu-base", "HL7 Europe Base and Core 2.0.0-ballot"),
@@ -79,7 +78,7 @@ def rows(name, items):
 class Definitions:
     def __init__(self, definitions, extensions, reference):
         self.types, self.value_sets, self.code_systems, self.profiles = {}, {}, {}, {}
-        self.kinds, self.extensions = {}, {}
+        self.constraints, self.extensions = {}, {}
         for name in ("profiles-types", "profiles-resources", "valuesets", "v3-codesystems", "v2-tables",
                      "extension-definitions"):
             bundle = json.loads((definitions / f"{name}.json").read_text(encoding="utf-8"))
@@ -107,7 +106,9 @@ class Definitions:
                     self.profiles[resource["url"]] = (package, resource)
             elif resource["type"] == "Extension" and resource.get("derivation") == "constraint":
                 self.extensions[resource["url"]] = resource
-            elif resource.get("derivation") != "constraint":
+            elif resource.get("derivation") == "constraint":
+                self.constraints.setdefault(resource["url"], resource)
+            else:
                 self.types[resource["name"]] = resource
 
     # ── value sets ─────────────────────────────────────────────────────────────────────────────
@@ -239,7 +240,12 @@ class Definitions:
             row["target"] = targets
         if url := self.binding_of(element, used):
             row["binding"] = url
-        if keys := self.keys_of(element):
+        keys = self.keys_of(element)
+        # SimpleQuantity and MoneyQuantity are profiles in R4: what they add is their invariant.
+        for url in self.profiles_of(element):
+            if profile := self.constraints.get(url):
+                keys.extend(self.keys_of(profile["snapshot"]["element"][0], {"qty-3", *keys}))
+        if keys:
             row["rule"] = keys
         return row
 

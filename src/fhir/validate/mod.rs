@@ -18,6 +18,7 @@ mod links;
 mod path;
 mod primitive;
 mod profile;
+mod prose;
 mod report;
 mod rules;
 mod shape;
