@@ -13,6 +13,8 @@ mod digest;
 pub mod hostile;
 mod input;
 pub mod json;
+pub mod kos;
+mod kos_read;
 mod plan;
 pub mod read;
 mod record;
