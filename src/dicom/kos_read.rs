@@ -175,6 +175,10 @@ impl Reader<'_> {
             return display.is_some().then_some(Coded { display, ..Coded::default() });
         }
         let mut code = self.context.coded(item)?;
+        // CodeMeaning is of type 1: a code without words is called by itself.
+        if code.display.as_deref() == Some(code.code.as_str()) {
+            code.display = None;
+        }
         if let Some(system) = self.schemes.get(designator)
             && self.context.designator(&code.system).as_deref() == Some(designator)
             && code.system.contains("/id/coding-scheme/")

@@ -28,6 +28,7 @@ mod archive;
 mod bundle;
 mod cache;
 mod capability;
+mod documents;
 mod handle;
 mod made;
 mod negotiate;
@@ -41,6 +42,7 @@ pub mod table;
 
 use archive::Archive;
 use cache::Cache;
+use documents::{Convert, Documents};
 pub use handle::routes;
 use made::Made;
 use operation::Operation;
@@ -132,8 +134,12 @@ impl State {
         Ok(Self {
             metadata: Prepared::new(&capability::statement(&table, &context, &base)),
             smart: Prepared::new(&smart_configuration(&base)),
-            providers: vec![Arc::new(Archive), Arc::clone(&made) as Arc<dyn Provider>],
-            operations: Vec::new(),
+            providers: vec![
+                Arc::new(Archive),
+                Arc::clone(&made) as Arc<dyn Provider>,
+                Arc::new(Documents),
+            ],
+            operations: vec![Box::new(Convert)],
             made,
             disclosure: Rule {
                 threshold: config.disclosure.threshold,

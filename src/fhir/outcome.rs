@@ -104,9 +104,33 @@ impl Failure {
         }
     }
 
+    /// Something that follows from the archive and cannot be had of it: 404 with the reason.
+    pub(super) fn unavailable(reason: &str) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "not-supported",
+            diagnostics: reason.to_owned(),
+            parameter: None,
+            allow: None,
+            bad_token: None,
+        }
+    }
+
+    /// A body of another media type than those.
+    pub(super) fn other_media_type(takes: &str) -> Self {
+        Self { diagnostics: format!("the address takes {takes}"), ..Self::media_type() }
+    }
+
+    /// A body that cannot be used, with the place in it.
+    pub(super) fn body(at: &str, reason: &str) -> Self {
+        let mut failure = Self::from(Error::Invalid(reason.to_owned()));
+        failure.parameter = Some(at.to_owned());
+        failure
+    }
+
     /// Whether there is nothing of that name.
     pub(super) fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND
+        self.status == StatusCode::NOT_FOUND && self.code == "not-found"
     }
 
     /// Whether it was deleted.

@@ -60,6 +60,14 @@ pub struct Document {
     pub facility: Reasoned,
     /// Practice setting.
     pub practice: Reasoned,
+    /// Confidentiality.
+    pub security: Reasoned,
+    /// How modalities stand in a DocumentReference.
+    pub modality: ExtensionRow,
+    /// How regions stand in a DocumentReference.
+    pub body_site: ExtensionRow,
+    /// The documents of a study together.
+    pub set: SetRow,
     /// The FHIR encoding.
     pub fhir: EncodingRow,
     /// The DICOM encoding.
@@ -100,6 +108,32 @@ pub struct EncodingRow {
     pub format: Coded,
     /// Profile of its DocumentReference.
     pub profile: String,
+}
+
+/// An extension.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtensionRow {
+    /// Its URL.
+    pub url: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A submission set of IHE MHD.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetRow {
+    /// List.code.
+    pub code: Coded,
+    /// Extension with the kind of content.
+    pub designation: String,
+    /// Extension with the identifier of the source.
+    pub source: String,
+    /// Profile of the List.
+    pub profile: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// The program that makes manifests.

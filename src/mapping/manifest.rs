@@ -434,6 +434,12 @@ impl Context {
         self.local_system(kind, name)
     }
 
+    /// The code system of body sites and regions.
+    #[must_use]
+    pub fn body_system(&self) -> &str {
+        &self.0.tables.body.system
+    }
+
     /// What a modality is called.
     #[must_use]
     pub fn modality_display(&self, code: &str) -> Option<&str> {

@@ -410,7 +410,7 @@ fn series_of(
     Ok(ManifestSeries {
         uid: series_uid,
         number: unsigned(&series["number"]),
-        modality: coding(&series["modality"]),
+        modality: coding(&series["modality"]).map(|code| modality(context, code)),
         description: owned(&series["description"]),
         started: text(&series["started"]).and_then(When::parse),
         body_site: body_site(&series["bodySite"]),
@@ -423,6 +423,16 @@ fn series_of(
         },
         instances,
     })
+}
+
+/// A modality of DICOM is called what the table calls it, whatever the writer wrote.
+fn modality(context: &Context, mut code: Coded) -> Coded {
+    if let Some(display) = context.modality_display(&code.code)
+        && code.system == super::DCM
+    {
+        code.display = Some(display.to_owned());
+    }
+    code
 }
 
 /// A body site; text that no table knows has a display alone.

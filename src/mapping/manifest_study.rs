@@ -33,7 +33,7 @@ pub fn of_study(context: &Context, study: &Study, view: View) -> Option<Manifest
     // A study may be described before its patient: the resource names the subject by id.
     manifest.subject.is_pseudonymous |= view == View::Pseudonymous;
     for series in &mut manifest.series {
-        series.retrieve.location = Some(retrieve_location(context).as_str().to_owned());
+        series.retrieve.location = Some(context.retrieve_location().as_str().to_owned());
     }
     if view != View::Pseudonymous {
         complete(context, study, &mut manifest);
@@ -44,19 +44,36 @@ pub fn of_study(context: &Context, study: &Study, view: View) -> Option<Manifest
     Some(manifest)
 }
 
-/// Identifier of the document of a version of a study: the same for both encodings and in every
-/// rendering of that version.
+/// Identifier of the document of a version of a study: the same for both encodings. It is made
+/// of the study's logical id, which depends on the node's keys and the reader's purpose, and of
+/// the version, so that a search finds the study by it.
 #[must_use]
 pub fn document_uid(context: &Context, study: &Study) -> Uid {
-    let key = context.derived_key("manifests");
-    derived_uid(&key, &["document", &study.public_id, &study.version.to_string()])
+    let own = u128::from_str_radix(&study.public_id, 16)
+        .ok()
+        .and_then(|id| Uid::parse(&format!("2.25.{id}.{}", study.version)).ok());
+    // Logical ids are 32 hexadecimal digits; whatever else one were, there is a document.
+    own.unwrap_or_else(|| {
+        let key = context.derived_key("manifests");
+        derived_uid(&key, &["document", &study.public_id, &study.version.to_string()])
+    })
 }
 
-/// By what others know the archive's retrieval service.
-fn retrieve_location(context: &Context) -> Uid {
-    match Uid::parse(&context.0.retrieve_location) {
-        Ok(uid) if !context.0.retrieve_location.is_empty() => uid,
-        _ => derived_uid(&context.derived_key("manifests"), &["retrieve location"]),
+/// The logical id and the version of a study whose document has that identifier.
+#[must_use]
+pub fn study_of_document(uid: &str) -> Option<(String, i32)> {
+    let (id, version) = uid.strip_prefix("2.25.")?.split_once('.')?;
+    Some((format!("{:032x}", id.parse::<u128>().ok()?), version.parse().ok()?))
+}
+
+impl Context {
+    /// By what others know the archive's retrieval service (Retrieve Location UID).
+    #[must_use]
+    pub fn retrieve_location(&self) -> Uid {
+        match Uid::parse(&self.0.retrieve_location) {
+            Ok(uid) if !self.0.retrieve_location.is_empty() => uid,
+            _ => derived_uid(&self.derived_key("manifests"), &["retrieve location"]),
+        }
     }
 }
 

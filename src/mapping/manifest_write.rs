@@ -27,7 +27,9 @@ struct Writer<'a> {
     manifest: &'a Manifest,
 }
 
-fn coding(code: &Coded) -> Value {
+/// As FHIR writes it.
+#[must_use]
+pub fn coding(code: &Coded) -> Value {
     let mut coding = Map::new();
     for (key, text) in [
         ("system", Some(code.system.as_str())),
@@ -41,7 +43,9 @@ fn coding(code: &Coded) -> Value {
     coding.into()
 }
 
-fn concept_of(code: &Coded) -> Value {
+/// As FHIR writes it.
+#[must_use]
+pub fn concept_of(code: &Coded) -> Value {
     json!({ "coding": [coding(code)] })
 }
 
@@ -49,7 +53,9 @@ fn concept(concept: &Concept) -> Value {
     json!({ "coding": concept.codings.iter().map(coding).collect::<Vec<_>>(), "text": concept.text })
 }
 
-fn identifier(named: &Named, types: &[Coded]) -> Value {
+/// As FHIR writes it.
+#[must_use]
+pub fn identifier(named: &Named, types: &[Coded]) -> Value {
     json!({
         "type": { "coding": types.iter().map(coding).collect::<Vec<_>>() },
         "system": named.system,
@@ -124,18 +130,13 @@ impl Writer<'_> {
                 json!({ "fullUrl": self.url(&part), "resource": resource })
             })
             .collect();
-        let mut meta = json!({ "profile": [mado.document.bundle_profile] });
-        if manifest.subject.is_pseudonymous {
-            meta["security"] = json!([{
-                "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-                "code": "PSEUDED",
-                "display": "pseudonymized",
-            }]);
-        }
         let mut bundle = json!({
             "resourceType": "Bundle",
             "id": id,
-            "meta": meta,
+            "meta": {
+                "profile": [mado.document.bundle_profile],
+                "security": self.security(),
+            },
             "identifier": self.document_identifier(),
             "type": "document",
             "timestamp": manifest.created.as_str(),
@@ -143,6 +144,17 @@ impl Writer<'_> {
         });
         tidy(&mut bundle);
         bundle
+    }
+
+    fn security(&self) -> Value {
+        if !self.manifest.subject.is_pseudonymous {
+            return Value::Null;
+        }
+        json!([{
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            "code": "PSEUDED",
+            "display": "pseudonymized",
+        }])
     }
 
     fn document_identifier(&self) -> Value {
@@ -369,6 +381,7 @@ impl Writer<'_> {
             .collect();
         json!({
             "resourceType": "Patient",
+            "meta": { "security": self.security() },
             "identifier": identifiers,
             "name": subject.name.as_deref().map(human_names),
             "gender": subject.gender,
@@ -442,4 +455,17 @@ fn viewer_endpoint(url: &str) -> Value {
         "payloadMimeType": ["text/html"],
         "address": url,
     })
+}
+
+/// The Study Instance UID as an identifier.
+#[must_use]
+pub fn study_uid(uid: &str) -> Value {
+    super::identifier::study_uid(uid)
+}
+
+/// Without what is empty (R4, invariant ele-1).
+#[must_use]
+pub fn tidied(mut value: Value) -> Value {
+    tidy(&mut value);
+    value
 }

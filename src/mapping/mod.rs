@@ -38,7 +38,7 @@ mod moment;
 mod person;
 pub mod tables;
 
-pub use body::{Mixed, body_site_codes, body_site_names, common_side};
+pub use body::{Mixed, body_site_codes, body_site_names, common_side, region_of_term};
 pub use codes::{DCM, display_of};
 pub use data::{BodyParts, Codes, CodingSchemes, Manufacturers, Tables, read as read_table};
 pub use facts::{age_in_years, series_facts, study_facts};
