@@ -320,7 +320,10 @@ impl Writer<'_> {
             let code = self.code(title);
             about.push(self.coded(CONTEXT, ConceptName::KeyTitle, code)?);
         }
-        if let Some(text) = &instance.title {
+        // Of other instances the title is what FHIR makes of ImageType or a document's name: MADO
+        // has a place for the description of a key object only.
+        let is_key = instance.sop_class.as_str() == self.mado.kos.sop_class;
+        if let Some(text) = instance.title.as_ref().filter(|_| is_key) {
             about.push(self.text(CONTEXT, ConceptName::KeyDescription, text)?);
         }
         let reference = self.reference(instance);

@@ -167,9 +167,10 @@ fn a_stored_study_says_the_same_in_both_encodings() {
         let month = ("started", 1, "DA has no months: secondary use cuts dates to them");
         let year = ("subject.birth", 1, "DA has no years: secondary use cuts birth dates to them");
         let months = ("series[*].started", 3, "as of the study");
+        let titles = ("series[*].instance[*].title", 6, "the KOS has titles of key objects only");
         let lossy: &[_] = match view {
             View::Pseudonymous => &[month, months, year],
-            View::Care | View::DeIdentified => &[],
+            View::Care | View::DeIdentified => &[titles],
         };
         let referrer = match view {
             View::Pseudonymous => None,
