@@ -71,7 +71,11 @@ pub(super) fn reference(
             "extension": [{ "url": "value[x]", "valueCanonical": document.bundle_profile }],
         }]),
     };
-    let master = json!({ "system": mado.identifier.system, "value": manifest.uid.to_urn() });
+    let master = json!({
+        "use": "usual",
+        "system": mado.identifier.system,
+        "value": manifest.uid.to_urn(),
+    });
     let study_uid = json!({
         "reference": format!("ImagingStudy/{}", study.public_id),
         "type": "ImagingStudy",

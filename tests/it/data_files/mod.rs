@@ -14,6 +14,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("series-table", "mappings/tables/idc.toml"),
     ("description-table", "mappings/tables/idc-collections.toml"),
     ("description", "catalogue/descriptions"),
+    ("mado", "mappings/mado.toml"),
+    ("attributes", "mappings/mado-attributes.toml"),
 ];
 
 fn toml_files(path: &Path) -> Vec<PathBuf> {

@@ -120,7 +120,10 @@ fn is_of(path: &str, pattern: &str) -> bool {
     let Some(first) = parts.next() else { return false };
     let Some(after) = rest.strip_prefix(first) else { return false };
     rest = after;
-    for part in parts {
+    while let Some(part) = parts.next() {
+        if part.is_empty() && parts.peek().is_none() {
+            return true;
+        }
         let Some(at) = rest.find(part) else { return false };
         rest = &rest[at + part.len()..];
     }
