@@ -7,11 +7,12 @@ use actix_web::web::Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::negotiate::{self, Format};
 use super::outcome::Result;
 use super::request::Parameters;
 use super::search::Handling;
 use super::table::Resource;
-use super::{Asking, State, negotiate};
+use super::{Asking, State, xml};
 use crate::error::Error;
 
 /// What is asked of an operation.
@@ -73,8 +74,8 @@ pub(super) struct Reply {
 #[allow(dead_code, reason = "the operations that come in by themselves use each")]
 pub(super) enum Body {
     Empty,
-    /// A resource as FHIR JSON.
-    Fhir(Bytes),
+    /// A resource.
+    Fhir(Format, Bytes),
     /// What is no resource.
     Other {
         media: String,
@@ -83,13 +84,13 @@ pub(super) enum Body {
 }
 
 impl Reply {
-    /// 200 with a resource.
+    /// 200 with a resource as JSON.
     pub(super) fn fhir(bytes: impl Into<Bytes>) -> Self {
         Self {
             status: StatusCode::OK,
             headers: Vec::new(),
             version: None,
-            body: Body::Fhir(bytes.into()),
+            body: Body::Fhir(Format::Json, bytes.into()),
             is_gzip: false,
         }
     }
@@ -99,7 +100,7 @@ impl Reply {
     /// # Errors
     /// When the body is none.
     pub(super) fn content(mut self) -> Result<Self> {
-        let Body::Fhir(bytes) = &self.body else { return Ok(self) };
+        let Body::Fhir(_, bytes) = &self.body else { return Ok(self) };
         let wrong = || Error::Internal("a Binary has no content".to_owned());
         let binary: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| wrong())?;
         let media = binary["contentType"].as_str().ok_or_else(wrong)?.to_owned();
@@ -108,9 +109,21 @@ impl Reply {
         Ok(self)
     }
 
+    /// Writes the resource as XML.
+    ///
+    /// # Errors
+    /// When it holds what the definitions do not know.
+    pub(super) fn into_xml(mut self) -> Result<Self> {
+        if let Body::Fhir(format @ Format::Json, bytes) = &mut self.body {
+            *bytes = xml_of(bytes)?.into();
+            *format = Format::Xml;
+        }
+        Ok(self)
+    }
+
     /// Compresses the resource when the client takes it and it is worth it.
     pub(super) fn compress(mut self, takes_gzip: bool) -> Self {
-        if let Body::Fhir(bytes) = &mut self.body
+        if let Body::Fhir(_, bytes) = &mut self.body
             && takes_gzip
             && bytes.len() >= negotiate::GZIP_FROM
         {
@@ -119,6 +132,19 @@ impl Reply {
         }
         self
     }
+}
+
+/// A resource of ours as XML.
+///
+/// # Errors
+/// When it holds what the definitions do not know, which would be lost.
+pub(super) fn xml_of(json: &[u8]) -> Result<Vec<u8>> {
+    xml::to_xml(json).map_err(|reason| {
+        Error::NotAcceptable(format!(
+            "the answer cannot be written as XML ({reason}): ask for JSON"
+        ))
+        .into()
+    })
 }
 
 impl State {

@@ -4,6 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde_json::{Value, json};
 
+use super::negotiate::Format;
+use super::xml;
+
 use crate::error::Error;
 use crate::http::RETRY_AFTER;
 
@@ -121,13 +124,6 @@ impl Failure {
         Self { diagnostics: format!("the address takes {takes}"), ..Self::media_type() }
     }
 
-    /// A body that cannot be used, with the place in it.
-    pub(super) fn body(at: &str, reason: &str) -> Self {
-        let mut failure = Self::from(Error::Invalid(reason.to_owned()));
-        failure.parameter = Some(at.to_owned());
-        failure
-    }
-
     /// Whether there is nothing of that name.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND && self.code == "not-found"
@@ -173,10 +169,9 @@ impl Failure {
         outcome("error", self.code, &self.diagnostics, self.parameter.as_deref())
     }
 
-    /// The response; OperationOutcome is JSON whatever was asked for, as R4 allows.
-    pub(super) fn to_response(&self) -> HttpResponse {
+    /// The response, in the format that the client asked for.
+    pub(super) fn to_response(&self, format: Format) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((header::CONTENT_TYPE, super::negotiate::FHIR_JSON));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
@@ -187,7 +182,16 @@ impl Failure {
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
         }
-        response.body(self.to_json().to_string())
+        let json = self.to_json().to_string();
+        let (format, body) = match format {
+            Format::Json => (format, json.into_bytes()),
+            Format::Xml => match xml::to_xml(json.as_bytes()) {
+                Ok(xml) => (format, xml),
+                Err(_) => (Format::Json, json.into_bytes()),
+            },
+        };
+        response.insert_header((header::CONTENT_TYPE, format.media()));
+        response.body(body)
     }
 }
 
@@ -210,11 +214,11 @@ pub(super) fn outcome(
 mod tests {
     use actix_web::http::header;
 
-    use super::Failure;
+    use super::{Failure, Format};
     use crate::error::Error;
 
     fn header_of(failure: &Failure, name: header::HeaderName) -> Option<String> {
-        let response = failure.to_response();
+        let response = failure.to_response(Format::Json);
         response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 

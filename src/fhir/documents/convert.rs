@@ -7,6 +7,7 @@
 use actix_web::http::StatusCode;
 
 use crate::dicom::kos;
+use crate::error::Error;
 use crate::fhir::Asking;
 use crate::fhir::operation::{Body, Call, Operation, Reply};
 use crate::fhir::outcome::{Failure, Result};
@@ -46,7 +47,7 @@ impl Operation for Convert {
             return Err(scope_needed("Bundle", 'r'));
         }
         let context = &asking.state.context;
-        let refuse = |fault: NotAManifest| Failure::body(&fault.at, &fault.to_string());
+        let refuse = |fault: NotAManifest| Error::Invalid(fault.to_string());
         match call.media.as_str() {
             DICOM => {
                 let manifest = kos::read(context, &call.body).map_err(refuse)?;
@@ -55,7 +56,7 @@ impl Operation for Convert {
             }
             media if JSON.contains(&media) => {
                 let bundle = serde_json::from_slice(&call.body)
-                    .map_err(|fault| Failure::body("body", &format!("no JSON: {fault}")))?;
+                    .map_err(|fault| Error::Invalid(format!("the body is no JSON: {fault}")))?;
                 let manifest = from_bundle(context, &bundle).map_err(refuse)?;
                 let bytes = kos::write(context, &manifest)?;
                 Ok(Reply {
