@@ -86,6 +86,12 @@ pub struct Archive {
     /// this server's own `/dicom-web`, which hands out the files of folders and what a PACS
     /// answers; not available where every source is a table.
     pub wado_url: String,
+    /// Retrieve Location UID (0040,E011) of that service, by which others know it (XC-WADO home
+    /// community, MADO); empty: one that is derived from the node's keys.
+    pub retrieve_location_uid: String,
+    /// Launch address of a web viewer, with `{StudyInstanceUID}` where the study's UID goes:
+    /// named in manifests for care; empty: none.
+    pub viewer_url: String,
     /// Which naming system each identifier of the archive belongs to.
     pub identifiers: Identifiers,
 }
@@ -385,6 +391,30 @@ impl Config {
             if !is_usable {
                 return wrong(key, format!("`{url}` is no web address"), "begin with `https://`");
             }
+        }
+        let viewer = &self.archive.viewer_url;
+        let launch = viewer.replace("{StudyInstanceUID}", "1.2.3");
+        let is_http = launch.starts_with("https://") || launch.starts_with("http://");
+        if !viewer.is_empty() && (!is_http || oxiri::Iri::parse(launch.as_str()).is_err()) {
+            return wrong(
+                "archive.viewer_url",
+                format!("`{viewer}` is no web address"),
+                "begin with `https://`, and write `{StudyInstanceUID}` where the UID goes",
+            );
+        }
+        let location = &self.archive.retrieve_location_uid;
+        let is_uid = location.len() <= 64
+            && location.split('.').all(|part| {
+                !part.is_empty()
+                    && part.bytes().all(|byte| byte.is_ascii_digit())
+                    && (part == "0" || !part.starts_with('0'))
+            });
+        if !location.is_empty() && !is_uid {
+            return wrong(
+                "archive.retrieve_location_uid",
+                format!("`{location}` is no unique identifier"),
+                "write digits and dots, at most 64 characters",
+            );
         }
         let identifiers = &self.archive.identifiers;
         let issuers = identifiers.patient_issuers.iter();

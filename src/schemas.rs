@@ -28,6 +28,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),
         ("codes", schemars::schema_for!(crate::mapping::Codes)),
         ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
+        ("mado", schemars::schema_for!(crate::mapping::mado::Mado)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
         ("qido", schemars::schema_for!(crate::dicomweb::Table)),
         ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),

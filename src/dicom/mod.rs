@@ -13,6 +13,8 @@ mod digest;
 pub mod hostile;
 mod input;
 pub mod json;
+pub mod kos;
+mod kos_read;
 mod part10;
 pub mod pixels;
 mod plan;

@@ -52,9 +52,26 @@ pub(super) struct Row {
     pub(super) level: Level,
 }
 
+/// How much of a data set is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Items of one sequence.
+    pub items: usize,
+    /// Bytes of text that items may give together.
+    pub text: usize,
+}
+
+impl Default for Bounds {
+    /// Enough to describe an image.
+    fn default() -> Self {
+        Self { items: 64, text: 1 << 20 }
+    }
+}
+
 /// The compiled table.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    pub(super) bounds: Bounds,
     /// Places; the first is the top of a data set. Sorted by tag.
     places: Vec<Vec<Wanted>>,
     pub(super) rows: Vec<Row>,
@@ -95,6 +112,7 @@ impl Plan {
     /// When a row names a sequence without items, or items for what is no sequence.
     pub fn new(table: &AttributeTable) -> Result<Self> {
         let mut plan = Self {
+            bounds: Bounds::default(),
             places: vec![Vec::new()],
             rows: Vec::new(),
             by_keyword: Vec::new(),
@@ -150,6 +168,13 @@ impl Plan {
         plan.keywords.sort_unstable();
         plan.keywords.dedup();
         Ok(plan)
+    }
+
+    /// The same attributes within other bounds: a manifest lists every instance of a study.
+    #[must_use]
+    pub const fn within(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
     }
 
     /// The table that this is compiled from.

@@ -11,7 +11,7 @@ use super::input::{Inflating, Input, LARGEST, Slice, Trouble, Window};
 use super::plan::{Plan, spell, tag};
 use super::record::{Source, assemble};
 use super::walk::{Collected, Encoding, head, walk};
-use crate::imaging::{Finding, Quarantine, Record, Uid};
+use crate::imaging::{Attributes, Finding, Quarantine, Record, Uid};
 
 /// What became of a file.
 #[derive(Clone, Debug)]
@@ -113,6 +113,43 @@ fn attempt<I: Input>(
     origin: &str,
 ) -> Result<Option<Record>, Quarantine> {
     let size = input.end();
+    let Some((collected, meta)) = collect(plan, input)? else { return Ok(None) };
+    let digest = digest(input, meta.end, collected.end.min(size), size)?;
+    let transfer_syntax = meta.syntax.as_deref().and_then(|text| Uid::parse_lenient(text).ok());
+    let source = Source { origin, bytes: size, digest, transfer_syntax };
+    assemble(plan, collected, source).map(Some)
+}
+
+/// The attributes of a data set that is no image and is kept whole, at its top: everything that
+/// the plan asks for, or the reason why it cannot be had. Nothing of it is left out silently.
+///
+/// # Errors
+/// When the bytes are no data set, end too early, or hold more than the plan's bounds.
+pub fn whole(plan: &Plan, bytes: &[u8]) -> Result<Attributes, Quarantine> {
+    let refuse = |code: &str, detail: &str| Quarantine {
+        code: code.to_owned(),
+        path: String::new(),
+        offset: None,
+        detail: detail.to_owned(),
+    };
+    let (collected, _) = collect(plan, &mut Slice(bytes))?
+        .ok_or_else(|| refuse("not-dicom", "the bytes are no DICOM data set"))?;
+    if let Some(failure) = collected.failure {
+        return Err(failure.reason);
+    }
+    if collected.is_cut {
+        let detail = format!("a sequence has more than {} items", plan.bounds.items);
+        return Err(refuse("too-many-items", &detail));
+    }
+    if let Some(long) = collected.findings.iter().find(|note| note.code == "value-too-long") {
+        return Err(refuse("value-too-long", &format!("{} is too long", long.attribute)));
+    }
+    let named = plan.rows.iter().zip(collected.rows);
+    Ok(named.filter_map(|(row, value)| Some((row.keyword, value?))).collect())
+}
+
+fn collect<I: Input>(plan: &Plan, input: &mut I) -> Result<Option<(Collected, Meta)>, Quarantine> {
+    let size = input.end();
     let mut collected = Collected::new(plan);
     let mut first = [0; PREAMBLE + 4];
     let found = peek(input, 0, &mut first)?;
@@ -155,10 +192,7 @@ fn attempt<I: Input>(
         }
         walk(plan, input, meta.end, encoding, &mut collected);
     }
-    let digest = digest(input, meta.end, collected.end.min(size), size)?;
-    let transfer_syntax = meta.syntax.and_then(|text| Uid::parse_lenient(&text).ok());
-    let source = Source { origin, bytes: size, digest, transfer_syntax };
-    assemble(plan, collected, source).map(Some)
+    Ok(Some((collected, meta)))
 }
 
 fn peek<I: Input + ?Sized>(input: &mut I, at: u64, into: &mut [u8]) -> Result<usize, Quarantine> {

@@ -18,12 +18,8 @@ const DEPTH: usize = 64;
 /// Elements and items of a data set. An enhanced multi-frame object of 100,000 frames has some
 /// millions.
 const ELEMENTS: u32 = 16_000_000;
-/// Items of one sequence that are kept.
-const ITEMS: usize = 64;
 /// Bytes of one value that are read.
 const VALUE: u32 = 16 * 1024;
-/// Bytes of text that one data set may give.
-const BUDGET: usize = 1 << 20;
 /// Numbers of one binary value that are read.
 const NUMBERS: usize = 64;
 
@@ -60,14 +56,17 @@ pub(super) struct Collected {
     pub(super) failure: Option<Failure>,
     /// Where the attributes end: the pixel data, or the end of the input.
     pub(super) end: u64,
+    /// Whether a sequence has more items than are kept.
+    pub(super) is_cut: bool,
     kept: usize,
+    budget: usize,
 }
 
 impl Collected {
     pub(super) fn new(plan: &Plan) -> Self {
         let mut rows = Vec::new();
         rows.resize_with(plan.rows.len(), || None);
-        Self { rows, findings: Vec::new(), ..Self::default() }
+        Self { rows, budget: plan.bounds.text, ..Self::default() }
     }
 
     pub(super) fn put(&mut self, goal: Goal, value: Value) {
@@ -111,7 +110,7 @@ impl Collected {
     /// Whether text of that length may still be kept.
     pub(super) fn affords(&mut self, keyword: Keyword, length: usize) -> bool {
         self.kept += length;
-        let affords = self.kept <= BUDGET;
+        let affords = self.kept <= self.budget;
         if !affords {
             self.note(Finding::new("value-too-long", keyword.as_str(), ""));
         }
@@ -222,7 +221,7 @@ pub(super) fn walk<I: Input>(
     encoding: Encoding,
     into: &mut Collected,
 ) {
-    let mut walk = Walk { plan, at: start, tag: 0, elements: 0, frames: Vec::new() };
+    let mut walk = Walk { plan, at: start, tag: 0, elements: 0, is_cut: false, frames: Vec::new() };
     walk.frames.push(Frame {
         is_sequence: false,
         is_fragments: false,
@@ -243,6 +242,7 @@ pub(super) fn walk<I: Input>(
         into.failure = Some(failure);
     }
     into.end = walk.at;
+    into.is_cut = walk.is_cut;
     into.settle();
 }
 
@@ -251,6 +251,7 @@ struct Walk<'a> {
     at: u64,
     tag: u32,
     elements: u32,
+    is_cut: bool,
     frames: Vec<Frame>,
 }
 
@@ -372,9 +373,12 @@ impl Walk<'_> {
             ITEM => {
                 let Some(frame) = self.frames.last_mut() else { return Ok(()) };
                 frame.count += 1;
+                let is_full =
+                    frame.goal != Goal::Way && frame.items.len() >= self.plan.bounds.items;
+                self.is_cut |= is_full && frame.place.is_some();
                 let (place, mut encoding, charset, is_guessed, is_fragments) = (
                     // What would not be kept is not read; on a way to something all items count.
-                    frame.place.filter(|_| frame.goal == Goal::Way || frame.items.len() < ITEMS),
+                    frame.place.filter(|_| !is_full),
                     frame.encoding,
                     frame.charset,
                     frame.is_guessed,
@@ -600,7 +604,7 @@ impl Walk<'_> {
         let Some(frame) = self.frames.pop() else { return };
         let Some(outer) = self.frames.last_mut() else { return };
         if !frame.is_sequence {
-            if !frame.bag.is_empty() && outer.items.len() < ITEMS {
+            if !frame.bag.is_empty() && outer.items.len() < self.plan.bounds.items {
                 outer.items.push(frame.bag.into_iter().collect());
             }
         } else if !frame.items.is_empty() {

@@ -92,19 +92,19 @@ impl Provider for Archive {
 }
 
 /// The numbers of a page, and whether another page follows.
-fn cut_page(mut numbers: Vec<i64>, count: usize) -> (Vec<i64>, bool) {
+pub(super) fn cut_page(mut numbers: Vec<i64>, count: usize) -> (Vec<i64>, bool) {
     let has_more = numbers.len() > count;
     numbers.truncate(count);
     (numbers, has_more)
 }
 
 /// The store's number of what a page begins behind; it may have been deleted since.
-fn beginning(found: crate::store::QueryResult<Vec<read::Found>>) -> Result<i64> {
+pub(super) fn beginning(found: crate::store::QueryResult<Vec<read::Found>>) -> Result<i64> {
     let found = found.map_err(Error::from)?;
     found.first().map(|found| found.number).ok_or_else(search::foreign_cursor)
 }
 
-fn several_patients() -> Failure {
+pub(super) fn several_patients() -> Failure {
     Error::Forbidden(
         "the role `ehr` reads one patient at a time, and this is about several: give the \
          identifier's system, or `patient`"

@@ -67,11 +67,17 @@ fn resource(table: &Table, row: &ResourceRow) -> Value {
             })
         })
         .collect();
+    let interactions = if row.is_read_only_by_id {
+        json!([{ "code": "read" }])
+    } else {
+        json!([{ "code": "read" }, { "code": "search-type" }])
+    };
+    let parameters = if row.is_read_only_by_id { Vec::new() } else { parameters };
     let mut entry = json!({
         "type": row.resource.name(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{}", row.resource.name()),
         "documentation": row.documentation,
-        "interaction": [{ "code": "read" }, { "code": "search-type" }],
+        "interaction": interactions,
         "versioning": "versioned",
         "readHistory": false,
         "updateCreate": false,

@@ -130,6 +130,7 @@ async fn answer(
     let mut parameters = Parameters::new();
     request::decode(request.query_string(), &mut parameters)?;
     let mut call = None;
+    let mut is_binary = false;
     match address? {
         Address::SearchForm(_) if is_post => {
             let media = request.content_type().to_ascii_lowercase();
@@ -157,19 +158,27 @@ async fn answer(
             call = Some(as_json(media, body)?);
         }
         _ if !is_get => return Err(Failure::method("GET, HEAD")),
+        Address::One(Resource::Binary, _) => is_binary = true,
         _ => {}
     }
     let value_of = |name: &str| {
         parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     };
-    let format = negotiate::accept(request.headers(), value_of("_format"))?;
+    let is_content = is_binary && !negotiate::names_fhir(request.headers(), value_of("_format"));
+    // An operation may answer with something that is no resource.
+    let format = if is_content || (call.is_some() && takes_other(request)) {
+        Format::Json
+    } else {
+        negotiate::accept(request.headers(), value_of("_format"))?
+    };
     let is_pretty = match value_of("_pretty") {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Failure::parameter("_pretty", "is neither true nor false")),
     };
     let handling = handling(request);
-    let takes_gzip = takes_gzip(request.headers());
+    // What is inside a Binary is decoded first.
+    let takes_gzip = !is_content && takes_gzip(request.headers());
     let now = jiff::Timestamp::now().as_microsecond();
     let state = state.into_inner();
     let done = web::block(move || {
@@ -204,7 +213,24 @@ async fn answer(
     })
     .await
     .map_err(|failure| Error::Internal(failure.to_string()))?;
-    Ok(respond(request, done?))
+    let mut reply = done?;
+    if is_content {
+        reply = reply.content()?;
+    }
+    if let Body::Other { media, .. } = &reply.body {
+        negotiate::accept_content(request.headers(), media)?;
+    }
+    Ok(respond(request, reply))
+}
+
+/// Whether the client accepts something that is no type of FHIR: what an operation answers then
+/// is compared with it.
+fn takes_other(request: &HttpRequest) -> bool {
+    let values = request.headers().get_all(header::ACCEPT);
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| !range.contains("json") && !range.contains("xml"))
 }
 
 impl State {

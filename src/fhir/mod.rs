@@ -29,6 +29,7 @@ mod archive;
 mod bundle;
 mod cache;
 mod capability;
+mod documents;
 mod handle;
 mod made;
 mod negotiate;
@@ -44,6 +45,7 @@ mod xml;
 
 use archive::Archive;
 use cache::Cache;
+use documents::{Convert, Documents};
 pub use handle::routes;
 use made::Made;
 use operation::Operation;
@@ -135,8 +137,12 @@ impl State {
         Ok(Self {
             metadata: Prepared::new(&capability::statement(&table, &context, &base)),
             smart: Prepared::new(&smart_configuration(&base)),
-            providers: vec![Arc::new(Archive), Arc::clone(&made) as Arc<dyn Provider>],
-            operations: Vec::new(),
+            providers: vec![
+                Arc::new(Archive),
+                Arc::clone(&made) as Arc<dyn Provider>,
+                Arc::new(Documents),
+            ],
+            operations: vec![Box::new(Convert)],
             made,
             disclosure: Rule {
                 threshold: config.disclosure.threshold,

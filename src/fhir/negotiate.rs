@@ -82,6 +82,36 @@ pub(super) fn accept(headers: &HeaderMap, format: Option<&str>) -> Result<Format
     }
 }
 
+/// Whether a resource Binary is asked for as a resource (FHIR R4 binary.html): by `_format`, or by
+/// a type of FHIR in `Accept`. Otherwise its content is asked for.
+pub(super) fn names_fhir(headers: &HeaderMap, format: Option<&str>) -> bool {
+    let values = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    format.is_some()
+        || values.flat_map(|value| value.split(',')).any(|range| acceptable(range, false).is_some())
+}
+
+/// Refuses content of a type that the client does not accept.
+pub(super) fn accept_content(headers: &HeaderMap, media: &str) -> Result<()> {
+    let values: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    let family = media.split('/').next().unwrap_or_default();
+    let takes = |range: &&str| {
+        let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        range == media || range == "*/*" || range == format!("{family}/*") || range.is_empty()
+    };
+    if values.is_empty() || values.iter().any(takes) {
+        return Ok(());
+    }
+    let asked: String = values.join(",").chars().take(100).collect();
+    Err(Error::NotAcceptable(format!(
+        "`{asked}` is not served: the content is `{media}`, the resource `application/fhir+json`"
+    ))
+    .into())
+}
+
 fn refuse(asked: &str) -> Error {
     let shown: String = asked.chars().take(100).collect();
     Error::NotAcceptable(format!(

@@ -4,6 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
 use actix_web::web::Bytes;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::negotiate::{self, Format};
 use super::outcome::Result;
 use super::request::Parameters;
@@ -90,6 +93,20 @@ impl Reply {
             body: Body::Fhir(Format::Json, bytes.into()),
             is_gzip: false,
         }
+    }
+
+    /// What a resource Binary holds, in place of the resource.
+    ///
+    /// # Errors
+    /// When the body is none.
+    pub(super) fn content(mut self) -> Result<Self> {
+        let Body::Fhir(_, bytes) = &self.body else { return Ok(self) };
+        let wrong = || Error::Internal("a Binary has no content".to_owned());
+        let binary: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| wrong())?;
+        let media = binary["contentType"].as_str().ok_or_else(wrong)?.to_owned();
+        let data = STANDARD.decode(binary["data"].as_str().unwrap_or_default());
+        self.body = Body::Other { media, bytes: data.map_err(|_| wrong())?.into() };
+        Ok(self)
     }
 
     /// Writes the resource as XML.

@@ -107,9 +107,26 @@ impl Failure {
         }
     }
 
+    /// Something that follows from the archive and cannot be had of it: 404 with the reason.
+    pub(super) fn unavailable(reason: &str) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "not-supported",
+            diagnostics: reason.to_owned(),
+            parameter: None,
+            allow: None,
+            bad_token: None,
+        }
+    }
+
+    /// A body of another media type than those.
+    pub(super) fn other_media_type(takes: &str) -> Self {
+        Self { diagnostics: format!("the address takes {takes}"), ..Self::media_type() }
+    }
+
     /// Whether there is nothing of that name.
     pub(super) fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND
+        self.status == StatusCode::NOT_FOUND && self.code == "not-found"
     }
 
     /// Whether it was deleted.

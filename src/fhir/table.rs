@@ -46,6 +46,14 @@ resources! {
     Endpoint,
     /// The data holder.
     Organization,
+    /// Manifests of studies (IHE MADO), by what they are found by.
+    DocumentReference,
+    /// The manifests of a study together (IHE MHD SubmissionSet).
+    List,
+    /// Manifests as they are, in FHIR.
+    Bundle,
+    /// Manifests as they are, in DICOM.
+    Binary,
 }
 
 impl Resource {
@@ -76,6 +84,9 @@ pub struct ResourceRow {
     pub revinclude: Vec<String>,
     /// What `_sort` may name.
     pub sort: Vec<String>,
+    /// Whether the type is read by id only.
+    #[serde(default)]
+    pub is_read_only_by_id: bool,
     /// For the CapabilityStatement.
     pub documentation: String,
 }
@@ -138,6 +149,20 @@ pub enum Answer {
     Status,
     /// By looking at the resource itself: there are few of its type.
     Document,
+    /// The logical id of a manifest: a study's, and which encoding.
+    DocumentId,
+    /// The encoding of a manifest.
+    DocumentFormat,
+    /// The OID of a manifest.
+    DocumentIdentifier,
+    /// What is the same for every manifest.
+    DocumentConstant,
+    StudyUid,
+    Accession,
+    /// The study or its order, by reference or identifier.
+    Related,
+    /// The anatomical region that body sites lie in.
+    Region,
 }
 
 /// A search parameter.
@@ -167,6 +192,10 @@ pub struct Parameter {
     /// Whether a value names one patient or study.
     #[serde(default)]
     pub identifies: bool,
+    /// Whether the row is there for the CapabilityStatement alone: a chain that is answered by
+    /// the rows of its parts.
+    #[serde(default)]
+    pub is_chain: bool,
     /// For the CapabilityStatement.
     pub documentation: Option<String>,
 }
@@ -197,7 +226,12 @@ impl Parameter {
             | Answer::Instance
             | Answer::Performer
             | Answer::Interpreter
-            | Answer::Referrer => true,
+            | Answer::Referrer
+            | Answer::DocumentId
+            | Answer::DocumentIdentifier
+            | Answer::StudyUid
+            | Answer::Accession
+            | Answer::Related => true,
             Answer::Gender
             | Answer::Started
             | Answer::Modality
@@ -207,7 +241,10 @@ impl Parameter {
             | Answer::Reason
             | Answer::Nothing
             | Answer::Status
-            | Answer::Document => false,
+            | Answer::Document
+            | Answer::DocumentFormat
+            | Answer::DocumentConstant
+            | Answer::Region => false,
         }
     }
 }
@@ -259,14 +296,18 @@ impl Table {
     /// The parameter of that name or alias.
     #[must_use]
     pub fn parameter(&self, resource: Resource, name: &str) -> Option<&Parameter> {
-        self.parameters(resource).find(|row| row.is_called(name))
+        self.parameters(resource).find(|row| row.is_called(name) && !row.is_chain)
     }
 
     /// The parameters of a type.
     pub fn parameters(&self, resource: Resource) -> impl Iterator<Item = &Parameter> {
-        self.parameter
-            .iter()
-            .filter(move |row| row.resource == "*" || row.resource == resource.name())
+        let own = move |name: &str| {
+            self.parameter.iter().any(|row| row.resource == resource.name() && row.name == name)
+        };
+        self.parameter.iter().filter(move |row| {
+            // A type's own row stands in place of that of all types.
+            row.resource == resource.name() || (row.resource == "*" && !own(&row.name))
+        })
     }
 }
 

@@ -81,6 +81,22 @@ pub(super) fn region<'a>(context: &'a Context, site: &BodySite<'_>) -> Option<&'
     context.0.tables.body.region.iter().find(|region| region.name == name)
 }
 
+/// The anatomical region that a term of the index lies in, as [`body_site_names`] spells terms.
+#[must_use]
+pub fn region_of_term<'a>(context: &'a Context, term: &str) -> Option<&'a Region> {
+    let tables = &context.0.tables;
+    let (system, code) = term.split_once('|')?;
+    let part = if system.is_empty() {
+        tables.body.part.iter().find(|part| part.code.is_none() && part.display == code)
+    } else if system == tables.body.system {
+        tables.part_of_code.get(code).and_then(|at| tables.body.part.get(*at))
+    } else {
+        None
+    };
+    let name = part?.region.as_deref()?;
+    tables.body.region.iter().find(|region| region.name == name)
+}
+
 /// The side of a series: Laterality, ImageLaterality or FrameLaterality, else the side that the
 /// text of the body part tells.
 pub(super) fn side(series: &Attributes, site: Option<&BodySite<'_>>) -> Option<Laterality> {

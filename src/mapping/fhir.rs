@@ -269,7 +269,7 @@ fn is_deidentified(bag: &Attributes) -> bool {
     bag.first("PatientIdentityRemoved") == Some("YES")
 }
 
-fn absent(reason: &str) -> Value {
+pub(super) fn absent(reason: &str) -> Value {
     json!({
         "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
         "valueCode": reason,
@@ -312,7 +312,7 @@ fn fill(
 
 /// Whatever the attributes held: no string of a resource has control characters, and nothing is
 /// empty (R4, invariant ele-1). `false`: nothing is left.
-fn tidy(value: &mut Value) -> bool {
+pub(super) fn tidy(value: &mut Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(_) | Value::Number(_) => true,

@@ -13,7 +13,7 @@ use crate::imaging::{Attributes, PatientKey, Uid};
 const IDENTIFIER_TYPE: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
 
 /// The system that a universal entity id (0040,0032) of a type (0040,0033) stands for.
-fn universal(id: &str, kind: &str) -> Option<String> {
+pub(super) fn universal(id: &str, kind: &str) -> Option<String> {
     match kind {
         "ISO" => Uid::parse(id).ok().map(|uid| uid.to_urn()),
         "UUID" => Some(format!("urn:uuid:{}", id.to_lowercase())),
@@ -94,7 +94,7 @@ impl Context {
     }
 
     /// The naming system of an accession number: its issuer's, else the configured one.
-    fn accession_system(&self, bag: &Attributes) -> String {
+    pub(super) fn accession_system(&self, bag: &Attributes) -> String {
         for item in bag.items("IssuerOfAccessionNumberSequence") {
             let id = item.first("UniversalEntityID").unwrap_or("");
             if let Some(system) = universal(id, item.first("UniversalEntityIDType").unwrap_or("")) {

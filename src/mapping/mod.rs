@@ -29,11 +29,16 @@ pub mod fhir;
 mod findings;
 mod identifier;
 pub mod lookup;
+pub mod mado;
+pub mod manifest;
+pub mod manifest_read;
+pub mod manifest_study;
+pub mod manifest_write;
 mod moment;
 mod person;
 pub mod tables;
 
-pub use body::{Mixed, body_site_codes, body_site_names, common_side};
+pub use body::{Mixed, body_site_codes, body_site_names, common_side, region_of_term};
 pub use codes::{DCM, display_of};
 pub use data::{BodyParts, Codes, CodingSchemes, Manufacturers, Tables, read as read_table};
 pub use facts::{age_in_years, series_facts, study_facts};
@@ -59,6 +64,8 @@ struct Inner {
     identity: Identity,
     archive: String,
     wado_url: String,
+    retrieve_location: String,
+    viewer_url: String,
     organisation: Organisation,
     key: Box<[u8]>,
 }
@@ -98,6 +105,8 @@ impl Context {
             identity: config.archive.identity,
             archive: config.archive.name.clone(),
             wado_url: config.archive.wado_url.trim_end_matches('/').to_owned(),
+            retrieve_location: config.archive.retrieve_location_uid.clone(),
+            viewer_url: config.archive.viewer_url.clone(),
             organisation: config.organisation.clone(),
             key: key.into(),
             tables,
@@ -166,6 +175,8 @@ impl Context {
             identity,
             archive,
             wado_url,
+            retrieve_location,
+            viewer_url,
             organisation,
             key,
         } = &*self.0;
@@ -177,7 +188,7 @@ impl Context {
                 self.fingerprint(),
                 base,
                 (patient_default, accession_default, study_id, issuers),
-                (identity, archive, wado_url, organisation),
+                (identity, archive, wado_url, retrieve_location, viewer_url, organisation),
             )
         );
         // The key maps identities.

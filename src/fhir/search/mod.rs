@@ -3,6 +3,7 @@
 
 mod date;
 pub(super) mod documents;
+pub(super) mod manifests;
 pub(super) mod patients;
 mod reference;
 mod special;
@@ -21,7 +22,8 @@ use date::DateTest;
 use reference::Reference;
 pub(super) use special::{CURSOR, Control, Include, Place, cursor, foreign_cursor};
 use string::How;
-use token::{OfType, Token};
+use token::OfType;
+pub(super) use token::Token;
 
 /// What becomes of parameters that the server does not know (`Prefer: handling=…`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -328,7 +330,10 @@ impl Criterion {
             | Answer::Instance
             | Answer::Performer
             | Answer::Interpreter
-            | Answer::Referrer => true,
+            | Answer::Referrer
+            | Answer::StudyUid
+            | Answer::Accession
+            | Answer::Related => true,
             Answer::Id
             | Answer::LastUpdated
             | Answer::Gender
@@ -341,7 +346,12 @@ impl Criterion {
             | Answer::Reason
             | Answer::Nothing
             | Answer::Status
-            | Answer::Document => false,
+            | Answer::Document
+            | Answer::DocumentId
+            | Answer::DocumentFormat
+            | Answer::DocumentIdentifier
+            | Answer::DocumentConstant
+            | Answer::Region => false,
         };
         if names_persons && asking.view == View::Pseudonymous {
             return Err(Error::Forbidden(format!(
@@ -369,8 +379,9 @@ fn criterion(
     name: &str,
     value: &str,
 ) -> Result<Option<Criterion>> {
-    // `patient.identifier`, `subject:Patient.identifier`
-    if let Some((link, rest)) = name.split_once('.') {
+    // `patient.identifier`, `subject:Patient.identifier`; but `author.given` has a row of its own.
+    let has_row = asking.state.table.parameter(resource, name).is_some();
+    if let Some((link, rest)) = name.split_once('.').filter(|_| !has_row) {
         let (link, kind) = match link.split_once(':') {
             None => (link, None),
             Some((link, kind)) => (link, Some(kind)),
@@ -496,7 +507,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// The answer to a criterion that is the same for every resource of the type.
-fn constant(test: &Test, matches: impl Fn(&Token) -> bool) -> Option<bool> {
+pub(super) fn constant(test: &Test, matches: impl Fn(&Token) -> bool) -> Option<bool> {
     Some(match test {
         Test::Missing(missing) => !missing,
         Test::Tokens(tokens) => tokens.iter().any(matches),
@@ -505,7 +516,7 @@ fn constant(test: &Test, matches: impl Fn(&Token) -> bool) -> Option<bool> {
     })
 }
 
-fn unsupported(criterion: &Criterion, what: &str) -> Failure {
+pub(super) fn unsupported(criterion: &Criterion, what: &str) -> Failure {
     Failure::parameter(&criterion.name, format!("{what} is not supported for this parameter"))
 }
 

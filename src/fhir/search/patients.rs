@@ -98,7 +98,15 @@ fn one(
         | Answer::Reason
         | Answer::Nothing
         | Answer::Status
-        | Answer::Document => Err(Failure::from(Error::Internal(format!(
+        | Answer::Document
+        | Answer::DocumentId
+        | Answer::DocumentFormat
+        | Answer::DocumentIdentifier
+        | Answer::DocumentConstant
+        | Answer::StudyUid
+        | Answer::Accession
+        | Answer::Related
+        | Answer::Region => Err(Failure::from(Error::Internal(format!(
             "search parameter `{}` cannot be answered for Patient",
             criterion.parameter.name
         )))),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::token::{OfType, Token};
-use super::{Answer, Criterion, Test, constant, patients, unsupported};
+use super::{Answer, Criterion, Test, constant, manifests, patients, unsupported};
 use crate::error::Error;
 use crate::fhir::Asking;
 use crate::fhir::outcome::{Failure, Result};
@@ -72,15 +72,15 @@ pub(in crate::fhir) fn query<'q>(
     })
 }
 
-fn none<'q>() -> Query<'q> {
+pub(super) fn none<'q>() -> Query<'q> {
     Query::Or(Vec::new())
 }
 
-fn all_or_none<'q>(all: bool) -> Query<'q> {
+pub(super) fn all_or_none<'q>(all: bool) -> Query<'q> {
     if all { Query::All } else { none() }
 }
 
-fn not(query: Query<'_>) -> Query<'_> {
+pub(super) fn not(query: Query<'_>) -> Query<'_> {
     Query::Not(Box::new(query))
 }
 
@@ -124,6 +124,11 @@ fn one<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Result<Qu
                 .map(all_or_none)
                 .ok_or_else(|| unsupported(criterion, "the modifier"))
         }
+        Answer::DocumentIdentifier => manifests::identifier(asking, db, criterion),
+        Answer::DocumentConstant => manifests::constant_of(asking, criterion),
+        Answer::StudyUid | Answer::Accession => manifests::named(asking, db, criterion),
+        Answer::Related => manifests::related(asking, db, criterion),
+        Answer::Region => manifests::region(asking, criterion),
         Answer::LastUpdated => Ok(match test {
             Test::Missing(missing) => all_or_none(!missing),
             _ => none(),
@@ -135,7 +140,9 @@ fn one<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Result<Qu
         | Answer::Name
         | Answer::BirthDate
         | Answer::Gender
-        | Answer::Document => Err(Failure::from(Error::Internal(format!(
+        | Answer::Document
+        | Answer::DocumentId
+        | Answer::DocumentFormat => Err(Failure::from(Error::Internal(format!(
             "search parameter `{}` cannot be answered for ImagingStudy",
             criterion.parameter.name
         )))),
@@ -365,7 +372,7 @@ fn is_any_uid(tokens: &[Token]) -> bool {
 }
 
 /// The studies with one of these identifiers, of a type that is asked for.
-fn identified(
+pub(super) fn identified(
     asking: &Asking<'_>,
     db: &mut Db,
     criterion: &Criterion,

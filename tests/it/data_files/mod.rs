@@ -18,6 +18,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("rules-primitives", "ig/rules/primitives.toml"),
     ("rules-profiles", "ig/rules/profiles"),
     ("rules-types", "ig/rules/r4/types.toml"),
+    ("mado", "mappings/mado.toml"),
+    ("attributes", "mappings/mado-attributes.toml"),
 ];
 
 fn toml_files(path: &Path) -> Vec<PathBuf> {
