@@ -16,6 +16,7 @@ pub mod json;
 mod plan;
 pub mod read;
 mod record;
+pub mod sr;
 pub mod value;
 mod walk;
 pub mod worker;
