@@ -272,6 +272,25 @@ pub struct Report {
     pub is_left_out: bool,
 }
 
+/// A report as the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredReport {
+    /// The store's number.
+    pub number: i64,
+    /// The number of its study.
+    pub study: i64,
+    /// The number of its series.
+    pub series: i64,
+    /// Its logical id in the space that was asked for.
+    pub public_id: String,
+    /// Its version, which counts only changes of its own; its study has another.
+    pub version: i32,
+    /// When it last changed, in microseconds since 1970-01-01T00:00:00Z.
+    pub updated: i64,
+    /// What it says.
+    pub report: Report,
+}
+
 /// Layout: a version byte, then JSON, deflated.
 const VERSION: u8 = 1;
 /// What a packed report may unpack to: the reader's budget with room for JSON's own signs.

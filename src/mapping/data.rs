@@ -219,6 +219,8 @@ pub struct Tables {
     pub(super) study: Elements,
     pub(super) series: Elements,
     pub(super) instance: Elements,
+    /// What reports become.
+    pub reports: super::report::Reports,
     /// Every row of the element files, for documentation and tests.
     pub elements: Vec<Element>,
     /// Of the text of every file: facts made from other tables differ.
@@ -333,6 +335,10 @@ impl Tables {
             }
         }
 
+        let (name, text) = built_in!("sr-reports.toml");
+        let reports: super::report::Reports = parse(&text_of(name, text, folder)?)?;
+        let reports = reports.index().or_else(|problem| refused(name, &problem))?;
+
         let mut elements = Vec::new();
         for (name, text) in [built_in!("dicom-patient.toml"), built_in!("dicom-imaging-study.toml")]
         {
@@ -357,6 +363,7 @@ impl Tables {
             modality,
             species,
             maker,
+            reports,
             elements,
             digest: digest.finalize().into(),
         })

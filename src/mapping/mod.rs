@@ -31,6 +31,7 @@ mod identifier;
 pub mod lookup;
 mod moment;
 mod person;
+pub mod report;
 pub mod tables;
 
 pub use body::{Mixed, body_site_codes, body_site_names, common_side};

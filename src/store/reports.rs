@@ -10,6 +10,7 @@ use super::archive::chunked;
 use super::read::{Found, IdSpace};
 use super::schema::report;
 use super::{CHUNK, Db, on_backend};
+pub use crate::imaging::StoredReport;
 use crate::imaging::{Report, Uid};
 
 /// A row of `report`.
@@ -32,25 +33,6 @@ pub struct ReportRow {
     pub deleted: bool,
     /// [`Report::pack`]; `None` of one that is gone.
     pub content: Option<Vec<u8>>,
-}
-
-/// A report as a value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredReport {
-    /// The store's number.
-    pub number: i64,
-    /// The number of its study.
-    pub study: i64,
-    /// The number of its series.
-    pub series: i64,
-    /// Its logical id in the space that was asked for.
-    pub public_id: String,
-    /// Its version, which counts only changes of its own; its study has another.
-    pub version: i32,
-    /// When it last changed, in microseconds since 1970-01-01T00:00:00Z.
-    pub updated: i64,
-    /// What it says.
-    pub report: Report,
 }
 
 impl ReportRow {
