@@ -104,12 +104,22 @@ impl Failure {
         }
     }
 
-    /// A body that is too large.
-    pub(super) fn too_large() -> Self {
+    /// Whether there is nothing of that name.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// Whether it was deleted.
+    pub(super) fn is_gone(&self) -> bool {
+        self.status == StatusCode::GONE
+    }
+
+    /// A body of more than `longest` bytes.
+    pub(super) fn too_large(longest: usize) -> Self {
         Self {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             code: "too-long",
-            diagnostics: format!("a form has at most {} bytes", super::FORM_LIMIT),
+            diagnostics: format!("the body may have at most {longest} bytes"),
             parameter: None,
             allow: None,
             bad_token: None,
