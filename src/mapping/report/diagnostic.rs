@@ -191,7 +191,7 @@ pub(super) fn document_reference(source: &Source<'_>) -> Option<Value> {
     object.insert(
         "category".to_owned(),
         json!([{ "coding": [{
-            "system": PRIORITY, "code": "Medical-Imaging", "display": "Medical Imaging",
+            "system": PRIORITY, "code": "Medical-Imaging", "display": "medical imaging studies and related imaging reports",
         }] }]),
     );
     object.insert("subject".to_owned(), source.subject());

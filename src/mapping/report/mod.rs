@@ -223,7 +223,7 @@ impl<'a> Source<'a> {
             { "coding": [{
                 "system": PRIORITY,
                 "code": "Medical-Imaging",
-                "display": "Medical Imaging",
+                "display": "medical imaging studies and related imaging reports",
             }] },
         ])
     }

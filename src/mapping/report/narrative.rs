@@ -37,10 +37,12 @@ fn collect(
 ) {
     for item in items {
         let tables = source.tables();
-        if tables.role(item.concept.as_ref()) == Some(Role::Observer) {
+        let own = item.concept.as_ref().and_then(|concept| tables.section_of(concept));
+        let role = tables.role(item.concept.as_ref());
+        if role == Some(Role::Observer) || (role == Some(Role::About) && own.is_none()) {
+            // Language, rendering intent: what is below them is about them, too.
             continue;
         }
-        let own = item.concept.as_ref().and_then(|concept| tables.section_of(concept));
         let section = own.unwrap_or(outer);
         let label = item.concept.as_ref().and_then(|concept| clean(&concept.meaning));
         let label = label.map(std::borrow::Cow::into_owned).unwrap_or_default();

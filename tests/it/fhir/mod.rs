@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
 mod edges;
+mod elements;
 mod hostile;
 mod judged;
 mod rendering;
+mod report;
 mod rows;
 mod sample;
 mod schemas;
