@@ -13,3 +13,4 @@ mod schemas;
 mod search;
 mod server;
 mod speed;
+mod validate;
