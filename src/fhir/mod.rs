@@ -34,6 +34,7 @@ mod negotiate;
 mod operation;
 mod outcome;
 mod provider;
+mod reports;
 mod request;
 mod search;
 mod subset;
@@ -133,8 +134,12 @@ impl State {
         Ok(Self {
             metadata: Prepared::new(&capability::statement(&table, &context, &base)),
             smart: Prepared::new(&smart_configuration(&base)),
-            providers: vec![Arc::new(Archive), Arc::clone(&made) as Arc<dyn Provider>],
-            operations: Vec::new(),
+            providers: vec![
+                Arc::new(Archive),
+                Arc::new(reports::Reports),
+                Arc::clone(&made) as Arc<dyn Provider>,
+            ],
+            operations: vec![Box::new(reports::FhirReport)],
             made,
             disclosure: Rule {
                 threshold: config.disclosure.threshold,

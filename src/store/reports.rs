@@ -147,6 +147,71 @@ pub fn find_reports_by_id(
         .collect())
 }
 
+/// Reports by number, in the order of their numbers; those that are gone are left out. The caller
+/// has looked whether the actor may read their studies.
+///
+/// # Errors
+/// When the database fails or a row is damaged.
+pub fn load_reports_by_number(
+    db: &mut Db,
+    numbers: &[i64],
+    ids: IdSpace,
+) -> QueryResult<Vec<StoredReport>> {
+    let rows: Vec<ReportRow> = chunked(numbers, |numbers| {
+        on_backend!(db, |c| report::table
+            .filter(report::number.eq_any(numbers).and(report::deleted.eq(false)))
+            .select(ReportRow::as_select())
+            .load(c))
+    })?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        found.extend(row.to_report(ids)?);
+    }
+    found.sort_by_key(|found| found.number);
+    Ok(found)
+}
+
+/// The numbers of the reports of studies, sorted.
+///
+/// # Errors
+/// When the database fails.
+pub fn numbers_of_studies(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<i64>> {
+    let mut found: Vec<i64> = chunked(studies, |studies| {
+        on_backend!(db, |c| report::table
+            .filter(report::study.eq_any(studies).and(report::deleted.eq(false)))
+            .select(report::number)
+            .load(c))
+    })?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Of reports by number: `(number, study)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn places_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<(i64, i64)>> {
+    chunked(numbers, |numbers| {
+        on_backend!(db, |c| report::table
+            .filter(report::number.eq_any(numbers).and(report::deleted.eq(false)))
+            .select((report::number, report::study))
+            .load(c))
+    })
+}
+
+/// Of the reports after `number`, in order: `(number, study)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn scan_places(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<(i64, i64)>> {
+    on_backend!(db, |c| report::table
+        .filter(report::number.gt(number).and(report::deleted.eq(false)))
+        .order(report::number)
+        .limit(limit)
+        .select((report::number, report::study))
+        .load(c))
+}
+
 /// How many reports there are.
 ///
 /// # Errors

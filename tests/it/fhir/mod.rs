@@ -7,6 +7,7 @@ mod hostile;
 mod judged;
 mod rendering;
 mod report;
+mod report_server;
 mod rows;
 mod sample;
 mod schemas;
