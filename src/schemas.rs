@@ -25,6 +25,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),
         ("codes", schemars::schema_for!(crate::mapping::Codes)),
         ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
+        ("sr-reports", schemars::schema_for!(crate::mapping::report::Reports)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
         ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
     ];

@@ -275,7 +275,7 @@ pub(super) fn is_deidentified(bag: &Attributes) -> bool {
     bag.first("PatientIdentityRemoved") == Some("YES")
 }
 
-fn absent(reason: &str) -> Value {
+pub(super) fn absent(reason: &str) -> Value {
     json!({
         "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
         "valueCode": reason,

@@ -188,7 +188,11 @@ pub fn document(
     let report = rendered.diagnostic_report.clone()?;
     let base = format!("{}/fhir", context.base());
     let mut entries: Vec<Value> = Vec::new();
-    let mut push = |resource: Value| {
+    let tables = &context.0.tables.reports;
+    let mut push = |mut resource: Value| {
+        if resource.pointer("/meta/profile").is_none() {
+            tables.claim(&mut resource, rendered.kind);
+        }
         let (kind, id) = (resource["resourceType"].as_str(), resource["id"].as_str());
         if let (Some(kind), Some(id)) = (kind, id) {
             let url = format!("{base}/{kind}/{id}");
@@ -213,7 +217,8 @@ pub fn document(
     }
     push(report);
     let parsed = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
-    parsed(&render_patient(context, &study.patient, view)).map(&mut push);
+    let patient = parsed(&render_patient(context, &study.patient, view));
+    patient.map(|patient| complete(patient, view)).map(&mut push);
     parsed(&render_study(context, study, view).bytes).map(&mut push);
     if is_document {
         for resource in &rendered.observations {
@@ -234,6 +239,7 @@ pub fn document(
     let mut bundle = Map::new();
     bundle.insert("resourceType".to_owned(), "Bundle".into());
     bundle.insert("id".to_owned(), stored.public_id.as_str().into());
+    bundle.insert("meta".to_owned(), json!({}));
     bundle.insert(
         "identifier".to_owned(),
         json!({ "system": "urn:ietf:rfc:3986", "value": format!("urn:oid:{uid}") }),
@@ -242,7 +248,24 @@ pub fn document(
     let updated = stored.updated.max(study.updated);
     bundle.insert("timestamp".to_owned(), crate::mapping::fhir::instant(updated).into());
     put(&mut bundle, "entry", entries);
-    Some(Value::Object(bundle))
+    let mut bundle = Value::Object(bundle);
+    context.0.tables.reports.claim(&mut bundle, rendered.kind);
+    Some(bundle)
+}
+
+/// Says why what patient-eu-core demands is not given (the guide's page on missing data).
+fn complete(mut patient: Value, view: View) -> Value {
+    let reason = if view == View::Pseudonymous { "masked" } else { "unknown" };
+    let why = json!({ "extension": [crate::mapping::fhir::absent(reason)] });
+    if let Some(object) = patient.as_object_mut() {
+        if !object.contains_key("name") {
+            object.insert("name".to_owned(), json!([why]));
+        }
+        if !object.contains_key("birthDate") {
+            object.insert("_birthDate".to_owned(), why);
+        }
+    }
+    patient
 }
 
 /// Adds references to a section, which is there because the profile demands it, or is made.

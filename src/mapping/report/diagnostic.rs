@@ -180,7 +180,7 @@ pub(super) fn document_reference(source: &Source<'_>) -> Option<Value> {
     }
     put(&mut object, "extension", extension);
     let uid = stored.report.uid.to_urn();
-    let master = json!({ "system": "urn:ietf:rfc:3986", "value": uid });
+    let master = json!({ "use": "usual", "system": "urn:ietf:rfc:3986", "value": uid });
     object.insert("masterIdentifier".to_owned(), master.clone());
     put(&mut object, "identifier", vec![master, source.identifier()]);
     object.insert("status".to_owned(), "current".into());

@@ -85,6 +85,7 @@ pub fn render_report(
         .chain(&mut rendered.document_reference);
     for resource in all {
         tidy(resource);
+        context.0.tables.reports.claim(resource, kind);
     }
     rendered
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::imaging::{Code, Report};
 
@@ -15,6 +16,8 @@ pub struct Reports {
     pub key_images: KeyImages,
     /// Which kind of report an instance is; the first row that fits counts.
     pub kind: Vec<KindRow>,
+    /// Which profile a resource claims; the first row that fits counts.
+    pub profile: Vec<ProfileRow>,
     /// What the flags of a report are in FHIR; the first row that fits counts.
     pub status: Vec<StatusRow>,
     /// The sections of a Composition, in order.
@@ -71,6 +74,18 @@ pub struct KindRow {
     pub title: Option<String>,
     /// What it is.
     pub kind: Kind,
+}
+
+/// A row of `profile`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileRow {
+    /// The resource type.
+    pub resource: String,
+    /// The kind of report that it must be of.
+    pub kind: Option<Kind>,
+    /// Canonical URL.
+    pub url: String,
 }
 
 /// A row of `status`.
@@ -273,6 +288,20 @@ impl Reports {
             is_class && is_titled
         };
         self.kind.iter().find(|row| fits(row)).map_or(Kind::Record, |row| row.kind)
+    }
+
+    /// Says in a resource which profile it holds to.
+    pub(super) fn claim(&self, resource: &mut Value, kind: Kind) {
+        let name = resource["resourceType"].as_str().unwrap_or_default();
+        let row = self
+            .profile
+            .iter()
+            .find(|row| row.resource == name && row.kind.is_none_or(|wanted| wanted == kind));
+        if let (Some(row), Some(object)) = (row, resource.as_object_mut()) {
+            let url = row.url.clone();
+            let meta = object.entry("meta").or_insert_with(|| json!({}));
+            meta["profile"] = json!([url]);
+        }
     }
 
     /// The row of a report's flags.

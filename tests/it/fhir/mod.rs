@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
 mod edges;
-mod elements;
 mod hostile;
 mod judged;
 mod rendering;
