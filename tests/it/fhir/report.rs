@@ -343,11 +343,15 @@ pub(super) fn hostile(mut roll: impl FnMut() -> u64) -> Report {
         fn of<'v>(&mut self, all: &[&'v str]) -> &'v str {
             all[(self.0)() as usize % all.len()]
         }
+
+        fn one_in(&mut self, n: u64) -> bool {
+            (self.0)().is_multiple_of(n)
+        }
     }
     let mut made = Made(&mut roll);
     let code = |made: &mut Made<'_>| Code {
         value: made.of(&words).to_owned(),
-        scheme: (made.0() % 9 > 0).then(|| made.of(&schemes).to_owned()),
+        scheme: (!made.one_in(9)).then(|| made.of(&schemes).to_owned()),
         meaning: made.of(&words).to_owned(),
     };
     fn tree(
@@ -364,9 +368,9 @@ pub(super) fn hostile(mut roll: impl FnMut() -> u64) -> Report {
                     1 => Content::Text { text: made.of(words).to_owned() },
                     2 => Content::Coded { code: code(made) },
                     3 | 4 => Content::Number {
-                        number: (made.0() % 4 > 0).then(|| made.of(numbers).to_owned()),
-                        unit: (made.0() % 4 > 0).then(|| code(made)),
-                        qualifier: (made.0() % 3 == 0).then(|| code(made)),
+                        number: (!made.one_in(4)).then(|| made.of(numbers).to_owned()),
+                        unit: (!made.one_in(4)).then(|| code(made)),
+                        qualifier: (made.one_in(3)).then(|| code(made)),
                     },
                     5 => Content::Person { name: "A^B=C^D=E=F".to_owned() },
                     6 => Content::Moment {
@@ -378,9 +382,9 @@ pub(super) fn hostile(mut roll: impl FnMut() -> u64) -> Report {
                 };
                 Item {
                     relationship: made.of(relations).to_owned(),
-                    concept: (made.0() % 6 > 0).then(|| code(made)),
+                    concept: (!made.one_in(6)).then(|| code(made)),
                     content,
-                    observed: (made.0() % 5 == 0).then(|| made.of(numbers).to_owned()),
+                    observed: (made.one_in(5)).then(|| made.of(numbers).to_owned()),
                     observation: None,
                     items: if depth < 5 { tree(made, depth + 1, code, lists) } else { vec![] },
                 }
@@ -392,10 +396,10 @@ pub(super) fn hostile(mut roll: impl FnMut() -> u64) -> Report {
     let uid = Uid::parse("2.25.77").unwrap();
     let mut report =
         Report::new(uid.clone(), Uid::parse(&format!("1.2.840.10008.5.1.4.1.1.{class}")).unwrap());
-    report.title = (made.0() % 4 > 0).then(|| code(&mut made));
-    report.date = (made.0() % 4 > 0).then(|| made.of(&["20240131", "2024", "x", ""]).to_owned());
-    report.time = (made.0() % 2 > 0).then(|| made.of(&["101112", "99", ""]).to_owned());
-    report.verification = (made.0() % 2 > 0).then(|| made.of(&["VERIFIED", "odd"]).to_owned());
+    report.title = (!made.one_in(4)).then(|| code(&mut made));
+    report.date = (!made.one_in(4)).then(|| made.of(&["20240131", "2024", "x", ""]).to_owned());
+    report.time = (!made.one_in(2)).then(|| made.of(&["101112", "99", ""]).to_owned());
+    report.verification = (!made.one_in(2)).then(|| made.of(&["VERIFIED", "odd"]).to_owned());
     report.items = tree(&mut made, 0, &code, [&words, &relations, &numbers]);
     report.items.push(Item {
         relationship: "CONTAINS".to_owned(),

@@ -114,7 +114,7 @@ fn a_file_that_is_no_report_any_more_takes_its_report_away() {
     on_both(|fresh| {
         let store = &fresh.store;
         let first = reporting(1, 1, "a sentence");
-        let mut folder = Folder::of(&[first.clone()]);
+        let mut folder = Folder::of(std::slice::from_ref(&first));
         ingest(store, &mut folder, &How::default());
         let mut plain = first.clone();
         plain.report = None;
@@ -131,7 +131,7 @@ fn a_report_that_moves_to_another_series_moves_with_its_id() {
     on_both(|fresh| {
         let store = &fresh.store;
         let first = reporting(1, 1, "a sentence");
-        let mut folder = Folder::of(&[first.clone()]);
+        let mut folder = Folder::of(std::slice::from_ref(&first));
         ingest(store, &mut folder, &How::default());
         let was = truth(store);
         let mut moved = first.clone();
