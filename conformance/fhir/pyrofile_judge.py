@@ -7,6 +7,7 @@ their unknown extensions are let pass, by URL, and nothing else is.
 
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -16,8 +17,13 @@ from pyrofile_validator.config import ValidatorConfig
 
 OURS = (
     "http://hl7.eu/fhir/imaging/StructureDefinition/",
+    "http://hl7.eu/fhir/extensions/StructureDefinition/",
+    # Elements of R5 in R4, as HL7 Europe Imaging names them.
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-",
     "https://profiles.ihe.net/RAD/MADO/StructureDefinition/",
 )
+
+SECTION_TEXT = re.compile(r"Unknown element Composition\.section(\[\d+\])?\.text$")
 
 config = ValidatorConfig()
 reference = os.environ.get("VESALIUS_REFERENCE")
@@ -28,13 +34,16 @@ if reference:
     (package / "package.json").write_text(
         json.dumps({"name": "extensions", "version": "1.0.0", "fhirVersions": ["4.0.1"]})
     )
-    for guide in ("hl7-eu-imaging-r4", "ihe-rad-mado"):
+    for guide in (
+        "hl7-eu-imaging-r4", "hl7-eu-extensions-1.2.0", "ihe-rad-mado", "xver-r5-r4-standin"
+    ):
         for path in (Path(reference) / "eehrxf" / guide / "extensions").glob("*.json"):
             (package / path.name).write_bytes(path.read_bytes())
     config.local_package_paths = [str(package.parent)]
 validator = Validator(config)
 errors = 0
 passed = 0
+known = 0
 with open(sys.argv[1], encoding="utf-8") as lines:
     for number, line in enumerate(filter(str.strip, lines), 1):
         resource = json.loads(line)
@@ -45,10 +54,16 @@ with open(sys.argv[1], encoding="utf-8") as lines:
             if issue.code == "extension.unknown" and any(url in issue.message for url in OURS):
                 passed += 1
                 continue
+            # 0.3.0 loses `text` of a Composition's section, which R4 has (and each official example).
+            if issue.code == "element.unknown" and SECTION_TEXT.search(issue.message):
+                known += 1
+                continue
             errors += 1
             print(f"{number}: {resource['resourceType']}/{resource.get('id', '')}: "
                   f"{issue.path}: {issue.code}: {issue.message}")
 if passed:
     print(f"{passed} extensions of HL7 Europe and IHE MADO without definition let pass", file=sys.stderr)
+if known:
+    print(f"{known} texts of sections that the judge does not know let pass", file=sys.stderr)
 print("complete")
 sys.exit(1 if errors else 0)
