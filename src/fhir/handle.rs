@@ -8,13 +8,14 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
-use super::negotiate;
+use super::negotiate::{self, Format};
+use super::operation::xml_of;
 use super::operation::{Body, Call, Reply};
 use super::outcome::{Failure, Result};
 use super::request::{self, Parameters};
 use super::search::{Control, Handling, Search};
 use super::table::Resource;
-use super::{Asking, FORM_LIMIT, State};
+use super::{Asking, FORM_LIMIT, State, xml};
 use crate::actor::{Actor, Role};
 use crate::auth::BadToken;
 use crate::error::Error;
@@ -34,10 +35,20 @@ async fn handle(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> HttpResponse {
+    // What goes wrong is told in the format that was asked for, if there is one.
+    let format = format_of(request.query_string());
+    let format = negotiate::accept(request.headers(), format.as_deref()).unwrap_or(Format::Json);
     match answer(&request, payload, state).await {
         Ok(response) => response,
-        Err(failure) => failure.to_response(),
+        Err(failure) => failure.to_response(format),
     }
+}
+
+/// `_format` of a query, if the query can be read.
+fn format_of(query: &str) -> Option<String> {
+    let mut parameters = Parameters::new();
+    request::decode(query, &mut parameters).ok()?;
+    parameters.into_iter().find(|(name, _)| name == "_format").map(|(_, value)| value)
 }
 
 /// What an address below `/fhir` names.
@@ -143,7 +154,7 @@ async fn answer(
             }
             let media = request.content_type().to_ascii_lowercase();
             let body = read_body(payload, operation.longest_body()).await?;
-            call = Some((media, body));
+            call = Some(as_json(media, body)?);
         }
         _ if !is_get => return Err(Failure::method("GET, HEAD")),
         _ => {}
@@ -151,7 +162,7 @@ async fn answer(
     let value_of = |name: &str| {
         parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     };
-    negotiate::accept(request.headers(), value_of("_format"))?;
+    let format = negotiate::accept(request.headers(), value_of("_format"))?;
     let is_pretty = match value_of("_pretty") {
         None | Some("false") => false,
         Some("true") => true,
@@ -180,7 +191,9 @@ async fn answer(
             // They were answered above.
             Address::Metadata | Address::Smart => return Err(Failure::no_such_address(&path)),
         };
-        if let Body::Fhir(bytes) = &mut reply.body
+        if format == Format::Xml {
+            reply = reply.into_xml()?;
+        } else if let Body::Fhir(_, bytes) = &mut reply.body
             && is_pretty
             && let Ok(value) = serde_json::from_slice::<Value>(bytes)
             && let Ok(pretty) = serde_json::to_vec_pretty(&value)
@@ -237,6 +250,17 @@ impl State {
         reply.version = Some((read.version, read.updated));
         Ok(reply)
     }
+}
+
+/// A body of FHIR XML as JSON; any other as it is.
+fn as_json(media: String, body: Bytes) -> Result<(String, Bytes)> {
+    if Format::of(&media) != Some(Format::Xml) || body.is_empty() {
+        return Ok((media, body));
+    }
+    let json = xml::to_json(&body).map_err(|reason| {
+        Failure::from(Error::Invalid(format!("the body is no resource in FHIR XML: {reason}")))
+    })?;
+    Ok(("application/fhir+json".to_owned(), json.into()))
 }
 
 async fn form(payload: web::Payload) -> Result<Bytes> {
@@ -306,8 +330,8 @@ fn respond(request: &HttpRequest, reply: Reply) -> HttpResponse {
     }
     match reply.body {
         Body::Empty => response.finish(),
-        Body::Fhir(bytes) => {
-            response.insert_header((header::CONTENT_TYPE, negotiate::FHIR_JSON)).body(bytes)
+        Body::Fhir(format, bytes) => {
+            response.insert_header((header::CONTENT_TYPE, format.media())).body(bytes)
         }
         Body::Other { media, bytes } => {
             response.insert_header((header::CONTENT_TYPE, media)).body(bytes)
@@ -321,9 +345,10 @@ fn open(request: &HttpRequest, state: &State, is_metadata: bool) -> Result<HttpR
     request::decode(request.query_string(), &mut parameters)?;
     let prepared = if is_metadata { &state.metadata } else { &state.smart };
     let mut is_pretty = false;
+    let mut format = Format::Json;
     if is_metadata {
-        let format = parameters.iter().find(|(name, _)| name == "_format");
-        negotiate::accept(request.headers(), format.map(|(_, value)| value.as_str()))?;
+        let asked = parameters.iter().find(|(name, _)| name == "_format");
+        format = negotiate::accept(request.headers(), asked.map(|(_, value)| value.as_str()))?;
         is_pretty = parameters.iter().any(|(name, value)| name == "_pretty" && value == "true");
     }
     let mut response = HttpResponse::Ok();
@@ -336,8 +361,11 @@ fn open(request: &HttpRequest, state: &State, is_metadata: bool) -> Result<HttpR
         response.status(StatusCode::NOT_MODIFIED);
         return Ok(response.finish());
     }
-    let media = if is_metadata { negotiate::FHIR_JSON } else { "application/json" };
+    let media = if is_metadata { format.media() } else { "application/json" };
     response.insert_header((header::CONTENT_TYPE, media));
+    if format == Format::Xml {
+        return Ok(response.body(xml_of(&prepared.bytes)?));
+    }
     if is_pretty && let Ok(value) = serde_json::from_slice::<Value>(&prepared.bytes) {
         return Ok(response.body(format!("{value:#}")));
     }

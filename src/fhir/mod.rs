@@ -1,11 +1,12 @@
 //! The FHIR R4 facade: reads, searches and operations.
 //!
-//! In: requests with an [`Actor`]. Out: JSON bytes that `mapping` rendered, joined to Bundles;
+//! In: requests with an [`Actor`]. Out: JSON bytes that `mapping` rendered, joined to Bundles, or
+//! the same as XML;
 //! an OperationOutcome for everything that goes wrong. What is searched, summed up and said of
 //! it stands in `mappings/search-parameters.toml`. A search is evaluated through the index only,
 //! which takes away what the actor may not see before anything is counted, sorted or included.
 //! Governed by FHIR R4 4.0.1 (http.html, search.html), HL7 Europe Imaging for the names of R5.
-//! Absent: writing, XML, history; the store's rows are changed by ingest alone.
+//! Absent: writing, history; the store's rows are changed by ingest alone.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -40,6 +41,7 @@ mod search;
 mod subset;
 pub mod table;
 pub mod validate;
+mod xml;
 
 use archive::Archive;
 use cache::Cache;

@@ -31,9 +31,12 @@ use serde_json::Value;
 
 use links::{Links, Scope};
 use path::{Element, Surroundings};
+pub(in crate::fhir) use primitive::Primitive;
 use report::At;
 pub use report::{Code, Issue, Report, Severity, outcome};
-use rules::{BASE, Invariant, Rules};
+use rules::{BASE, Invariant};
+pub(in crate::fhir) use rules::{Kind, Node, Rules};
+pub(in crate::fhir) use table::JsonKind;
 use table::Strength;
 
 /// Deepest nesting of elements.

@@ -8,7 +8,7 @@ use super::table::{JsonKind, PrimitiveRow};
 
 /// A primitive type, compiled.
 #[derive(Debug)]
-pub(super) struct Primitive {
+pub(in crate::fhir) struct Primitive {
     row: PrimitiveRow,
     pattern: Option<Regex>,
 }
@@ -18,6 +18,11 @@ impl Primitive {
         let pattern = row.pattern.as_deref().map(whole).transpose();
         let pattern = pattern.map_err(|wrong| format!("primitive `{}`: {wrong}", row.name))?;
         Ok(Self { row, pattern })
+    }
+
+    /// What it is in JSON.
+    pub fn json(&self) -> JsonKind {
+        self.row.json
     }
 
     pub fn is_xhtml(&self) -> bool {
