@@ -29,6 +29,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("codes", schemars::schema_for!(crate::mapping::Codes)),
         ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
         ("mado", schemars::schema_for!(crate::mapping::mado::Mado)),
+        ("sr-reports", schemars::schema_for!(crate::mapping::report::Reports)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
         ("qido", schemars::schema_for!(crate::dicomweb::Table)),
         ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),

@@ -104,6 +104,7 @@ pub(super) fn assemble(
         study,
         series,
         instance: Some(instance),
+        report: None,
         count: 1,
         bytes: source.bytes,
         sop_classes: Vec::new(),

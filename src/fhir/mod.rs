@@ -36,6 +36,7 @@ mod negotiate;
 mod operation;
 mod outcome;
 mod provider;
+mod reports;
 mod request;
 mod search;
 mod subset;
@@ -139,10 +140,11 @@ impl State {
             smart: Prepared::new(&smart_configuration(&base)),
             providers: vec![
                 Arc::new(Archive),
+                Arc::new(reports::Reports),
                 Arc::clone(&made) as Arc<dyn Provider>,
                 Arc::new(Documents),
             ],
-            operations: vec![Box::new(Convert)],
+            operations: vec![Box::new(Convert), Box::new(reports::FhirReport)],
             made,
             disclosure: Rule {
                 threshold: config.disclosure.threshold,

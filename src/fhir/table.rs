@@ -54,6 +54,14 @@ resources! {
     Bundle,
     /// Manifests as they are, in DICOM.
     Binary,
+    /// What structured reports and encapsulated documents report.
+    DiagnosticReport,
+    /// The same as a document with sections.
+    Composition,
+    /// What they observed and measured.
+    Observation,
+    /// Key images, in the form of R5's ImagingSelection.
+    Basic,
 }
 
 impl Resource {
@@ -183,9 +191,12 @@ pub struct Parameter {
     pub definition: String,
     /// What answers it.
     pub answer: Answer,
-    /// Where the value stands in a resource that the configuration makes.
+    /// Where the value stands, for resources that are looked at.
     #[serde(default)]
     pub path: String,
+    /// The code system of a value that is a plain code.
+    #[serde(default)]
+    pub system: String,
     /// Types that a reference may point at.
     #[serde(default)]
     pub targets: Vec<String>,

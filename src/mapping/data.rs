@@ -221,6 +221,8 @@ pub struct Tables {
     pub(super) instance: Elements,
     /// Fixed values, codes and decisions of MADO.
     pub mado: super::mado::Mado,
+    /// What reports become.
+    pub reports: super::report::Reports,
     /// Every row of the element files, for documentation and tests.
     pub elements: Vec<Element>,
     /// Of the text of every file: facts made from other tables differ.
@@ -338,6 +340,9 @@ impl Tables {
         let (name, text) = built_in!("mado.toml");
         let mado: super::mado::Mado = parse(&text_of(name, text, folder)?)?;
         mado.check().or_else(|problem| refused(name, &problem))?;
+        let (name, text) = built_in!("sr-reports.toml");
+        let reports: super::report::Reports = parse(&text_of(name, text, folder)?)?;
+        let reports = reports.index().or_else(|problem| refused(name, &problem))?;
 
         let mut elements = Vec::new();
         for (name, text) in [built_in!("dicom-patient.toml"), built_in!("dicom-imaging-study.toml")]
@@ -364,6 +369,7 @@ impl Tables {
             species,
             maker,
             mado,
+            reports,
             elements,
             digest: digest.finalize().into(),
         })

@@ -243,7 +243,13 @@ pub fn instant(micros: i64) -> String {
     format!("{stamp:.6}")
 }
 
-fn head(kind: &str, id: &str, version: i32, updated: i64, is_labelled: bool) -> Map<String, Value> {
+pub(super) fn head(
+    kind: &str,
+    id: &str,
+    version: i32,
+    updated: i64,
+    is_labelled: bool,
+) -> Map<String, Value> {
     let mut meta = Map::new();
     meta.insert("versionId".to_owned(), version.to_string().into());
     meta.insert("lastUpdated".to_owned(), instant(updated).into());
@@ -265,7 +271,7 @@ fn head(kind: &str, id: &str, version: i32, updated: i64, is_labelled: bool) -> 
     object
 }
 
-fn is_deidentified(bag: &Attributes) -> bool {
+pub(super) fn is_deidentified(bag: &Attributes) -> bool {
     bag.first("PatientIdentityRemoved") == Some("YES")
 }
 
@@ -336,7 +342,7 @@ pub(super) fn tidy(value: &mut Value) -> bool {
 }
 
 /// Text as FHIR `string` takes it: no control characters but line breaks and tabs, not empty.
-fn clean(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn clean(text: &str) -> Option<Cow<'_, str>> {
     let is_control = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r');
     let text = text.trim();
     if text.is_empty() {
@@ -696,7 +702,7 @@ fn endpoint() -> Vec<Value> {
 
 /// A UID that stands for another one in secondary use (PS3.5 Annex B.2, `2.25.` and a UUID):
 /// the same archive maps it always alike, and nobody without the key can map it back.
-fn mapped_uid(key: &[u8], uid: &str) -> String {
+pub(super) fn mapped_uid(key: &[u8], uid: &str) -> String {
     let mut head = [0_u8; 16];
     head.copy_from_slice(&keyed(key, format!("uid:{uid}").as_bytes())[..16]);
     format!("2.25.{}", u128::from_be_bytes(head))

@@ -36,6 +36,7 @@ pub mod manifest_study;
 pub mod manifest_write;
 mod moment;
 mod person;
+pub mod report;
 pub mod tables;
 
 pub use body::{Mixed, body_site_codes, body_site_names, common_side, region_of_term};

@@ -723,6 +723,7 @@ impl Plan {
             series,
             sop_classes: if instance.is_some() { Vec::new() } else { self.sop_classes.clone() },
             instance,
+            report: None,
             count,
             bytes,
             collection: self.optional(self.collection),

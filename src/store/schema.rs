@@ -92,6 +92,21 @@ diesel::table! {
     instance (hash, series) { hash -> BigInt, series -> BigInt, }
 }
 diesel::table! {
+    report (number) {
+        number -> BigInt,
+        study -> BigInt,
+        series -> BigInt,
+        uid -> Text,
+        sop_class -> Text,
+        care_id -> Text,
+        research_id -> Text,
+        version -> Integer,
+        updated -> BigInt,
+        deleted -> Bool,
+        content -> Nullable<Binary>,
+    }
+}
+diesel::table! {
     lookup (kind, value, number) { kind -> SmallInt, value -> Text, number -> BigInt, }
 }
 diesel::table! {

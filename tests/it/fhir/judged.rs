@@ -5,6 +5,7 @@ use std::io::Write as _;
 use actix_web::test::TestRequest;
 use serde_json::Value;
 use vesalius::actor::Role;
+use vesalius::imaging::IdSpace;
 use vesalius::mapping::fhir::{View, render_patient, render_study};
 
 use super::sample;
@@ -43,6 +44,11 @@ async fn everything_that_is_served_is_read_by_the_typed_model_and_kept_for_the_j
         lines.push(serde_json::from_slice(&bytes).unwrap());
         let bytes = render_patient(&context, &study.patient, View::Care);
         lines.push(serde_json::from_slice(&bytes).unwrap());
+    }
+    for (view, ids) in [(View::Care, IdSpace::Care), (View::Pseudonymous, IdSpace::Research)] {
+        for (stored, study) in super::report::archive(ids).iter().take(60) {
+            lines.extend(super::report::resources(&context, stored, study, view, &[]).1);
+        }
     }
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("fhir.ndjson");
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());

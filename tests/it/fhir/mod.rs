@@ -7,6 +7,8 @@ mod hostile;
 mod judged;
 mod manifests;
 mod rendering;
+mod report;
+mod report_server;
 mod rows;
 mod sample;
 mod schemas;

@@ -251,6 +251,7 @@ pub fn archive(studies: usize, seed: u64) -> Vec<Record> {
                         title: None,
                         digest: 1,
                     }),
+                    report: None,
                     count: 1,
                     bytes: 1_000,
                     sop_classes: Vec::new(),
