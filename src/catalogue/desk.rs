@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::gate::Gate;
 use super::kept::{IndexFacts, StoreShelf, open_selections};
-use super::publish::{Gate, Outcome, Publisher, Shelf, State};
+use super::publish::{Outcome, Publisher, Shelf, State};
 use super::release::Release;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -72,7 +73,7 @@ impl Desk {
             index: Arc::clone(index),
             release,
             gate,
-            facts: IndexFacts::new(Arc::clone(index), zone),
+            facts: IndexFacts::new(Arc::clone(index), zone).with_store(Arc::clone(store)),
             shelf: StoreShelf(Arc::clone(store)),
         })
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roaring::RoaringBitmap;
 
+use super::figures::Arrival;
 use super::publish::{Entry, Shelf, ShelfState, State};
 use super::{AccessRights, Day, FACETS, Facts, Figures, Selection};
 use crate::actor::Actor;
@@ -15,11 +17,13 @@ use crate::index::disclosure::{Cell, age_band};
 use crate::index::{Criteria, FacetCount, Index};
 use crate::store::Store;
 use crate::store::datasets::{self, DatasetRow};
+use crate::store::{findings, journal};
 
 /// Figures counted by the index, for the operator of the node: they leave the house only
 /// through the disclosure rule.
 pub struct IndexFacts {
     index: Arc<Index>,
+    store: Option<Arc<Store>>,
     zone: jiff::tz::TimeZone,
 }
 
@@ -27,7 +31,36 @@ impl IndexFacts {
     /// Figures of an index; days are those of `zone`.
     #[must_use]
     pub fn new(index: Arc<Index>, zone: Option<&jiff::tz::TimeZone>) -> Self {
-        Self { index, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+        Self { index, store: None, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+    }
+
+    /// With the store, which knows the findings and what kind each source is.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// How the studies came in: per kind of source, the days of the first and the last change.
+    fn arrivals(&self, spans: &BTreeMap<String, (i64, i64)>) -> Result<Vec<Arrival>> {
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        let kinds: BTreeMap<String, String> = store
+            .read(journal::list_sources)?
+            .into_iter()
+            .map(|source| (source.name, source.kind))
+            .collect();
+        let mut arrivals: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        for (name, (from, to)) in spans {
+            let Some(kind) = kinds.get(name) else { continue };
+            let span = arrivals.entry(kind).or_insert((*from, *to));
+            *span = (span.0.min(*from), span.1.max(*to));
+        }
+        let arrival = |(kind, (from, to)): (&str, (i64, i64))| Arrival {
+            kind: kind.to_owned(),
+            from: self.day(from),
+            to: self.day(to),
+        };
+        Ok(arrivals.into_iter().map(arrival).collect())
     }
 
     fn day(&self, micros: i64) -> Option<Day> {
@@ -96,6 +129,30 @@ impl Facts for IndexFacts {
                 .collect(),
             age_bands,
             attributes: attributes.into_iter().map(cell).collect(),
+            spacings: view
+                .spacings(&actor, &criteria)
+                .into_iter()
+                .map(|(spacing, counts)| Cell {
+                    term: spacing.to_string(),
+                    records: counts.studies,
+                    individuals: counts.patients,
+                })
+                .collect(),
+            arrivals: self.arrivals(&view.arrivals(&actor, &criteria))?,
+        })
+    }
+
+    fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell> {
+        let Some(store) = &self.store else { return Ok(Cell::default()) };
+        let named = store.read(|db| findings::list_studies_with(db, kinds))?;
+        let named = named.into_iter().filter_map(|study| u32::try_from(study).ok());
+        let view = self.index.read();
+        let mut studies: RoaringBitmap = named.collect();
+        studies &= view.selected_studies(&Actor::operator(), &Criteria::from(selection));
+        Ok(Cell {
+            term: String::new(),
+            records: studies.len(),
+            individuals: view.patients_of(&studies).len(),
         })
     }
 

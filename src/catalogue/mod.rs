@@ -9,39 +9,42 @@
 mod check;
 mod description;
 mod desk;
+mod elements;
 mod emit;
 mod export;
 mod figures;
+mod gate;
 mod graph;
 mod kept;
 mod listing;
 mod names;
 mod publish;
+mod quality;
 mod release;
 mod selection;
 mod shacl;
 pub mod sparql;
 
-use crate::imaging::Facet;
-
 pub use check::{Refusal, is_slug, read};
 pub use description::{
-    AccessRights, Activity, Agent, Contact, Day, Description, Distribution, LegalBasis, Period,
-    Precision, Series, Text, Words,
+    AccessRights, Activity, Agent, Attribution, Checksum, Contact, Day, Description, Distribution,
+    Eucaim, Hours, LegalBasis, Location, Period, Policy, Precision, Relationship, Series, Table,
+    Text, Waiver, Words,
 };
 pub use desk::{Desk, How, Pass, read_folder, stamp_folder};
+pub use elements::{Element, ElementsFile, Standing, When, completeness};
 pub use emit::{Format, canonical, digest, emit, gzip, parse};
-pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
+pub use figures::{Arrival, Disclosed, FACETS, Facts, Figures, Part};
+pub use gate::Gate;
 pub use graph::{Subject, Writer, configured, moment};
 pub use kept::{IndexFacts, StoreShelf, open_selections};
 pub use listing::Page;
 pub use names::Names;
-pub use publish::{
-    Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict,
-};
+pub use publish::{Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict};
+pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
 pub use release::{
-    CodeSystemsFile, LicencesFile, Release, Scheme, VariableTable, VariablesFile, VocabularyFile,
-    samples, schemas,
+    Carrier, CodeSystemsFile, CodeValues, Form, LicencesFile, Release, Scheme, VariableTable,
+    VariablesFile, VocabularyFile, WaiverRow, samples, schemas,
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};

@@ -1161,6 +1161,13 @@ impl std::fmt::Display for Problem {
 }
 
 impl FieldsFile {
+    /// The key of a property of the dataset.
+    #[must_use]
+    pub fn key(&self, property: &str) -> Option<&str> {
+        let mut rows = self.field.iter().filter(|row| row.property == property);
+        rows.find(|row| row.class.is_none()).map(|row| row.key.as_str())
+    }
+
     /// An outcome in the steward's words.
     #[must_use]
     pub fn problem(&self, outcome: &Outcome, data: &Graph, release: &super::Release) -> Problem {
