@@ -20,6 +20,7 @@ use crate::store::Store;
 pub struct Desk {
     config: Arc<Config>,
     index: Arc<Index>,
+    who: String,
     /// Namespaces and vocabularies.
     pub release: Release,
     /// The shapes.
@@ -71,11 +72,19 @@ impl Desk {
         Ok(Self {
             config: Arc::clone(config),
             index: Arc::clone(index),
+            who: "server".to_owned(),
             release,
             gate,
             facts: IndexFacts::new(Arc::clone(index), zone).with_store(Arc::clone(store)),
             shelf: StoreShelf(Arc::clone(store)),
         })
+    }
+
+    /// In whose name it publishes: what the history of descriptions says. Else: the server.
+    #[must_use]
+    pub fn in_the_name_of(mut self, who: &str) -> Self {
+        who.clone_into(&mut self.who);
+        self
     }
 
     /// Who publishes here.
@@ -98,7 +107,9 @@ impl Desk {
         for (file, text) in read_folder(folder)? {
             let outcome = match text {
                 Ok(text) if is_kept => {
-                    publisher.publish(&file, &text, &self.facts, &self.shelf, now)?
+                    let outcome = publisher.publish(&file, &text, &self.facts, &self.shelf, now)?;
+                    super::history::remember(&self.shelf.0, &outcome, &text, &self.who, now)?;
+                    outcome
                 }
                 Ok(text) => publisher.check(&file, &text, &self.facts, &self.shelf, now)?,
                 Err(reason) => {

@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 
 use super::figures::Arrival;
 use super::publish::{Entry, Shelf, ShelfState, State};
+use super::quality::Figure;
 use super::{AccessRights, Day, FACETS, Facts, Figures, Selection};
 use crate::actor::Actor;
 use crate::config::{Config, Identity};
@@ -41,6 +42,52 @@ impl IndexFacts {
         self
     }
 
+    /// The studies that lower a figure, and the numbers of the first `limit` of them. Of figures
+    /// that are not about single studies: none.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn lowering(
+        &self,
+        selection: &Selection,
+        figure: &Figure,
+        limit: usize,
+    ) -> Result<Lowering> {
+        let actor = Actor::operator();
+        let criteria = Criteria::from(selection);
+        let studies = match figure {
+            Figure::Attributes { of } => {
+                let view = self.index.read();
+                let whole = view.selected_studies(&actor, &criteria);
+                let mut lacking = RoaringBitmap::new();
+                for keyword in of {
+                    let having = selection.and(&Selection::of(Facet::Attribute, &[keyword]));
+                    let mut having = Criteria::from(&having);
+                    having.whole_studies = criteria.whole_studies;
+                    lacking |= &whole - view.selected_studies(&actor, &having);
+                }
+                lacking
+            }
+            Figure::Without { of } => self.studies_with(selection, of)?,
+            Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
+        };
+        Ok(Lowering {
+            studies: studies.len(),
+            numbers: studies.iter().take(limit).map(i64::from).collect(),
+        })
+    }
+
+    /// The studies of a selection with a finding of one of these kinds.
+    fn studies_with(&self, selection: &Selection, kinds: &[String]) -> Result<RoaringBitmap> {
+        let Some(store) = &self.store else { return Ok(RoaringBitmap::new()) };
+        let named = store.read(|db| findings::list_studies_with(db, kinds))?;
+        let mut studies: RoaringBitmap =
+            named.into_iter().filter_map(|study| u32::try_from(study).ok()).collect();
+        let criteria = Criteria::from(selection);
+        studies &= self.index.read().selected_studies(&Actor::operator(), &criteria);
+        Ok(studies)
+    }
+
     /// How the studies came in: per kind of source, the days of the first and the last change.
     fn arrivals(&self, spans: &BTreeMap<String, (i64, i64)>) -> Result<Vec<Arrival>> {
         let Some(store) = &self.store else { return Ok(Vec::new()) };
@@ -67,6 +114,15 @@ impl IndexFacts {
         let instant = Timestamp::from_microsecond(micros).ok()?;
         Some(Day(instant.to_zoned(self.zone.clone()).date()))
     }
+}
+
+/// The studies that lower a figure.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Lowering {
+    /// How many.
+    pub studies: u64,
+    /// The store's numbers of the first of them.
+    pub numbers: Vec<i64>,
 }
 
 impl From<&Selection> for Criteria {
@@ -143,12 +199,8 @@ impl Facts for IndexFacts {
     }
 
     fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell> {
-        let Some(store) = &self.store else { return Ok(Cell::default()) };
-        let named = store.read(|db| findings::list_studies_with(db, kinds))?;
-        let named = named.into_iter().filter_map(|study| u32::try_from(study).ok());
+        let studies = self.studies_with(selection, kinds)?;
         let view = self.index.read();
-        let mut studies: RoaringBitmap = named.collect();
-        studies &= view.selected_studies(&Actor::operator(), &Criteria::from(selection));
         Ok(Cell {
             term: String::new(),
             records: studies.len(),

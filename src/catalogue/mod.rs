@@ -6,6 +6,7 @@
 //! Governed by HealthDCAT-AP Release 8 (Regulation (EU) 2026/2098), DCAT-AP 3.0.1, W3C SHACL,
 //! RDFC-1.0, Hydra. Absent: HTTP, SQL, the counting itself.
 
+mod about;
 mod check;
 mod description;
 mod desk;
@@ -15,6 +16,7 @@ mod export;
 mod figures;
 mod gate;
 mod graph;
+pub mod history;
 mod kept;
 mod listing;
 mod names;
@@ -25,6 +27,7 @@ mod selection;
 mod shacl;
 pub mod sparql;
 
+pub use about::{About, PartCatalog, Service};
 pub use check::{Refusal, is_slug, read};
 pub use description::{
     AccessRights, Activity, Agent, Attribution, Checksum, Contact, Day, Description, Distribution,
@@ -37,7 +40,7 @@ pub use emit::{Format, canonical, digest, emit, gzip, parse};
 pub use figures::{Arrival, Disclosed, FACETS, Facts, Figures, Part};
 pub use gate::Gate;
 pub use graph::{Subject, Writer, configured, moment};
-pub use kept::{IndexFacts, StoreShelf, open_selections};
+pub use kept::{IndexFacts, Lowering, StoreShelf, open_selections};
 pub use listing::Page;
 pub use names::Names;
 pub use publish::{Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict};

@@ -241,6 +241,9 @@ pub struct SchemeRow {
     pub base: String,
     /// Class that a property's range asks of the concept; empty: none but `skos:Concept`.
     pub class: String,
+    /// Whether documents say the scheme of each concept, because no validator loads it.
+    #[serde(default)]
+    pub says_scheme: bool,
     /// Codes that are taken although `vocabularies/` does not list them: a regular expression.
     pub pattern: Option<String>,
 }
@@ -378,6 +381,8 @@ pub struct Release {
     pub licences: Vec<Licence>,
     /// How facets become codes.
     pub code_systems: CodeSystemsFile,
+    /// What is said about the catalogue itself.
+    pub about: super::about::About,
     /// The minimum elements of the implementing act.
     pub elements: Vec<super::elements::Element>,
     /// The metrics of the data quality and utility label.
@@ -473,6 +478,7 @@ impl Release {
             variables: variables.variable,
             licences: licences.licence,
             code_systems: read("vocabularies/code-systems.toml", folder)?,
+            about: super::about::read(folder)?,
             elements: super::elements::read(folder)?,
             quality: super::quality::read(folder)?,
             vocabularies,
@@ -601,6 +607,7 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("licences", schemars::schema_for!(LicencesFile)),
         ("code-systems", schemars::schema_for!(CodeSystemsFile)),
         ("fields", schemars::schema_for!(super::shacl::FieldsFile)),
+        ("catalogue", schemars::schema_for!(super::about::About)),
         ("elements", schemars::schema_for!(super::elements::ElementsFile)),
         ("quality", schemars::schema_for!(super::quality::QualityFile)),
     ]

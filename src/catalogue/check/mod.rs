@@ -231,6 +231,10 @@ impl Lines<'_> {
         }
         for key in found {
             let last = key.rsplit('.').next().unwrap_or_default();
+            if last == "modified" && key.starts_with("distribution.") {
+                // Of the file that one downloads, which no archive knows.
+                continue;
+            }
             let what = COMPUTED.iter().find(|(names, _)| names.contains(&last));
             if let Some((_, what)) = what {
                 self.refuse(

@@ -4,6 +4,7 @@ use oxrdf::NamedNode;
 
 use super::{Draft, Subject, Writer, part};
 use crate::catalogue::AccessRights;
+use crate::catalogue::about::{put_licence, put_rights};
 use crate::catalogue::description::{Checksum, Description, Distribution, Policy};
 use crate::catalogue::release::Scheme;
 
@@ -143,30 +144,10 @@ impl Writer<'_> {
             draft.typed(part_iri, "dcat:byteSize", &bytes.to_string(), "xsd:nonNegativeInteger");
         }
         if let Some(licence) = &distribution.licence {
-            let row = self
-                .release
-                .licences
-                .iter()
-                .find(|row| row.name == *licence || row.iri == *licence);
-            let iri = row.map_or(licence.as_str(), |row| row.iri.as_str());
-            draft.link(part_iri, "dct:license", iri);
-            if let Ok(node) = NamedNode::new(iri) {
-                draft.kind(&node, "dct:LicenseDocument");
-                if let Some(row) = row {
-                    draft.tagged(&node, "dct:title", "en", &row.title);
-                    if let Some(kind) = &row.kind {
-                        draft.concept(&node, "dct:type", Scheme::LicenceType, kind);
-                    }
-                }
-            }
+            put_licence(draft, self.release, part_iri, licence);
         }
-        if !distribution.rights.is_empty() {
-            // A distribution has an address of its own; a part of it a fragment.
-            let rights = part(part_iri, "rights");
-            draft.add(part_iri, "dct:rights", rights.clone());
-            draft.kind(&rights, "dct:RightsStatement");
-            draft.text(&rights, "rdfs:label", &distribution.rights);
-        }
+        // A distribution has an address of its own; a part of it a fragment.
+        put_rights(draft, part_iri, &distribution.rights);
         for page in &distribution.documentation {
             draft.document(part_iri, "foaf:page", page);
         }

@@ -142,7 +142,7 @@ impl<'a> Draft<'a> {
         if !row.class.is_empty() {
             self.kind(&node, &row.class);
         }
-        if self.release.is_by_pattern(scheme, code) {
+        if row.says_scheme || self.release.is_by_pattern(scheme, code) {
             let of = NamedNode::new_unchecked(row.scheme.as_str());
             self.kind(&node, "skos:Concept");
             self.add(&node, "skos:inScheme", of);

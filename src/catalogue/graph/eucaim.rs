@@ -2,7 +2,9 @@
 //! one document; where it conflicts with Release 8 there is a view of its own,
 //! `/dataset/{slug}/eucaim`.
 
-use oxrdf::{Graph, NamedNode};
+use std::collections::HashSet;
+
+use oxrdf::{Graph, NamedNode, TermRef};
 
 use super::{Draft, Subject, Writer};
 use crate::catalogue::publish::Entry;
@@ -64,6 +66,14 @@ impl Writer<'_> {
         let mut draft = Draft::new(*self);
         draft.graph = self.dataset(subject);
         let node = self.dataset_iri(subject.slug);
+        let all: HashSet<NamedNode> = draft
+            .graph
+            .objects_for_subject_predicate(&node, &self.release.term("dcat:distribution"))
+            .filter_map(|value| match value {
+                TermRef::NamedNode(part) => Some(part.into_owned()),
+                _ => None,
+            })
+            .collect();
         let mut replace = |subject: &NamedNode, predicate: &str, scheme, codes: &[String]| {
             if codes.is_empty() {
                 return;
@@ -85,11 +95,19 @@ impl Writer<'_> {
         if let Some(own) = &subject.description.eucaim {
             replace(&node, "dct:type", Scheme::EucaimDataType, &own.kind);
         }
-        for (place, distribution) in subject.description.distributions.iter().enumerate() {
+        let given = &subject.description.distributions;
+        // A distribution without conditions of its own, as those that we add, has those of the
+        // first that says any.
+        let common = given.iter().map(|one| &one.access_conditions).find(|all| !all.is_empty());
+        let empty = Vec::new();
+        for place in 0..=given.len() {
+            let own = given.get(place).map_or(&empty, |one| &one.access_conditions);
+            let conditions = if own.is_empty() { common.unwrap_or(&empty) } else { own };
             let part =
                 NamedNode::new_unchecked(format!("{}/distribution/{}", node.as_str(), place + 1));
-            let conditions = &distribution.access_conditions;
-            replace(&part, "dct:rights", Scheme::EucaimAccessCondition, conditions);
+            if all.contains(&part) {
+                replace(&part, "dct:rights", Scheme::EucaimAccessCondition, conditions);
+            }
         }
         draft.graph
     }

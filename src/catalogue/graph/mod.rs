@@ -128,7 +128,8 @@ impl Writer<'_> {
     #[must_use]
     pub fn service(&self) -> Graph {
         let mut draft = Draft::new(*self);
-        self.fhir_service(&mut draft);
+        let node = self.fhir_service(&mut draft);
+        self.put_service_about(&mut draft, &node);
         draft.graph
     }
 

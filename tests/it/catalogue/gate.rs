@@ -311,7 +311,7 @@ fn the_schemas_of_data_files_hold_for_the_files() {
                     ((*name).to_owned(), text)
                 })
                 .collect(),
-            "elements" | "quality" => {
+            "catalogue" | "elements" | "quality" => {
                 vec![(name.to_owned(), release.text(&format!("{name}.toml")).unwrap())]
             }
             "vocabulary" => {

@@ -1,10 +1,13 @@
 //! The catalogue and its doors, over an index that is played.
 
 mod doors;
+mod faults;
 mod folder;
 mod gate;
 mod graphs;
 mod judge;
+mod label;
+mod properties;
 mod releases;
 mod scale;
 
