@@ -608,7 +608,7 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("code-systems", schemars::schema_for!(CodeSystemsFile)),
         ("fields", schemars::schema_for!(super::shacl::FieldsFile)),
         ("catalogue", schemars::schema_for!(super::about::About)),
-        ("elements", schemars::schema_for!(super::elements::ElementsFile)),
+        ("minimum-elements", schemars::schema_for!(super::elements::ElementsFile)),
         ("quality", schemars::schema_for!(super::quality::QualityFile)),
     ]
 }

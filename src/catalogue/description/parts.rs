@@ -150,6 +150,11 @@ pub struct Relationship {
     pub relation: String,
     /// IRI of the role (`dcat:hadRole`): one of IANA's link relations, or of DCAT.
     pub role: String,
+    /// Title of the other resource, when it is a service (`dcat:DataService`), per language.
+    /// DCAT-AP 3.0.1 wants it described, and a document describes no second dataset: any other
+    /// resource is written as a plain `dct:relation`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub service: Text,
 }
 
 /// A place that the data cover (`dct:Location`), with its extent.

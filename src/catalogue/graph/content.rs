@@ -9,6 +9,7 @@ use crate::catalogue::release::{Carrier, CodeValues, Scheme, Variable, VariableT
 use crate::imaging::Facet;
 
 impl Writer<'_> {
+    /// Codes, coding systems and keywords that the data themselves show.
     pub(super) fn codes(&self, draft: &mut Draft<'_>, node: &NamedNode, subject: &Subject<'_>) {
         let figures = subject.figures;
         let release = self.release;

@@ -177,10 +177,18 @@ impl Writer<'_> {
             draft.link(node, "dcat:hasVersion", version);
         }
         for (place, given) in description.qualified_relations.iter().enumerate() {
+            let Ok(other) = NamedNode::new(given.relation.as_str()) else { continue };
+            if given.service.is_empty() {
+                draft.add(node, "dct:relation", other);
+                continue;
+            }
+            draft.kind(&other, "dcat:DataService");
+            draft.text(&other, "dct:title", &given.service);
+            draft.add(&other, "dcat:endpointURL", other.clone());
             let part = part(node, &format!("relation-{}", place + 1));
             draft.add(node, "dcat:qualifiedRelation", part.clone());
             draft.kind(&part, "dcat:Relationship");
-            draft.link(&part, "dct:relation", &given.relation);
+            draft.add(&part, "dct:relation", other);
             draft.link(&part, "dcat:hadRole", &given.role);
             if let Ok(role) = NamedNode::new(given.role.as_str()) {
                 draft.kind(&role, "dcat:Role");
@@ -218,8 +226,6 @@ impl Writer<'_> {
         }
         draft.period(node, "dct:temporal", &part(node, "temporal"), figures.from, figures.to);
     }
-
-    /// Codes, coding systems and keywords that the data themselves show.
 
     /// The runs that read the data into the archive, after the activities that the steward names.
     pub(super) fn arrivals(&self, draft: &mut Draft<'_>, node: &NamedNode, subject: &Subject<'_>) {

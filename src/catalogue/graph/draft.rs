@@ -146,6 +146,8 @@ impl<'a> Draft<'a> {
             let of = NamedNode::new_unchecked(row.scheme.as_str());
             self.kind(&node, "skos:Concept");
             self.add(&node, "skos:inScheme", of);
+            let label = self.release.label(scheme, code).unwrap_or(code).to_owned();
+            self.tagged(&node, "skos:prefLabel", "en", &label);
         }
         self.add(subject, predicate, node);
     }

@@ -311,8 +311,9 @@ fn the_schemas_of_data_files_hold_for_the_files() {
                     ((*name).to_owned(), text)
                 })
                 .collect(),
-            "catalogue" | "elements" | "quality" => {
-                vec![(name.to_owned(), release.text(&format!("{name}.toml")).unwrap())]
+            "catalogue" | "minimum-elements" | "quality" => {
+                let file = name.trim_start_matches("minimum-");
+                vec![(name.to_owned(), release.text(&format!("{file}.toml")).unwrap())]
             }
             "vocabulary" => {
                 vec![("frequency".to_owned(), release.text("vocabularies/frequency.toml").unwrap())]
