@@ -105,6 +105,7 @@ impl Desk {
         let mut pass = Pass::default();
         let mut described = BTreeSet::new();
         for (file, text) in read_folder(folder)? {
+            let began = std::time::Instant::now();
             let outcome = match text {
                 Ok(text) if is_kept => {
                     let outcome = publisher.publish(&file, &text, &self.facts, &self.shelf, now)?;
@@ -116,6 +117,8 @@ impl Desk {
                     publisher.refuse_unreadable(&file, &reason, &self.shelf, now, is_kept)?
                 }
             };
+            let milliseconds = began.elapsed().as_secs_f64() * 1e3;
+            tracing::debug!(dataset = outcome.slug, milliseconds, "a description was gone through");
             described.insert(outcome.slug.clone());
             pass.outcomes.push(outcome);
         }
