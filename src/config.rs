@@ -269,7 +269,7 @@ pub const LANGUAGES: &[&str] = &[
 ];
 
 /// The built-in releases: the files of `catalogue/releases`.
-pub const RELEASES: &[&str] = &["r8"];
+pub const RELEASES: &[&str] = &["r6", "r8"];
 
 /// A setting that cannot be used.
 struct Fault {

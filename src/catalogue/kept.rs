@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roaring::RoaringBitmap;
 
+use super::figures::Arrival;
 use super::publish::{Entry, Shelf, ShelfState, State};
+use super::quality::Figure;
 use super::{AccessRights, Day, FACETS, Facts, Figures, Selection};
 use crate::actor::Actor;
 use crate::config::{Config, Identity};
@@ -15,11 +18,13 @@ use crate::index::disclosure::{Cell, age_band};
 use crate::index::{Criteria, FacetCount, Index};
 use crate::store::Store;
 use crate::store::datasets::{self, DatasetRow};
+use crate::store::{findings, journal};
 
 /// Figures counted by the index, for the operator of the node: they leave the house only
 /// through the disclosure rule.
 pub struct IndexFacts {
     index: Arc<Index>,
+    store: Option<Arc<Store>>,
     zone: jiff::tz::TimeZone,
 }
 
@@ -27,13 +32,97 @@ impl IndexFacts {
     /// Figures of an index; days are those of `zone`.
     #[must_use]
     pub fn new(index: Arc<Index>, zone: Option<&jiff::tz::TimeZone>) -> Self {
-        Self { index, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+        Self { index, store: None, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+    }
+
+    /// With the store, which knows the findings and what kind each source is.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// The studies that lower a figure, and the numbers of the first `limit` of them. Of figures
+    /// that are not about single studies: none.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn lowering(
+        &self,
+        selection: &Selection,
+        figure: &Figure,
+        limit: usize,
+    ) -> Result<Lowering> {
+        let actor = Actor::operator();
+        let criteria = Criteria::from(selection);
+        let studies = match figure {
+            Figure::Attributes { of } => {
+                let view = self.index.read();
+                let whole = view.selected_studies(&actor, &criteria);
+                let mut lacking = RoaringBitmap::new();
+                for keyword in of {
+                    let having = selection.and(&Selection::of(Facet::Attribute, &[keyword]));
+                    let mut having = Criteria::from(&having);
+                    having.whole_studies = criteria.whole_studies;
+                    lacking |= &whole - view.selected_studies(&actor, &having);
+                }
+                lacking
+            }
+            Figure::Without { of } => self.studies_with(selection, of)?,
+            Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
+        };
+        Ok(Lowering {
+            studies: studies.len(),
+            numbers: studies.iter().take(limit).map(i64::from).collect(),
+        })
+    }
+
+    /// The studies of a selection with a finding of one of these kinds.
+    fn studies_with(&self, selection: &Selection, kinds: &[String]) -> Result<RoaringBitmap> {
+        let Some(store) = &self.store else { return Ok(RoaringBitmap::new()) };
+        let named = store.read(|db| findings::list_studies_with(db, kinds))?;
+        let mut studies: RoaringBitmap =
+            named.into_iter().filter_map(|study| u32::try_from(study).ok()).collect();
+        let criteria = Criteria::from(selection);
+        studies &= self.index.read().selected_studies(&Actor::operator(), &criteria);
+        Ok(studies)
+    }
+
+    /// How the studies came in: per kind of source, the days of the first and the last change.
+    fn arrivals(&self, spans: &BTreeMap<String, (i64, i64)>) -> Result<Vec<Arrival>> {
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        let kinds: BTreeMap<String, String> = store
+            .read(journal::list_sources)?
+            .into_iter()
+            .map(|source| (source.name, source.kind))
+            .collect();
+        let mut arrivals: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        for (name, (from, to)) in spans {
+            let Some(kind) = kinds.get(name) else { continue };
+            let span = arrivals.entry(kind).or_insert((*from, *to));
+            *span = (span.0.min(*from), span.1.max(*to));
+        }
+        let arrival = |(kind, (from, to)): (&str, (i64, i64))| Arrival {
+            kind: kind.to_owned(),
+            from: self.day(from),
+            to: self.day(to),
+        };
+        Ok(arrivals.into_iter().map(arrival).collect())
     }
 
     fn day(&self, micros: i64) -> Option<Day> {
         let instant = Timestamp::from_microsecond(micros).ok()?;
         Some(Day(instant.to_zoned(self.zone.clone()).date()))
     }
+}
+
+/// The studies that lower a figure.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Lowering {
+    /// How many.
+    pub studies: u64,
+    /// The store's numbers of the first of them.
+    pub numbers: Vec<i64>,
 }
 
 impl From<&Selection> for Criteria {
@@ -96,6 +185,26 @@ impl Facts for IndexFacts {
                 .collect(),
             age_bands,
             attributes: attributes.into_iter().map(cell).collect(),
+            spacings: view
+                .spacings(&actor, &criteria)
+                .into_iter()
+                .map(|(spacing, counts)| Cell {
+                    term: spacing.to_string(),
+                    records: counts.studies,
+                    individuals: counts.patients,
+                })
+                .collect(),
+            arrivals: self.arrivals(&view.arrivals(&actor, &criteria))?,
+        })
+    }
+
+    fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell> {
+        let studies = self.studies_with(selection, kinds)?;
+        let view = self.index.read();
+        Ok(Cell {
+            term: String::new(),
+            records: studies.len(),
+            individuals: view.patients_of(&studies).len(),
         })
     }
 

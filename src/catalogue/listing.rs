@@ -49,6 +49,7 @@ impl Writer<'_> {
             draft.add(&catalog, "dcat:dataset", dataset.clone());
             draft.add(&catalog, "dcat:record", self.record_iri(&entry.slug));
             put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, "COMPLETED");
+            self.put_record_about(&mut draft, entry);
             self.put_series(&mut draft, entry);
         }
         self.hydra(&mut draft, &catalog, page, pages, state.published);
@@ -61,6 +62,7 @@ impl Writer<'_> {
         let mut draft = Draft::new(*self);
         let status = if entry.state == super::State::Withdrawn { "WITHDRAWN" } else { "COMPLETED" };
         put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+        self.put_record_about(&mut draft, entry);
         draft.graph
     }
 
@@ -118,6 +120,7 @@ impl Writer<'_> {
             draft.graph.insert(triple);
         }
         draft.add(catalog, "dcat:service", self.iri("/service/fhir"));
+        self.put_about(draft, catalog);
     }
 
     fn put_series(&self, draft: &mut Draft<'_>, entry: &Entry) {
@@ -133,6 +136,7 @@ impl Writer<'_> {
             Scheme::Legislation,
             &self.release.file.legislation,
         );
+        self.put_series_about(draft, &node, entry);
         draft.add(&node, "dcat:seriesMember", dataset.clone());
         draft.add(&dataset, "dcat:inSeries", node);
     }

@@ -42,7 +42,11 @@ impl Catalogue {
 
 /// The desk of a node.
 pub(super) fn desk(node: &Node) -> Result<Desk> {
-    Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())
+    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let who =
+        user.map_or_else(|| "command line".to_owned(), |user| format!("command line: {user}"));
+    let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
+    Ok(desk.in_the_name_of(&who))
 }
 
 pub(super) fn run(common: &Common, command: &Catalogue) -> Result<Ended> {

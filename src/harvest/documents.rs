@@ -442,3 +442,37 @@ async fn fixed(
     };
     answer(state, request, format, resource, make).await
 }
+
+/// The views of a dataset that are computed from what is kept: its quality label (Article 78), its
+/// document as EUCAIM reads it.
+pub(super) async fn view(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
+    let slug = request.match_info().get("slug").unwrap_or_default().to_owned();
+    let (view, suffix) = split(request.match_info().get("view").unwrap_or_default());
+    let is_label = view == "label";
+    let found = match entry(&state, &slug).await {
+        Ok(found) if found.state == rdf::State::Published => found,
+        Ok(_) => return problem(&Error::Gone { kind: "dataset", id: slug }),
+        Err(failure) => return problem(&failure),
+    };
+    if !is_label && found.description().eucaim.is_none() {
+        return problem(&Error::NotFound { kind: "view of EUCAIM", id: slug });
+    }
+    let format = match wanted(&request, suffix, false) {
+        Ok(Wanted::Graph(format)) => format,
+        Ok(Wanted::Html) => return problem(&Error::NotAcceptable("a view has no page".to_owned())),
+        Err(failure) => return problem(&failure),
+    };
+    let resource = Resource {
+        path: format!("/dataset/{slug}/{view}"),
+        state: rdf::digest(&format!("{}{}", found.figures, found.document)),
+        modified: Some(found.modified),
+        status: StatusCode::OK,
+        links: Vec::new(),
+    };
+    let make: Maker = if is_label {
+        Box::new(move |state| state.writer().label(&found))
+    } else {
+        Box::new(move |state| Ok(state.writer().eucaim_of(&found)))
+    };
+    answer(state, &request, format, resource, make).await
+}

@@ -143,6 +143,7 @@ pub fn routes(service: &mut web::ServiceConfig) {
         .service(door("/dataset/{slug}/distribution/{part}", documents::part))
         .service(door("/dataset/{slug}/analytics/{part}", documents::part))
         .service(door("/dataset/{slug}/{part:(?:analytics|sample)(?:\\.[a-z]+)?}", documents::part))
+        .service(door("/dataset/{slug}/{view:(?:label|eucaim)(?:\\.[a-z]+)?}", documents::view))
         .service(door("/dataset/{slug}", documents::dataset))
         .service(door("/record/{slug}", documents::record))
         .service(door("/series/{slug}", documents::series))

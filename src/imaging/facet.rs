@@ -118,4 +118,6 @@ pub struct StudyFacts {
 pub struct SeriesFacts {
     /// Terms of the series-level facets.
     pub terms: Vec<(Facet, String)>,
+    /// The smaller pixel spacing (PS3.3 section 10.7) to two digits, in micrometres; 0: not known.
+    pub spacing: u32,
 }

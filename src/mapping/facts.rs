@@ -86,7 +86,25 @@ pub fn series_facts(context: &Context, series: &Attributes, sop_classes: &[Uid])
     } else if series.value("Manufacturer").or(series.value("ManufacturerModelName")).is_some() {
         terms.push((Facet::Performer, "|".to_owned()));
     }
-    SeriesFacts { terms }
+    SeriesFacts { terms, spacing: spacing(series) }
+}
+
+/// The smaller spacing of rows and columns in micrometres, to two significant digits: finer
+/// digits would only tell one machine from another. 0 where none is given or it is no number.
+fn spacing(series: &Attributes) -> u32 {
+    let micrometres = |text: &str| {
+        let number: f64 = text.trim().parse().ok()?;
+        let number = number * 1_000.0;
+        // A pixel of a microscope is a tenth of a micrometre; none is wider than a metre.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
+        (1.0..=1e6).contains(&number).then_some(number.round() as u32)
+    };
+    let smallest = ["PixelSpacing", "ImagerPixelSpacing"]
+        .iter()
+        .find_map(|keyword| series.texts(keyword).filter_map(micrometres).min());
+    let Some(smallest) = smallest else { return 0 };
+    let unit = 10_u32.pow(smallest.ilog10().saturating_sub(1));
+    (smallest + unit / 2) / unit * unit
 }
 
 /// Name and identification sequence of those who performed a series.

@@ -134,3 +134,14 @@ diesel::table! {
         next_release -> Nullable<BigInt>,
     }
 }
+diesel::table! {
+    description_version (number) {
+        number -> BigInt,
+        slug -> Text,
+        at -> BigInt,
+        who -> Text,
+        verdict -> Text,
+        changes -> Text,
+        text -> Text,
+    }
+}

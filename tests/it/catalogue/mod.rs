@@ -1,17 +1,22 @@
 //! The catalogue and its doors, over an index that is played.
 
 mod doors;
+mod faults;
 mod folder;
 mod gate;
 mod graphs;
 mod judge;
+mod label;
+mod properties;
+mod releases;
 mod scale;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use vesalius::catalogue::{
-    Day, Facts, Figures, Gate, MemoryShelf, Outcome, Publisher, Release, Selection, samples,
+    Arrival, Day, Facts, Figures, Gate, MemoryShelf, Outcome, Publisher, Release, Selection,
+    samples,
 };
 use vesalius::config::{Config, Identity};
 use vesalius::error::Result;
@@ -73,6 +78,12 @@ impl Default for Played {
                 .iter()
                 .map(|keyword| Cell { term: (*keyword).to_owned(), records: 543, individuals: 231 })
                 .collect(),
+            spacings: cells(&[("50", 3, 2), ("70", 300, 120), ("94", 243, 111)]),
+            arrivals: vec![Arrival {
+                kind: "folder".to_owned(),
+                from: Some(Day(jiff::civil::date(2026, 11, 1))),
+                to: Some(Day(jiff::civil::date(2026, 11, 20))),
+            }],
         })
     }
 }
@@ -81,6 +92,10 @@ impl Facts for Played {
     fn figures(&self, selection: &Selection) -> Result<Figures> {
         let is_nothing = selection.any_of.values().flatten().any(|term| term == "NOTHING");
         Ok(if is_nothing { Figures::default() } else { self.0.clone() })
+    }
+
+    fn with_findings(&self, _: &Selection, _: &[String]) -> Result<Cell> {
+        Ok(Cell::default())
     }
 
     fn wholly_open(&self, selection: &Selection, _: &[Selection]) -> Result<u64> {
