@@ -165,7 +165,7 @@ impl Server {
         let shelf: Arc<dyn Shelf> = Arc::new(StoreShelf(Arc::clone(&node.store)));
         let names = Names::new(Arc::clone(&release), &node.context);
         let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
-        let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program);
+        let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
         let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
         let pages = web::Data::new(crate::web::State::new(
             &node.config,
@@ -311,12 +311,15 @@ impl Descriptions {
     }
 }
 
+/// What time it is.
+fn clock() -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(crate::commands::now()).unwrap_or_default()
+}
+
 /// Publishes the steward's descriptions and logs what came of it; one that fails stops nothing.
 fn publish(node: &Node) -> Result<()> {
     let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
-    let now = jiff::Timestamp::from_microsecond(crate::commands::now())
-        .map_err(|failure| Error::Internal(failure.to_string()))?;
-    let pass = desk.publish_folder(&node.descriptions, How::Publish, now)?;
+    let pass = desk.publish_folder(&node.descriptions, How::Publish, clock())?;
     for outcome in &pass.outcomes {
         let dataset = &outcome.slug;
         match outcome.verdict {
@@ -487,6 +490,10 @@ fn area(request: &HttpRequest) -> &'static str {
         ("/catalog", "catalogue"),
         ("/dataset", "catalogue"),
         ("/record", "catalogue"),
+        ("/changes", "catalogue"),
+        ("/fdp", "catalogue"),
+        ("/ldes", "catalogue"),
+        ("/oai", "catalogue"),
         ("/sparql", "sparql"),
         ("/healthz", "health"),
         ("/readyz", "health"),

@@ -26,11 +26,14 @@ pub enum Format {
     RdfXml,
     /// N-Triples.
     NTriples,
+    /// N-Quads: the graph is named by what the document is about, as in the SPARQL endpoint.
+    NQuads,
 }
 
 impl Format {
     /// Every form, the preferred first.
-    pub const ALL: &[Self] = &[Self::Turtle, Self::JsonLd, Self::RdfXml, Self::NTriples];
+    pub const ALL: &[Self] =
+        &[Self::Turtle, Self::JsonLd, Self::RdfXml, Self::NTriples, Self::NQuads];
 
     /// Its media type.
     #[must_use]
@@ -40,6 +43,7 @@ impl Format {
             Self::JsonLd => "application/ld+json",
             Self::RdfXml => "application/rdf+xml",
             Self::NTriples => "application/n-triples",
+            Self::NQuads => "application/n-quads",
         }
     }
 
@@ -51,6 +55,7 @@ impl Format {
             Self::JsonLd => "jsonld",
             Self::RdfXml => "rdf",
             Self::NTriples => "nt",
+            Self::NQuads => "nq",
         }
     }
 
@@ -84,7 +89,13 @@ pub fn canonical(graph: &Graph) -> String {
 /// The digest of a canonical form: hexadecimal SHA-256.
 #[must_use]
 pub fn digest(canonical: &str) -> String {
-    Sha256::digest(canonical.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    digest_bytes(canonical.as_bytes())
+}
+
+/// The digest of bytes: hexadecimal SHA-256.
+#[must_use]
+pub fn digest_bytes(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
@@ -112,6 +123,12 @@ pub fn emit(graph: &Graph, format: Format, release: &Release, first: &str) -> Re
     match format {
         Format::Turtle => Ok(turtle(graph, release, first).into_bytes()),
         Format::NTriples => Ok(canonical(graph).into_bytes()),
+        Format::NQuads if first.is_empty() => Ok(canonical(graph).into_bytes()),
+        Format::NQuads => {
+            let name = format!(" <{first}> .\n");
+            let lines = canonical(graph).replace(" .\n", &name);
+            Ok(lines.into_bytes())
+        }
         Format::RdfXml => rdf_xml(graph, release, first),
         Format::JsonLd => {
             let context = Context::read(&release.text("contexts/catalogue.jsonld")?, release)?;

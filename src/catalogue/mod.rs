@@ -11,16 +11,20 @@ mod description;
 mod desk;
 mod emit;
 mod export;
+mod fdp;
+mod feed;
 mod figures;
 mod graph;
 mod kept;
 mod listing;
+mod log;
 mod names;
 mod publish;
 mod release;
 mod selection;
 mod shacl;
 pub mod sparql;
+mod summary;
 
 use crate::imaging::Facet;
 
@@ -30,11 +34,14 @@ pub use description::{
     Precision, Series, Text, Words,
 };
 pub use desk::{Desk, How, Pass, read_folder, stamp_folder};
-pub use emit::{Format, canonical, digest, emit, gzip, parse};
+pub use emit::{Format, canonical, digest, digest_bytes, emit, gzip, parse};
+pub use fdp::FDP_SPECIFICATION;
+pub use feed::{FRAGMENT, FeedPage};
 pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
 pub use graph::{Subject, Writer, configured, moment};
 pub use kept::{IndexFacts, StoreShelf, open_selections};
 pub use listing::Page;
+pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
 pub use publish::{
     Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict,
@@ -45,3 +52,4 @@ pub use release::{
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};
+pub use summary::{Place, Summary};

@@ -17,7 +17,7 @@ fn state(shelf: Arc<MemoryShelf>) -> web::Data<State> {
     config.sparql.memory_mib = 512;
     config.sparql.rows = 1_000;
     let program = env!("CARGO_BIN_EXE_vesalius").into();
-    let state = State::new(Arc::new(config), Arc::new(release()), shelf, program);
+    let state = State::new(Arc::new(config), Arc::new(release()), shelf, program, now);
     let page = Arc::new(|_, topic| {
         Box::pin(
             async move { HttpResponse::Ok().content_type("text/html").body(format!("{topic:?}")) },
@@ -59,6 +59,7 @@ async fn a_document_comes_in_the_form_that_is_asked_for() {
             ("application/ld+json", "application/ld+json"),
             ("application/rdf+xml", "application/rdf+xml"),
             ("application/n-triples", "application/n-triples"),
+            ("application/n-quads", "application/n-quads"),
         ] {
             let response = get!(app, path, "Accept" => accept);
             assert_eq!(response.status(), StatusCode::OK, "{path} {accept}");
@@ -70,6 +71,7 @@ async fn a_document_comes_in_the_form_that_is_asked_for() {
             ("jsonld", "application/ld+json"),
             ("rdf", "application/rdf+xml"),
             ("nt", "application/n-triples"),
+            ("nq", "application/n-quads"),
         ] {
             // The suffix decides, whatever Accept says: harvesters send anything.
             let response = get!(app, &format!("{path}.{suffix}"), "Accept" => "image/png");
