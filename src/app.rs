@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{BadToken, Tokens, actor_of, authenticate};
 use crate::catalogue::{
-    Desk, How, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
+    Desk, How, Log as _, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
 };
 use crate::commands::Node;
 use crate::error::{Error, Result};
@@ -225,12 +225,32 @@ impl Server {
             let _ending = Ending(Arc::clone(&pulse));
             follow(&node, &pulse, &stopped);
         });
+        let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
+        let pinger = harvest::Pinger::new(&node.config)?
+            .map(|pinger| std::thread::spawn(move || ping(pinger, &node, &stopped)));
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
         stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
             tracing::error!("the thread that follows the change feed panicked");
         }
+        // A ping that is under way is not waited for.
+        drop(pinger);
         ended
+    }
+}
+
+/// Tells FAIR Data Point indexes of this node until the server ends.
+fn ping(mut pinger: harvest::Pinger, node: &Node, stop: &AtomicBool) {
+    let shelf = StoreShelf(Arc::clone(&node.store));
+    while !stop.load(Ordering::Relaxed) {
+        // First a moment for the server to answer the index that comes back.
+        std::thread::sleep(Duration::from_secs(1));
+        match shelf.last_event() {
+            Ok(last) => {
+                pinger.ping(last.map_or(0, |last| last.seq), Instant::now());
+            }
+            Err(failure) => tracing::warn!(%failure, "the log of the catalogue cannot be read"),
+        }
     }
 }
 

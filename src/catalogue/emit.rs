@@ -26,7 +26,8 @@ pub enum Format {
     RdfXml,
     /// N-Triples.
     NTriples,
-    /// N-Quads: the graph is named by what the document is about, as in the SPARQL endpoint.
+    /// N-Quads, in the default graph: clients that prefer it (Comunica does) take what they get
+    /// by Accept for one graph, and would not find it under a name.
     NQuads,
 }
 
@@ -122,13 +123,7 @@ pub fn parse(canonical: &str) -> Result<Graph> {
 pub fn emit(graph: &Graph, format: Format, release: &Release, first: &str) -> Result<Vec<u8>> {
     match format {
         Format::Turtle => Ok(turtle(graph, release, first).into_bytes()),
-        Format::NTriples => Ok(canonical(graph).into_bytes()),
-        Format::NQuads if first.is_empty() => Ok(canonical(graph).into_bytes()),
-        Format::NQuads => {
-            let name = format!(" <{first}> .\n");
-            let lines = canonical(graph).replace(" .\n", &name);
-            Ok(lines.into_bytes())
-        }
+        Format::NTriples | Format::NQuads => Ok(canonical(graph).into_bytes()),
         Format::RdfXml => rdf_xml(graph, release, first),
         Format::JsonLd => {
             let context = Context::read(&release.text("contexts/catalogue.jsonld")?, release)?;

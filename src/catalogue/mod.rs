@@ -22,6 +22,7 @@ mod names;
 mod publish;
 mod release;
 mod selection;
+mod service;
 mod shacl;
 pub mod sparql;
 mod summary;

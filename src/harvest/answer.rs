@@ -42,7 +42,30 @@ pub(super) async fn answer(
     if length(request.uri()) > MAX_ADDRESS {
         return problem_of(StatusCode::URI_TOO_LONG, "the address is too long");
     }
-    let ask = match Ask::of(door, &request, (state.clock)()) {
+    let query = request.query_string().to_owned();
+    answer_query(door, state, request, &query).await
+}
+
+/// Answers a posted form at a door that takes them.
+pub(super) async fn answer_form(
+    door: &'static Door,
+    state: web::Data<State>,
+    request: HttpRequest,
+    form: Result<String, actix_web::Error>,
+) -> HttpResponse {
+    match form {
+        Ok(form) => answer_query(door, state, request, &form).await,
+        Err(_) => problem_of(StatusCode::PAYLOAD_TOO_LARGE, "send a small form in UTF-8"),
+    }
+}
+
+async fn answer_query(
+    door: &'static Door,
+    state: web::Data<State>,
+    request: HttpRequest,
+    query: &str,
+) -> HttpResponse {
+    let ask = match Ask::of(door, &request, query, (state.clock)()) {
         Ok(ask) => ask,
         Err(failure) => return problem(&failure),
     };

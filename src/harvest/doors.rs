@@ -77,6 +77,8 @@ pub(super) struct Door {
     /// What the pages answer for readers of HTML.
     pub page: Option<fn(&Ask) -> Topic>,
     pub find: fn(&State, &Ask) -> Result<Found, Refused>,
+    /// Whether it reads its parameters from a posted form too.
+    pub takes_forms: bool,
 }
 
 /// What is asked for.
@@ -183,23 +185,31 @@ impl Found {
 
 /// A door to graphs.
 const fn rdf(path: &'static str, find: fn(&State, &Ask) -> Result<Found, Refused>) -> Door {
-    Door { path, forms: RDF, page: None, find }
+    Door { path, forms: RDF, page: None, find, takes_forms: false }
 }
 
 /// Every door of this room but `/sparql`, in the order in which the router tries them.
 pub(super) const DOORS: &[Door] = &[
-    Door { path: "/catalog", forms: RDF, page: Some(|_| Topic::Catalogue), find: listing::catalog },
+    Door {
+        path: "/catalog",
+        forms: RDF,
+        page: Some(|_| Topic::Catalogue),
+        find: listing::catalog,
+        takes_forms: false,
+    },
     Door {
         path: "/catalog.{suffix}",
         forms: RDF,
         page: Some(|_| Topic::Catalogue),
         find: listing::catalog,
+        takes_forms: false,
     },
     Door {
         path: "/dataset/{slug}/analytics.csv",
         forms: &[Form::plain("text/csv", "csv")],
         page: None,
         find: documents::counts,
+        takes_forms: false,
     },
     rdf("/dataset/{slug}/distribution/{part}", documents::part),
     rdf("/dataset/{slug}/analytics/{part}", documents::part),
@@ -209,15 +219,28 @@ pub(super) const DOORS: &[Door] = &[
         forms: DATASET,
         page: Some(|ask| Topic::Dataset(ask.slug.clone())),
         find: documents::dataset,
+        takes_forms: false,
     },
     rdf("/record/{slug}", documents::record),
     rdf("/series/{slug}", documents::series),
     rdf("/agent/{slug}", documents::agent),
     rdf("/service/{slug}", documents::service),
-    Door { path: "/changes", forms: FEED, page: None, find: changes::feed },
-    Door { path: "/changes.{suffix}", forms: FEED, page: None, find: changes::feed },
+    Door { path: "/changes", forms: FEED, page: None, find: changes::feed, takes_forms: false },
+    Door {
+        path: "/changes.{suffix}",
+        forms: FEED,
+        page: None,
+        find: changes::feed,
+        takes_forms: false,
+    },
     rdf("/changes/{slug}/{part:document(?:\\.[a-z]+)?}", changes::document),
-    Door { path: "/changes/{slug}", forms: FEED, page: None, find: changes::event },
+    Door {
+        path: "/changes/{slug}",
+        forms: FEED,
+        page: None,
+        find: changes::event,
+        takes_forms: false,
+    },
     rdf("/ldes", changes::stream),
     rdf("/ldes.{suffix}", changes::stream),
     rdf("/ldes/{slug}", changes::fragment),
@@ -227,24 +250,34 @@ pub(super) const DOORS: &[Door] = &[
     rdf("/fdp/catalog/", fdp::catalogs),
     rdf("/fdp/dataset/", fdp::datasets),
     rdf("/fdp/catalog/{slug}", fdp::catalog),
-    Door { path: "/oai", forms: &[Form::plain("text/xml", "xml")], page: None, find: oai::answer },
+    Door {
+        path: "/oai",
+        forms: &[Form::plain("text/xml", "xml")],
+        page: None,
+        find: oai::answer,
+        // Section 3.1.1: every repository answers both methods.
+        takes_forms: true,
+    },
     Door {
         path: "/sitemap.xml",
         forms: &[Form::plain("application/xml", "xml")],
         page: None,
         find: site::map,
+        takes_forms: false,
     },
     Door {
         path: "/sitemap/{slug}.xml",
         forms: &[Form::plain("application/xml", "xml")],
         page: None,
         find: site::map_part,
+        takes_forms: false,
     },
     Door {
         path: "/robots.txt",
         forms: &[Form::plain("text/plain", "txt")],
         page: None,
         find: site::robots,
+        takes_forms: false,
     },
 ];
 
@@ -254,18 +287,17 @@ fn split(name: &str) -> (&str, Option<&str>) {
 }
 
 impl Ask {
-    /// What a request asks a door for.
+    /// What a request asks a door for; `query` are its parameters, as in an address.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a suffix, [`Error::NotAcceptable`] for an `Accept` that no form
     /// fits, [`Error::Invalid`] for a query string that cannot be read.
-    pub fn of(door: &Door, request: &HttpRequest, now: Timestamp) -> Result<Self> {
+    pub fn of(door: &Door, request: &HttpRequest, query: &str, now: Timestamp) -> Result<Self> {
         let (folder, last) = request.path().rsplit_once('/').unwrap_or(("", ""));
         let (last, suffix) = split(last);
-        let query =
-            actix_web::web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-                .map_err(|_| Error::Invalid("the query string cannot be read".to_owned()))?
-                .into_inner();
+        let query = actix_web::web::Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|_| Error::Invalid("the query string cannot be read".to_owned()))?
+            .into_inner();
         Ok(Self {
             path: format!("{folder}/{last}"),
             slug: split(request.match_info().get("slug").unwrap_or_default()).0.to_owned(),

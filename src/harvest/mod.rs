@@ -14,6 +14,7 @@ mod fdp;
 mod listing;
 mod negotiate;
 mod oai;
+mod ping;
 mod problem;
 mod site;
 mod sparql;
@@ -30,6 +31,7 @@ use crate::catalogue::sparql::Endpoint;
 use crate::catalogue::{Release, Shelf, Snapshot, Writer};
 use crate::config::Config;
 
+pub use ping::Pinger;
 pub use problem::{problem, problem_of};
 
 /// What the pages answer: the door hands a request over when the reader wants HTML.
@@ -153,12 +155,17 @@ struct Rendition {
 pub fn routes(service: &mut web::ServiceConfig) {
     for door in doors::DOORS {
         let handler = move |state, request| answer::answer(door, state, request);
-        service.service(
-            web::resource(door.path)
-                .route(web::get().to(handler))
-                .route(web::head().to(handler))
-                .default_service(web::to(problem::not_allowed)),
-        );
+        let mut resource = web::resource(door.path)
+            .route(web::get().to(handler))
+            .route(web::head().to(handler))
+            .default_service(web::to(problem::not_allowed));
+        if door.takes_forms {
+            let handler =
+                move |state, request, form| answer::answer_form(door, state, request, form);
+            resource =
+                resource.app_data(web::PayloadConfig::new(4 * 1024)).route(web::post().to(handler));
+        }
+        service.service(resource);
     }
     service.service(
         web::resource("/sparql")
@@ -166,6 +173,7 @@ pub fn routes(service: &mut web::ServiceConfig) {
             .route(web::get().to(sparql::get))
             .route(web::head().to(sparql::get))
             .route(web::post().to(sparql::post))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(sparql::options))
             .default_service(web::to(problem::not_allowed)),
     );
 }

@@ -208,3 +208,62 @@ async fn oai_pmh_lists_gets_and_remembers_the_deleted() {
     let (_, _, body) = knock(&state, "/oai?verb=%3Cscript%3E", &[]).await;
     assert!(!body.contains("<script>"), "{body}");
 }
+
+#[actix_web::test]
+async fn oai_pmh_is_asked_by_form_too() {
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    let state = doors_of(Arc::new(shelf_of(2)));
+    let app = actix_web::App::new().app_data(state).configure(vesalius::harvest::routes);
+    let app = init_service(app).await;
+    let form = |text: String| {
+        TestRequest::post()
+            .uri("/oai")
+            .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
+            .set_payload(text)
+            .to_request()
+    };
+    let answer = call_service(&app, form("verb=ListSets".to_owned())).await;
+    let body = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
+    assert!(body.contains("<setSpec>non-public</setSpec>"), "{body}");
+    let answer = call_service(&app, form("x".repeat(1 << 20))).await;
+    assert_eq!(answer.status().as_u16(), 413);
+    // Other doors do not read forms.
+    let request = TestRequest::post().uri("/catalog").to_request();
+    assert_eq!(call_service(&app, request).await.status().as_u16(), 405);
+}
+
+#[test]
+fn an_index_is_told_of_the_node_once_per_change() {
+    let index = wiremock_index();
+    let mut config = config();
+    config.catalogue.fdp_indexes = vec![index.1.clone()];
+    let mut pinger = vesalius::harvest::Pinger::new(&config).unwrap().unwrap();
+    let start = std::time::Instant::now();
+    assert_eq!(pinger.ping(0, start), 1);
+    assert_eq!(pinger.ping(0, start), 0);
+    assert_eq!(pinger.ping(1, start), 0, "in a row");
+    assert_eq!(pinger.ping(1, start + std::time::Duration::from_secs(61)), 1);
+    let seen = index.0.block_on(index.2.received_requests()).unwrap();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].body, br#"{"clientUrl":"https://node.example.org/fdp"}"#);
+    assert!(vesalius::harvest::Pinger::new(&super::config()).unwrap().is_none());
+}
+
+/// An index that takes every ping.
+fn wiremock_index() -> (tokio::runtime::Runtime, String, wiremock::MockServer) {
+    use wiremock::matchers::{method, path};
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(async {
+        let server = wiremock::MockServer::start().await;
+        let taken = wiremock::ResponseTemplate::new(204);
+        wiremock::Mock::given(method("POST"))
+            .and(path("/"))
+            .respond_with(taken)
+            .mount(&server)
+            .await;
+        server
+    });
+    let url = server.uri();
+    (runtime, url, server)
+}

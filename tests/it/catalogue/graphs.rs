@@ -28,7 +28,7 @@ fn read(bytes: &[u8], format: Format) -> Graph {
         }),
         Format::NQuads => oxttl::NQuadsParser::new().for_slice(bytes).for_each(|quad| {
             let quad = quad.unwrap();
-            assert!(quad.graph_name.is_named_node(), "{quad}");
+            assert!(quad.graph_name.is_default_graph(), "{quad}");
             put(Triple::new(quad.subject, quad.predicate, quad.object));
         }),
     }
