@@ -226,8 +226,7 @@ impl Server {
             follow(&node, &pulse, &stopped);
         });
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
-        let pinger = harvest::Pinger::new(&node.config)?
-            .map(|pinger| std::thread::spawn(move || ping(pinger, &node, &stopped)));
+        let pinger = std::thread::spawn(move || ping(&node, &stopped));
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
         stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
@@ -239,8 +238,17 @@ impl Server {
     }
 }
 
-/// Tells FAIR Data Point indexes of this node until the server ends.
-fn ping(mut pinger: harvest::Pinger, node: &Node, stop: &AtomicBool) {
+/// Tells FAIR Data Point indexes of this node until the server ends. The client is made here: it
+/// blocks, which a thread that answers requests may not.
+fn ping(node: &Node, stop: &AtomicBool) {
+    let mut pinger = match harvest::Pinger::new(&node.config) {
+        Ok(Some(pinger)) => pinger,
+        Ok(None) => return,
+        Err(failure) => {
+            tracing::error!(%failure, "no FAIR Data Point index is told");
+            return;
+        }
+    };
     let shelf = StoreShelf(Arc::clone(&node.store));
     while !stop.load(Ordering::Relaxed) {
         // First a moment for the server to answer the index that comes back.

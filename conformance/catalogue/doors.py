@@ -2,7 +2,9 @@
 """Knocks at every door of a running catalogue as its clients do.
 
     pip install rdflib==7.6.0 pyoxigraph==0.5.13 sickle==0.7.0 mlcroissant==1.1.1
-    doors.py BASE_URL
+    doors.py [--changed] BASE_URL
+
+--changed: at least one dataset was updated and one withdrawn since the beginning, and must show.
 
 `forms`      rdflib and pyoxigraph read every form of every document: one graph
 `walk`       the listing page by page, as ckanext-dcat walks it; ends, each dataset once
@@ -175,7 +177,7 @@ def plain(graph, base):
     return out
 
 
-def changes(base):
+def changes(base, changed):
     url, events = f"{base}/changes?since=0&limit=7", []
     while url:
         page = json.loads(get(url, "application/json")[2])
@@ -197,7 +199,14 @@ def changes(base):
         expect(get(event["identifier"])[0] == (410 if is_deleted else 200), event["identifier"])
         if not is_deleted:
             datasets.add(event["identifier"])
-    return datasets, f"{len(events)} events"
+    operations = collections.Counter(event["operation"] for event in events)
+    if changed:
+        expect(operations["update"] and operations["delete"], f"nothing changed: {dict(operations)}")
+        gone = [event["identifier"] for event in events if event["operation"] == "delete"]
+        status, _, body = get(gone[0], "text/turtle")
+        expect(status == 410 and b"WITHDRAWN" in body, f"{gone[0]}: no tombstone")
+        Graph().parse(data=body, format="turtle")
+    return datasets, ", ".join(f"{count} {name}" for name, count in sorted(operations.items()))
 
 
 def ldes(base):
@@ -298,12 +307,12 @@ def site(base, datasets):
 
 
 def main():
-    base = sys.argv[1].rstrip("/")
+    changed, base = "--changed" in sys.argv[1:-1], sys.argv[-1].rstrip("/")
     datasets, _ = walk(base)
     expect(datasets, "the catalogue is empty")
     bad = 0
     for name, work in [("walk", lambda: walk(base)), ("contains", lambda: contains(base)),
-                       ("catalogue", lambda: catalogue(base)), ("changes", lambda: changes(base)),
+                       ("catalogue", lambda: catalogue(base)), ("changes", lambda: changes(base, changed)),
                        ("ldes", lambda: ldes(base)), ("oai", lambda: oai(base)),
                        ("croissant", lambda: croissant(base, datasets)),
                        ("site", lambda: site(base, datasets)), ("forms", lambda: forms(base, datasets))]:
