@@ -60,6 +60,12 @@ impl Format {
         }
     }
 
+    /// Whether it is the canonical lines.
+    #[must_use]
+    pub const fn is_lines(self) -> bool {
+        matches!(self, Self::NTriples | Self::NQuads)
+    }
+
     /// The form of a suffix.
     #[must_use]
     pub fn of_suffix(suffix: &str) -> Option<Self> {

@@ -286,7 +286,17 @@ pub(super) fn open_to_secondary_use(
     if config.archive.identity != Identity::DeIdentified {
         return Ok(Vec::new());
     }
-    let published = shelf.published(0, usize::MAX)?;
+    // The log knows which ones may be open; the others need not be read.
+    let last = shelf.last_event()?.map_or(0, |last| last.seq);
+    let may_be_open: Vec<String> = shelf
+        .standing(last, None)?
+        .into_iter()
+        .filter(|one| one.operation != Operation::Delete)
+        .filter(|one| one.access.is_none_or(|access| access == AccessRights::Public))
+        .map(|one| one.slug)
+        .collect();
+    let mut published = shelf.entries(&may_be_open)?;
+    published.retain(|entry| entry.state == State::Published);
     let open = published.into_iter().filter_map(|entry| {
         let description = entry.description();
         let is_public = description.access_rights == Some(AccessRights::Public);

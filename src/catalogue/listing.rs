@@ -38,25 +38,61 @@ impl Writer<'_> {
         snapshot: &Snapshot,
         page: Page,
     ) -> Result<Option<Graph>> {
+        let Some((mut graph, documents)) = self.frame(log, snapshot, page)? else {
+            return Ok(None);
+        };
+        for document in &documents {
+            for triple in &emit::parse(document)? {
+                graph.insert(triple);
+            }
+        }
+        Ok(Some(graph))
+    }
+
+    /// The same as canonical lines: what a full download takes, without a graph in between.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn page_lines(
+        &self,
+        log: &(impl Log + ?Sized),
+        snapshot: &Snapshot,
+        page: Page,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some((graph, documents)) = self.frame(log, snapshot, page)? else { return Ok(None) };
+        let frame = emit::canonical(&graph);
+        let texts = documents.iter().chain([&frame]);
+        let mut lines: Vec<&str> = texts.flat_map(|text| text.split_inclusive('\n')).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        Ok(Some(lines.concat().into_bytes()))
+    }
+
+    /// What a page says of its datasets, and their documents.
+    fn frame(
+        &self,
+        log: &(impl Log + ?Sized),
+        snapshot: &Snapshot,
+        page: Page,
+    ) -> Result<Option<(Graph, Vec<String>)>> {
         let Some(entries) = snapshot.page(log, page.number, page.size)? else { return Ok(None) };
         let mut draft = Draft::new(*self);
         let catalog = self.iri("/catalog");
         self.describe(&mut draft, &catalog, snapshot.time);
-        for entry in &entries {
-            for triple in &emit::parse(&entry.document)? {
-                draft.graph.insert(triple);
-            }
+        let mut documents = Vec::with_capacity(entries.len());
+        for entry in entries {
             draft.add(&catalog, "dcat:record", self.record_iri(&entry.slug));
             let is_withdrawn = entry.state == State::Withdrawn;
             let status = if is_withdrawn { "WITHDRAWN" } else { "COMPLETED" };
             put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
             if !is_withdrawn {
                 draft.add(&catalog, "dcat:dataset", self.dataset_iri(&entry.slug));
-                self.put_series(&mut draft, entry);
+                self.put_series(&mut draft, &entry);
             }
+            documents.push(entry.document);
         }
         self.hydra(&mut draft, &catalog, page, snapshot);
-        Ok(Some(draft.graph))
+        Ok(Some((draft.graph, documents)))
     }
 
     /// The record of a dataset: its own document.

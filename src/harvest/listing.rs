@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::State;
 use super::doors::{Ask, Found, Refused};
-use crate::catalogue::{Lost, Page, Snapshot};
+use crate::catalogue::{Format, Lost, Page, Snapshot};
 use crate::error::{Error, Result};
 
 /// Snapshots that are kept: walks under way at once that need not read the log anew.
@@ -106,12 +106,18 @@ pub(super) fn catalog(state: &State, ask: &Ask) -> Result<Found, Refused> {
     let suffix = ask.form.filter(|_| ask.has_suffix).and_then(|form| form.rdf);
     let page = Page { number, size, suffix };
     let first = state.writer().iri("/catalog");
-    let answer = Found::graph(key, &first, move |state| {
-        state
-            .writer()
-            .page(&*state.shelf, &snapshot, page)?
-            .ok_or_else(|| Error::NotFound { kind: "page", id: number.to_string() })
-    });
+    let missing = move || Error::NotFound { kind: "page", id: number.to_string() };
+    let is_lines = ask.form.and_then(|form| form.rdf).is_some_and(Format::is_lines);
+    let answer = if is_lines {
+        Found::bytes(key, move |state| {
+            let page = state.writer().page_lines(&*state.shelf, &snapshot, page)?;
+            page.ok_or_else(missing)
+        })
+    } else {
+        Found::graph(key, &first, move |state| {
+            state.writer().page(&*state.shelf, &snapshot, page)?.ok_or_else(missing)
+        })
+    };
     let answer = answer.modified(shelf.latest);
     Ok(if since.is_some() { answer.once() } else { answer })
 }

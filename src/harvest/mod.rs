@@ -1,9 +1,10 @@
-//! The catalogue's doors out: documents by `Accept` and by suffix, listing pages, SPARQL.
+//! The catalogue's doors out: one table of them ([`doors`]), answered alike ([`answer`]).
 //!
 //! In: HTTP. Out: bytes that [`catalogue`](crate::catalogue) made, with strong ETags, dates and
-//! the coding that the reader takes. Governed by RFC 9110 (negotiation, conditional requests),
-//! RFC 9457 (problems), SPARQL 1.1 Protocol, Hydra; the rules that satisfy every harvester are
-//! those of HealthData@EU's national catalogues, ckanext-dcat, FAIR Data Point and piveau.
+//! the coding that the reader takes; and a word to FAIR Data Point indexes ([`ping`]). Governed by
+//! RFC 9110 (negotiation, conditional requests), RFC 9457 (problems), SPARQL 1.1 Protocol, Hydra,
+//! FAIR Data Point 1.2, OAI-PMH 2.0, LDES; the rules that satisfy every harvester are those of
+//! HealthData@EU's national catalogues, ckanext-dcat, FAIR Data Point and piveau.
 //! Absent: HTML (the pages' job, through [`Page`]), writing.
 
 mod answer;

@@ -123,6 +123,8 @@ fn pages_are_walked_in_a_stable_order_to_an_end() {
     loop {
         let page = Page { number, size: 2, suffix: Some(Format::RdfXml) };
         let graph = writer.page(&shelf, &snapshot, page).unwrap().unwrap();
+        let lines = writer.page_lines(&shelf, &snapshot, page).unwrap().unwrap();
+        assert_eq!(String::from_utf8(lines).unwrap(), canonical(&graph));
         let kind = release.term("dcat:Dataset");
         seen.extend(
             graph
