@@ -197,15 +197,19 @@ pub fn list_standing(db: &mut Db, seq: i64, since: Option<i64>) -> QueryResult<V
         dataset_event::access,
     );
     let newest = dataset_event::successor.is_null().or(dataset_event::successor.gt(seq));
-    let standing = dataset_event::table
-        .filter(dataset_event::seq.le(seq))
-        .filter(newest)
-        .order((dataset_event::slug, dataset_event::seq))
-        .select(columns);
-    match since {
-        Some(since) => {
-            on_backend!(db, |c| standing.filter(dataset_event::time.ge(since)).load(c))
-        }
-        None => on_backend!(db, |c| standing.load(c)),
+    let standing =
+        dataset_event::table.filter(dataset_event::seq.le(seq)).filter(newest).select(columns);
+    let mut rows: Vec<StandingRow> = match since {
+        // In the order of the index that finds the few that changed: by slug, the database would
+        // rather go through all of them.
+        Some(since) => on_backend!(db, |c| standing
+            .filter(dataset_event::time.ge(since))
+            .order((dataset_event::time, dataset_event::seq))
+            .load(c))?,
+        None => on_backend!(db, |c| standing.order(dataset_event::slug).load(c))?,
+    };
+    if since.is_some() {
+        rows.sort();
     }
+    Ok(rows)
 }

@@ -145,3 +145,92 @@ async fn only_what_changed_is_listed_on_request_with_what_was_withdrawn() {
         assert_eq!(knock(&state, &address, &[]).await.0, 400, "{wrong}");
     }
 }
+
+#[test]
+fn the_log_of_the_store_is_that_of_the_shelf_in_memory() {
+    use vesalius::catalogue::{Log, Shelf, Snapshot, StoreShelf};
+    crate::support::on_both(|fresh| {
+        let stored = StoreShelf(Arc::new(fresh.store.clone()));
+        let memory = vesalius::catalogue::MemoryShelf::default();
+        let sample = super::published(&config()).find("lung-ldct").unwrap().unwrap();
+        let entry = |slug: &str, state: State, text: &str, minutes: i64| Entry {
+            slug: slug.to_owned(),
+            state,
+            document: format!("<urn:{slug}> <urn:p> \"{text}\" .\n"),
+            modified: now() + minutes.minutes(),
+            ..sample.clone()
+        };
+        let failed = Entry { document: String::new(), ..entry("f", State::Failed, "", 3) };
+        let report = Entry { report: "[]".to_owned(), ..entry("a", State::Published, "1", 0) };
+        for entry in [
+            entry("b", State::Published, "1", 0),
+            entry("a", State::Published, "1", 0),
+            report,
+            failed,
+            entry("a", State::Published, "2", 5),
+            // A clock that went back.
+            entry("b", State::Published, "2", 1),
+            entry("a", State::Withdrawn, "gone", 6),
+            entry("a", State::Withdrawn, "gone", 6),
+            entry("c", State::Published, "1", 7),
+            entry("a", State::Published, "3", 8),
+        ] {
+            stored.put(&entry).unwrap();
+            memory.put(&entry).unwrap();
+        }
+        let events = stored.events(0, 100).unwrap();
+        assert_eq!(events, memory.events(0, 100).unwrap());
+        let words: String = events.iter().map(|event| &event.operation.word()[..1]).collect();
+        assert_eq!(words, "ccuudcc");
+        assert!(events.is_sorted_by_key(|event| event.time));
+        assert_eq!(events.iter().map(|e| e.published).collect::<Vec<_>>(), [1, 2, 2, 2, 1, 2, 3]);
+        for seq in 0..=8 {
+            assert_eq!(stored.event(seq).unwrap(), memory.event(seq).unwrap());
+            for since in [None, Some(now()), Some(now() + 6.minutes())] {
+                let standing = stored.standing(seq, since).unwrap();
+                assert_eq!(standing, memory.standing(seq, since).unwrap(), "{seq} {since:?}");
+            }
+        }
+        for slug in ["a", "b", "f", "x"] {
+            assert_eq!(stored.newest(slug).unwrap(), memory.newest(slug).unwrap());
+        }
+        let (left, right) = (stored.state().unwrap(), memory.state().unwrap());
+        assert_eq!((left.published, left.latest), (right.published, right.latest));
+        let slugs = ["c", "a", "x"].map(str::to_owned);
+        assert_eq!(stored.entries(&slugs).unwrap(), memory.entries(&slugs).unwrap());
+        assert_eq!(
+            Snapshot::take(&stored, None).unwrap().token(),
+            Snapshot::take(&memory, None).unwrap().token()
+        );
+        // What was withdrawn is kept nowhere.
+        let kept = crate::support::lines(
+            &fresh.store,
+            "SELECT slug AS line FROM dataset_event WHERE document LIKE '%\"1\"%' OR document LIKE '%\"2\"%'",
+        );
+        assert_eq!(kept, ["b"]);
+    });
+}
+
+#[test]
+fn a_store_that_is_older_than_the_log_is_logged_when_it_is_opened() {
+    use vesalius::catalogue::{Log, Shelf, StoreShelf};
+    crate::support::on_both(|fresh| {
+        let stored = StoreShelf(Arc::new(fresh.store.clone()));
+        for entry in super::published(&config()).published(0, 10).unwrap() {
+            stored.put(&entry).unwrap();
+        }
+        let before = stored.events(0, 10).unwrap();
+        crate::support::execute(&fresh.store, "DELETE FROM dataset_event");
+        crate::support::execute(
+            &fresh.store,
+            "UPDATE counter SET value = 0 WHERE name = 'dataset_event'",
+        );
+        let again = vesalius::store::Store::open(fresh.dir.path(), &fresh.url).unwrap();
+        let after = StoreShelf(Arc::new(again)).events(0, 10).unwrap();
+        assert_eq!(after.len(), 3);
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!((&before.slug, &before.hash), (&after.slug, &after.hash));
+            assert_eq!((before.seq, before.published), (after.seq, after.published));
+        }
+    });
+}
