@@ -39,10 +39,24 @@ def serve(binary, data):
             connection = http.client.HTTPConnection("127.0.0.1", 18999, timeout=600)
             connection.request("GET", "/healthz")
             if connection.getresponse().read():
+                quiet(server.pid)
                 return server, connection
         except OSError:
             time.sleep(0.1)
     raise SystemExit("the server does not start")
+
+
+def quiet(pid):
+    """Waits until the server has done what it does at its start."""
+    def used():
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+    for _ in range(600):
+        before = used()
+        time.sleep(1)
+        if used() - before <= 5:
+            return
 
 
 def get(connection, path, coding="gzip"):
