@@ -13,6 +13,17 @@ pub(super) enum Total {
     Untold,
 }
 
+impl Total {
+    /// What two kinds of resources are together.
+    pub(super) const fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Known(one), Self::Known(other)) => Self::Known(one.saturating_add(other)),
+            (Self::Masked, _) | (_, Self::Masked) => Self::Masked,
+            (Self::Untold, _) | (_, Self::Untold) => Self::Untold,
+        }
+    }
+}
+
 /// A Bundle of type searchset.
 pub(super) struct Bundle {
     out: Vec<u8>,

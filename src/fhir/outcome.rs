@@ -4,6 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde_json::{Value, json};
 
+use super::negotiate::Format;
+use super::xml;
+
 use crate::error::Error;
 use crate::http::RETRY_AFTER;
 
@@ -104,12 +107,22 @@ impl Failure {
         }
     }
 
-    /// A body that is too large.
-    pub(super) fn too_large() -> Self {
+    /// Whether there is nothing of that name.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// Whether it was deleted.
+    pub(super) fn is_gone(&self) -> bool {
+        self.status == StatusCode::GONE
+    }
+
+    /// A body of more than `longest` bytes.
+    pub(super) fn too_large(longest: usize) -> Self {
         Self {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             code: "too-long",
-            diagnostics: format!("a form has at most {} bytes", super::FORM_LIMIT),
+            diagnostics: format!("the body may have at most {longest} bytes"),
             parameter: None,
             allow: None,
             bad_token: None,
@@ -139,10 +152,9 @@ impl Failure {
         outcome("error", self.code, &self.diagnostics, self.parameter.as_deref())
     }
 
-    /// The response; OperationOutcome is JSON whatever was asked for, as R4 allows.
-    pub(super) fn to_response(&self) -> HttpResponse {
+    /// The response, in the format that the client asked for.
+    pub(super) fn to_response(&self, format: Format) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((header::CONTENT_TYPE, super::negotiate::FHIR_JSON));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
@@ -153,7 +165,16 @@ impl Failure {
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
         }
-        response.body(self.to_json().to_string())
+        let json = self.to_json().to_string();
+        let (format, body) = match format {
+            Format::Json => (format, json.into_bytes()),
+            Format::Xml => match xml::to_xml(json.as_bytes()) {
+                Ok(xml) => (format, xml),
+                Err(_) => (Format::Json, json.into_bytes()),
+            },
+        };
+        response.insert_header((header::CONTENT_TYPE, format.media()));
+        response.body(body)
     }
 }
 
@@ -176,11 +197,11 @@ pub(super) fn outcome(
 mod tests {
     use actix_web::http::header;
 
-    use super::Failure;
+    use super::{Failure, Format};
     use crate::error::Error;
 
     fn header_of(failure: &Failure, name: header::HeaderName) -> Option<String> {
-        let response = failure.to_response();
+        let response = failure.to_response(Format::Json);
         response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 

@@ -18,9 +18,26 @@ pub struct Table {
     pub parameter: Vec<Parameter>,
 }
 
-/// A resource type.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq)]
-pub enum Resource {
+macro_rules! resources {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// A resource type. Those that patients' tokens may name are `SCOPED` in `actor`.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq)]
+        pub enum Resource { $($(#[$doc])* $name),+ }
+
+        impl Resource {
+            /// Each of them.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The type's name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+        }
+    };
+}
+
+resources! {
     /// Subjects.
     Patient,
     /// Studies.
@@ -32,23 +49,10 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The type's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Patient => "Patient",
-            Self::ImagingStudy => "ImagingStudy",
-            Self::Endpoint => "Endpoint",
-            Self::Organization => "Organization",
-        }
-    }
-
     /// The type of that name, if the facade serves it.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Patient, Self::ImagingStudy, Self::Endpoint, Self::Organization]
-            .into_iter()
-            .find(|resource| resource.name() == name)
+        Self::ALL.iter().copied().find(|resource| resource.name() == name)
     }
 }
 
@@ -59,6 +63,9 @@ pub struct ResourceRow {
     /// The type.
     #[serde(rename = "type")]
     pub resource: Resource,
+    /// Whether its resources are about patients: a search of the role `ehr` must name one.
+    #[serde(default)]
+    pub is_of_patients: bool,
     /// Elements that every subset keeps.
     pub mandatory: Vec<String>,
     /// Elements of a summary; `series.uid` is the element of an element.
@@ -165,6 +172,12 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// Whether clients call it so.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+
     /// Whether it looks at what is nearly unique, so that it singles a person out even where it
     /// does not name one.
     #[must_use]
@@ -222,10 +235,8 @@ impl Table {
                 )));
             }
         }
-        for resource in
-            [Resource::Patient, Resource::ImagingStudy, Resource::Endpoint, Resource::Organization]
-        {
-            if !table.resource.iter().any(|row| row.resource == resource) {
+        for resource in Resource::ALL {
+            if !table.resource.iter().any(|row| row.resource == *resource) {
                 return Err(Error::Configuration(format!(
                     "mappings/{name}: no row for the resource `{}`",
                     resource.name()
@@ -248,8 +259,7 @@ impl Table {
     /// The parameter of that name or alias.
     #[must_use]
     pub fn parameter(&self, resource: Resource, name: &str) -> Option<&Parameter> {
-        self.parameters(resource)
-            .find(|row| row.name == name || row.aliases.iter().any(|alias| alias == name))
+        self.parameters(resource).find(|row| row.is_called(name))
     }
 
     /// The parameters of a type.
@@ -263,6 +273,13 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::{Resource, Table};
+    use crate::actor::SCOPED;
+
+    #[test]
+    fn tokens_can_name_what_is_served() {
+        let names: Vec<&str> = Resource::ALL.iter().map(|resource| resource.name()).collect();
+        assert_eq!(names, SCOPED);
+    }
 
     #[test]
     fn both_spellings_name_the_same_parameter() {

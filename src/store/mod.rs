@@ -21,6 +21,7 @@ pub mod archive;
 pub mod changes;
 pub mod datasets;
 pub mod events;
+pub mod files;
 pub mod findings;
 pub mod journal;
 mod lock;

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::mapping::fhir::View;
 use date::DateTest;
 use reference::Reference;
-pub(super) use special::{CURSOR, Control, Target, cursor, foreign_cursor};
+pub(super) use special::{CURSOR, Control, Include, Place, cursor, foreign_cursor};
 use string::How;
 use token::{OfType, Token};
 
@@ -229,7 +229,8 @@ impl Search {
 
     /// What the token's scopes let the actor ask. What is included is read, and what a chain
     /// looks into is searched.
-    fn permit_scopes(&self, actor: &Actor) -> Result<()> {
+    fn permit_scopes(&self, asking: &Asking<'_>) -> Result<()> {
+        let actor = asking.actor;
         let needs = |may: bool, letter: char, resource: &str| {
             if may { Ok(()) } else { Err(scope_needed(resource, letter)) }
         };
@@ -242,22 +243,37 @@ impl Search {
                 needs(actor.has_search_scope("Patient"), 's', "Patient")?;
             }
         }
-        for target in self.control.include.iter().chain(&self.control.revinclude) {
-            let included = target.resource().name();
-            needs(actor.has_read_scope(included), 'r', included)?;
+        let table = &asking.state.table;
+        for include in &self.control.include {
+            let followed = table.parameter(include.source, &include.name);
+            let targets = followed.map_or(&[][..], |parameter| &parameter.targets);
+            for target in targets {
+                let is_served = Resource::parse(target).is_some();
+                if is_served && include.target.is_none_or(|only| only.name() == target) {
+                    needs(actor.has_read_scope(target), 'r', target)?;
+                }
+            }
+        }
+        for include in &self.control.revinclude {
+            let name = include.source.name();
+            needs(actor.has_read_scope(name), 'r', name)?;
         }
         Ok(())
     }
 
     /// What a role may ask (the operator of the archive everything, care one patient at a time).
     pub(super) fn permit(&self, asking: &Asking<'_>) -> Result<()> {
-        self.permit_scopes(asking.actor)?;
-        let is_of_patients = matches!(self.resource, Resource::Patient | Resource::ImagingStudy);
+        self.permit_scopes(asking)?;
+        let is_of_patients = asking.state.table.row(self.resource).is_of_patients;
         if asking.actor.role == Role::Ehr && is_of_patients && !self.names_one(asking) {
-            let how = match self.resource {
-                Resource::Patient => "`identifier` or `_id`",
-                _ => "`patient`, `subject`, `identifier` or `_id`",
-            };
+            let how = asking
+                .state
+                .table
+                .parameters(self.resource)
+                .filter(|parameter| parameter.identifies)
+                .map(|parameter| format!("`{}`", parameter.name))
+                .collect::<Vec<_>>()
+                .join(" or ");
             return Err(Error::Forbidden(format!(
                 "the role `ehr` reads one patient at a time: give {how}, with one value"
             ))

@@ -9,7 +9,6 @@ use super::super::subset::Subset;
 use super::super::table::{Resource, ResourceRow};
 use super::Handling;
 use crate::imaging::keyed;
-use crate::index::Sort;
 
 /// Entries of a page that asks for no number.
 const PAGE: usize = 20;
@@ -24,37 +23,81 @@ pub(crate) const CURSOR: &str = "_cursor";
 pub(crate) struct Control {
     pub(crate) count: usize,
     pub(crate) is_count_only: bool,
-    pub(crate) sort: Sort,
+    /// `None`: the order of the type's provider, which is stable while writes go on.
+    pub(crate) sort: Option<SortKey>,
     pub(crate) has_total: bool,
     pub(crate) subset: Subset,
-    pub(crate) include: Vec<Target>,
-    pub(crate) revinclude: Vec<Target>,
+    pub(crate) include: Vec<Include>,
+    pub(crate) revinclude: Vec<Include>,
     /// As the client sent it.
     pub(crate) cursor: Option<String>,
-    /// The logical id of the last entry of the page before, and what it was sorted by.
-    pub(crate) after: Option<(String, i64)>,
+    /// Where the page begins: one place per provider of the type, in their order; a provider that
+    /// has given nothing yet has `None`.
+    pub(crate) after: Option<Vec<Option<Place>>>,
 }
 
-/// What an `_include` brings.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Target {
-    Patient,
-    Endpoint,
-    Organization,
-    /// By `_revinclude`.
-    Studies,
+/// What an `_include` or `_revinclude` follows: a reference parameter of a resource type.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Include {
+    /// The type whose references are followed.
+    pub(crate) source: Resource,
+    /// The name of the parameter.
+    pub(crate) name: String,
+    /// The one type of target that is wanted.
+    pub(crate) target: Option<Resource>,
 }
 
-impl Target {
-    /// The type that it brings.
-    pub(crate) const fn resource(self) -> Resource {
-        match self {
-            Self::Patient => Resource::Patient,
-            Self::Endpoint => Resource::Endpoint,
-            Self::Organization => Resource::Organization,
-            Self::Studies => Resource::ImagingStudy,
-        }
+impl Include {
+    /// Whether it follows a parameter of one of these names to that type.
+    pub(crate) fn brings(&self, source: Resource, names: &[&str], target: Resource) -> bool {
+        self.source == source
+            && names.contains(&self.name.as_str())
+            && self.target.is_none_or(|wanted| wanted == target)
     }
+
+    /// Reads a value; `known` is what the row of the type that is searched lists, as
+    /// `Source:parameter`. Nothing: none of them is of that name.
+    fn parse(row: &ResourceRow, known: &[String], value: &str) -> Vec<Self> {
+        let read = |value: &str| {
+            let mut parts = value.split(':');
+            let (source, name, target) = (parts.next()?, parts.next()?, parts.next());
+            let is_known = known.iter().any(|one| *one == format!("{source}:{name}"));
+            if !is_known || parts.next().is_some() {
+                return None;
+            }
+            let target = match target {
+                None => None,
+                Some(target) => Some(Resource::parse(target)?),
+            };
+            Some(Self { source: Resource::parse(source)?, name: name.to_owned(), target })
+        };
+        if value == "*" {
+            // What starts at the type that is searched.
+            return known
+                .iter()
+                .filter_map(|known| read(known))
+                .filter(|include| include.source == row.resource)
+                .collect();
+        }
+        read(value).into_iter().collect()
+    }
+}
+
+/// `_sort`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SortKey {
+    /// One that the type's row lists.
+    pub(crate) name: String,
+    pub(crate) descending: bool,
+}
+
+/// The place where a page begins: behind this entry.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Place {
+    /// The logical id of the last entry of the page before.
+    pub(crate) id: String,
+    /// What it was sorted by.
+    pub(crate) key: i64,
 }
 
 impl Default for Control {
@@ -62,7 +105,7 @@ impl Default for Control {
         Self {
             count: PAGE,
             is_count_only: false,
-            sort: Sort::Arrival,
+            sort: None,
             has_total: true,
             subset: Subset::Whole,
             include: Vec::new(),
@@ -152,79 +195,22 @@ impl Control {
                 if keys.next().is_some() {
                     return unsupported("sorts by one key".to_owned());
                 }
-                self.sort = match key {
-                    "started" => Sort::Started { descending },
-                    _ => Sort::Updated { descending },
-                };
+                self.sort = Some(SortKey { name: key.to_owned(), descending });
             }
-            "_include" => match included(row.resource, value) {
-                Some(targets) => self.include.extend(targets),
-                None => {
-                    let known = row.include.join("`, `");
+            "_include" | "_revinclude" => {
+                let is_reverse = plain == "_revinclude";
+                let known = if is_reverse { &row.revinclude } else { &row.include };
+                let found = Include::parse(row, known, value);
+                // Nothing may start from a type of which nothing is listed.
+                if found.is_empty() && (is_reverse || value != "*") {
+                    let known = known.join("`, `");
                     return unsupported(format!("`{value}` is not one of `{known}`"));
                 }
-            },
-            "_revinclude" => match reverse_included(row.resource, value) {
-                Some(target) => self.revinclude.push(target),
-                None => {
-                    let known = row.revinclude.join("`, `");
-                    return unsupported(format!("`{value}` is not one of `{known}`"));
-                }
-            },
+                (if is_reverse { &mut self.revinclude } else { &mut self.include }).extend(found);
+            }
             _ => self.cursor = Some(value.to_owned()),
         }
         Ok(true)
-    }
-}
-
-/// Includes by the rows' names; a third part may name the target's type. `*`: all of them.
-fn included(resource: Resource, value: &str) -> Option<Vec<Target>> {
-    let mut parts = value.split(':');
-    let (source, name, target) = (parts.next()?, parts.next(), parts.next());
-    if parts.next().is_some() {
-        return None;
-    }
-    let targets = match (source, name) {
-        ("*", None) => match resource {
-            Resource::ImagingStudy => vec![Target::Patient, Target::Endpoint],
-            Resource::Endpoint => vec![Target::Organization],
-            Resource::Organization => vec![Target::Endpoint],
-            Resource::Patient => Vec::new(),
-        },
-        ("ImagingStudy", Some("patient" | "subject")) => vec![Target::Patient],
-        ("ImagingStudy", Some("endpoint")) => vec![Target::Endpoint],
-        ("Endpoint", Some("organization")) => vec![Target::Organization],
-        ("Organization", Some("endpoint")) => vec![Target::Endpoint],
-        _ => return None,
-    };
-    let name_of = |of: &Target| match of {
-        Target::Patient => "Patient",
-        Target::Endpoint => "Endpoint",
-        Target::Organization => "Organization",
-        Target::Studies => "ImagingStudy",
-    };
-    let keeps = |of: &Target| target.is_none_or(|target| target == name_of(of));
-    let kept: Vec<Target> = targets.into_iter().filter(keeps).collect();
-    // What does not start from this resource, or from one that it includes, brings nothing.
-    let starts = match (resource, source) {
-        (_, "*") => true,
-        (Resource::ImagingStudy, "Endpoint") => true,
-        (resource, source) => resource.name() == source,
-    };
-    starts.then_some(kept)
-}
-
-fn reverse_included(resource: Resource, value: &str) -> Option<Target> {
-    match (resource, value) {
-        (
-            Resource::Patient,
-            "ImagingStudy:patient"
-            | "ImagingStudy:subject"
-            | "ImagingStudy:subject:Patient"
-            | "ImagingStudy:patient:Patient",
-        ) => Some(Target::Studies),
-        (Resource::Organization, "Endpoint:organization") => Some(Target::Endpoint),
-        _ => None,
     }
 }
 
@@ -236,15 +222,19 @@ const SEAL: usize = 16;
 /// because the store's number would tell how many rows there are that the client may not see.
 /// The seal ties it to the search and to who asks (`about`): a made-up cursor would ask whether
 /// a hidden row exists.
-pub(crate) fn cursor(key: &[u8], about: &str, after: &str, sorted_by: i64) -> String {
-    let place = format!("{after}.{sorted_by}");
+pub(crate) fn cursor(key: &[u8], about: &str, places: &[Option<Place>]) -> String {
+    let one = |place: &Option<Place>| match place {
+        None => String::new(),
+        Some(Place { id, key }) => format!("{id},{key}"),
+    };
+    let place = places.iter().map(one).collect::<Vec<_>>().join(";");
     let mut bytes = seal(key, about, &place).to_vec();
     bytes.extend_from_slice(place.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// What a cursor names, if this server gave it for this search to who asks.
-pub(crate) fn open_cursor(key: &[u8], about: &str, text: &str) -> Result<(String, i64)> {
+pub(crate) fn open_cursor(key: &[u8], about: &str, text: &str) -> Result<Vec<Option<Place>>> {
     let open = || {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (given, place) = bytes.split_at_checked(SEAL)?;
@@ -252,8 +242,14 @@ pub(crate) fn open_cursor(key: &[u8], about: &str, text: &str) -> Result<(String
         let known = seal(key, about, place);
         // Every byte is looked at, so that time tells nothing of the first that differs.
         let difference = known.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b));
-        let (id, sorted_by) = place.split_once('.').filter(|_| difference == 0)?;
-        Some((id.to_owned(), sorted_by.parse().ok()?))
+        if difference != 0 {
+            return None;
+        }
+        let one = |text: &str| match text.split_once(',') {
+            None => text.is_empty().then_some(None),
+            Some((id, key)) => Some(Some(Place { id: id.to_owned(), key: key.parse().ok()? })),
+        };
+        place.split(';').map(one).collect()
     };
     open().ok_or_else(foreign_cursor)
 }
@@ -275,7 +271,7 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-    use super::{Control, cursor, open_cursor};
+    use super::{Control, Place, cursor, open_cursor};
     use crate::fhir::search::Handling;
     use crate::fhir::subset::Subset;
     use crate::fhir::table::{Resource, Table};
@@ -322,8 +318,9 @@ mod tests {
     #[test]
     fn a_cursor_opens_only_for_the_search_and_the_reader_it_was_given_to() {
         let id = "0123456789abcdef0123456789abcdef";
-        let given = cursor(b"key", "about", id, -7);
-        assert_eq!(open_cursor(b"key", "about", &given).unwrap(), (id.to_owned(), -7));
+        let places = [Some(Place { id: id.to_owned(), key: -7 }), None];
+        let given = cursor(b"key", "about", &places);
+        assert_eq!(open_cursor(b"key", "about", &given).unwrap(), places);
         let mut forged = URL_SAFE_NO_PAD.decode(&given).unwrap();
         forged[20] ^= 1;
         let forged = URL_SAFE_NO_PAD.encode(forged);

@@ -1,0 +1,378 @@
+//! HTTP below `/fhir` (FHIR R4 http.html): addresses → reads, searches and operations, and
+//! answers → status, headers and body.
+
+use actix_web::http::header::{self, HeaderName};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+
+use super::negotiate::{self, Format};
+use super::operation::xml_of;
+use super::operation::{Body, Call, Reply};
+use super::outcome::{Failure, Result};
+use super::request::{self, Parameters};
+use super::search::{Control, Handling, Search};
+use super::table::Resource;
+use super::{Asking, FORM_LIMIT, State, xml};
+use crate::actor::{Actor, Role};
+use crate::auth::BadToken;
+use crate::error::Error;
+use crate::http::{http_date, takes_gzip};
+use crate::mapping::fhir::View;
+
+/// Adds the routes below `/fhir`; they need [`State`] as application data, and the [`Actor`] in
+/// a request's extensions.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::scope("/fhir").default_service(web::route().to(handle)))
+        .route("/fhir", web::route().to(handle));
+}
+
+async fn handle(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
+    // What goes wrong is told in the format that was asked for, if there is one.
+    let format = format_of(request.query_string());
+    let format = negotiate::accept(request.headers(), format.as_deref()).unwrap_or(Format::Json);
+    match answer(&request, payload, state).await {
+        Ok(response) => response,
+        Err(failure) => failure.to_response(format),
+    }
+}
+
+/// `_format` of a query, if the query can be read.
+fn format_of(query: &str) -> Option<String> {
+    let mut parameters = Parameters::new();
+    request::decode(query, &mut parameters).ok()?;
+    parameters.into_iter().find(|(name, _)| name == "_format").map(|(_, value)| value)
+}
+
+/// What an address below `/fhir` names.
+#[derive(Debug, PartialEq)]
+enum Address<'a> {
+    Metadata,
+    Smart,
+    Type(Resource),
+    SearchForm(Resource),
+    One(Resource, &'a str),
+    /// `$name` of the system, a type or a resource.
+    Operation(Option<Resource>, Option<&'a str>, &'a str),
+}
+
+fn address(path: &str) -> Result<Address<'_>> {
+    let unknown = || Failure::no_such_address(path);
+    let resource = |name: &str| Resource::parse(name).ok_or_else(unknown);
+    let rest = path.strip_prefix("/fhir").unwrap_or(path).trim_start_matches('/');
+    let parts: Vec<&str> = rest.split('/').collect();
+    // An id that is empty names nothing, and above all not everything.
+    let is_id = |id: &str| !id.is_empty() && !id.starts_with(['_', '$']);
+    match parts.as_slice() {
+        ["metadata"] => Ok(Address::Metadata),
+        [".well-known", "smart-configuration"] => Ok(Address::Smart),
+        [name] => match name.strip_prefix('$') {
+            Some(name) => Ok(Address::Operation(None, None, name)),
+            None => Ok(Address::Type(resource(name)?)),
+        },
+        [name, "_search"] => Ok(Address::SearchForm(resource(name)?)),
+        [name, id] if is_id(id) => Ok(Address::One(resource(name)?, id)),
+        [name, last] => match last.strip_prefix('$') {
+            Some(operation) => Ok(Address::Operation(Some(resource(name)?), None, operation)),
+            None => Err(unknown()),
+        },
+        [name, id, last] if is_id(id) => match last.strip_prefix('$') {
+            Some(operation) => Ok(Address::Operation(Some(resource(name)?), Some(id), operation)),
+            None => Err(unknown()),
+        },
+        _ => Err(unknown()),
+    }
+}
+
+/// Who asks, and what they see.
+fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View)> {
+    let actor = request.extensions().get::<Actor>().cloned().ok_or_else(|| {
+        match request.extensions().get::<BadToken>() {
+            Some(BadToken(reason)) => Failure::bad_token(reason),
+            None => Error::Unauthenticated(
+                "a valid bearer token is needed (`Authorization: Bearer …`)".to_owned(),
+            )
+            .into(),
+        }
+    })?;
+    match (actor.role, View::of(actor.purpose(), state.context.identity())) {
+        (Role::Ehr | Role::ImagingIt | Role::Researcher, Some(view)) => Ok((actor, view)),
+        (role, _) => {
+            Err(Error::Forbidden(format!("the role `{role}` reads no patient data")).into())
+        }
+    }
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse> {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_post = *request.method() == Method::POST;
+    let path = request.path().to_owned();
+    let address = address(&path);
+    if let Ok(Address::Metadata | Address::Smart) = address {
+        return if is_get {
+            open(request, &state, matches!(address, Ok(Address::Metadata)))
+        } else {
+            Err(Failure::method("GET, HEAD"))
+        };
+    }
+    let (actor, view) = asker(request, &state)?;
+    let mut parameters = Parameters::new();
+    request::decode(request.query_string(), &mut parameters)?;
+    let mut call = None;
+    match address? {
+        Address::SearchForm(_) if is_post => {
+            let media = request.content_type().to_ascii_lowercase();
+            let body = form(payload).await?;
+            if !(media == "application/x-www-form-urlencoded"
+                || (media.is_empty() && body.is_empty()))
+            {
+                return Err(Failure::media_type());
+            }
+            let body = std::str::from_utf8(&body)
+                .map_err(|_| Error::Invalid("the form is not UTF-8".to_owned()))?;
+            request::decode(body, &mut parameters)?;
+        }
+        Address::SearchForm(_) => return Err(Failure::method("POST")),
+        Address::Operation(resource, id, name) => {
+            let operation = state.operation(resource, id.is_some(), name);
+            let operation = operation.ok_or_else(|| Failure::no_such_address(&path))?;
+            match (is_get, is_post, operation.takes_get()) {
+                (true, _, true) | (_, true, _) => {}
+                (_, _, true) => return Err(Failure::method("GET, HEAD, POST")),
+                (_, _, false) => return Err(Failure::method("POST")),
+            }
+            let media = request.content_type().to_ascii_lowercase();
+            let body = read_body(payload, operation.longest_body()).await?;
+            call = Some(as_json(media, body)?);
+        }
+        _ if !is_get => return Err(Failure::method("GET, HEAD")),
+        _ => {}
+    }
+    let value_of = |name: &str| {
+        parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    };
+    let format = negotiate::accept(request.headers(), value_of("_format"))?;
+    let is_pretty = match value_of("_pretty") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Failure::parameter("_pretty", "is neither true nor false")),
+    };
+    let handling = handling(request);
+    let takes_gzip = takes_gzip(request.headers());
+    let now = jiff::Timestamp::now().as_microsecond();
+    let state = state.into_inner();
+    let done = web::block(move || {
+        let asking = Asking { state: &state, actor: &actor, view, now };
+        let mut reply = match self::address(&path)? {
+            Address::Type(resource) | Address::SearchForm(resource) => {
+                state.answer_search(&asking, resource, parameters, handling)?
+            }
+            Address::One(resource, id) => {
+                state.answer_read(&asking, resource, &request::id(id)?, &parameters, handling)?
+            }
+            Address::Operation(resource, id, name) => {
+                let operation = state.operation(resource, id.is_some(), name);
+                let operation = operation.ok_or_else(|| Failure::no_such_address(&path))?;
+                let id = id.map(request::id).transpose()?;
+                let (media, body) = call.unwrap_or_default();
+                operation.run(&asking, Call { resource, id, parameters, handling, media, body })?
+            }
+            // They were answered above.
+            Address::Metadata | Address::Smart => return Err(Failure::no_such_address(&path)),
+        };
+        if format == Format::Xml {
+            reply = reply.into_xml()?;
+        } else if let Body::Fhir(_, bytes) = &mut reply.body
+            && is_pretty
+            && let Ok(value) = serde_json::from_slice::<Value>(bytes)
+            && let Ok(pretty) = serde_json::to_vec_pretty(&value)
+        {
+            *bytes = pretty.into();
+        }
+        Ok::<_, Failure>(reply.compress(takes_gzip))
+    })
+    .await
+    .map_err(|failure| Error::Internal(failure.to_string()))?;
+    Ok(respond(request, done?))
+}
+
+impl State {
+    fn answer_search(
+        &self,
+        asking: &Asking<'_>,
+        resource: Resource,
+        parameters: Parameters,
+        handling: Handling,
+    ) -> Result<Reply> {
+        let search = Search::parse(asking, resource, parameters, handling)?;
+        search.permit(asking)?;
+        Ok(Reply::fhir(self.search(asking, &search)?))
+    }
+
+    fn answer_read(
+        &self,
+        asking: &Asking<'_>,
+        resource: Resource,
+        id: &str,
+        parameters: &Parameters,
+        handling: Handling,
+    ) -> Result<Reply> {
+        let mut control = Control::default();
+        let row = self.table.row(resource);
+        for (name, value) in parameters {
+            match name.as_str() {
+                "_format" | "_pretty" => {}
+                "_summary" | "_elements" => {
+                    control.take(row, name, value, handling)?;
+                }
+                _ if handling == Handling::Strict => {
+                    return Err(Failure::parameter(name, "has no meaning for a read"));
+                }
+                _ => {}
+            }
+        }
+        if control.is_count_only {
+            return Err(Failure::parameter("_summary", "`count` is for searches"));
+        }
+        let read = self.read(asking, resource, id, &control.subset)?;
+        let mut reply = Reply::fhir(read.bytes);
+        reply.version = Some((read.version, read.updated));
+        Ok(reply)
+    }
+}
+
+/// A body of FHIR XML as JSON; any other as it is.
+fn as_json(media: String, body: Bytes) -> Result<(String, Bytes)> {
+    if Format::of(&media) != Some(Format::Xml) || body.is_empty() {
+        return Ok((media, body));
+    }
+    let json = xml::to_json(&body).map_err(|reason| {
+        Failure::from(Error::Invalid(format!("the body is no resource in FHIR XML: {reason}")))
+    })?;
+    Ok(("application/fhir+json".to_owned(), json.into()))
+}
+
+async fn form(payload: web::Payload) -> Result<Bytes> {
+    read_body(payload, FORM_LIMIT).await
+}
+
+/// The body, if it has at most `longest` bytes.
+async fn read_body(mut payload: web::Payload, longest: usize) -> Result<Bytes> {
+    let mut body = web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::Invalid("the body could not be read".to_owned()))?;
+        if body.len() + chunk.len() > longest {
+            return Err(Failure::too_large(longest));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn handling(request: &HttpRequest) -> Handling {
+    let is_strict = request
+        .headers()
+        .get_all("Prefer")
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .any(|preference| preference.trim().eq_ignore_ascii_case("handling=strict"));
+    if is_strict { Handling::Strict } else { Handling::Lenient }
+}
+
+/// Whether the client has this version already (RFC 9110 section 13.1). `If-Modified-Since` is
+/// not looked at: a date says when the row changed, not by which tables and systems it was
+/// rendered when the client got it, which the tag does.
+fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    request.headers().get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(
+        |value| {
+            value.split(',').map(str::trim).any(|known| {
+                let bare = |tag: &str| tag.trim_start_matches("W/").trim_matches('"').to_owned();
+                known == "*" || bare(known) == bare(etag)
+            })
+        },
+    )
+}
+
+fn respond(request: &HttpRequest, reply: Reply) -> HttpResponse {
+    let mut response = HttpResponse::build(reply.status);
+    let mut is_unchanged = false;
+    if let Some((version, updated)) = &reply.version {
+        let etag = format!("W/\"{version}\"");
+        is_unchanged = reply.status == StatusCode::OK && is_known(request, &etag);
+        response.insert_header((header::ETAG, etag));
+        if let Some(updated) = updated.and_then(|of| jiff::Timestamp::from_microsecond(of).ok()) {
+            response.insert_header((header::LAST_MODIFIED, http_date(updated)));
+        }
+    }
+    for (name, value) in &reply.headers {
+        response.insert_header((HeaderName::clone(name), value.as_str()));
+    }
+    // Patient data are for the bearer of the token; a browser may keep them to revalidate.
+    response.insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    response.insert_header((header::VARY, "Accept, Accept-Encoding, Authorization"));
+    if is_unchanged {
+        response.status(StatusCode::NOT_MODIFIED);
+        return response.finish();
+    }
+    if reply.is_gzip {
+        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+    }
+    match reply.body {
+        Body::Empty => response.finish(),
+        Body::Fhir(format, bytes) => {
+            response.insert_header((header::CONTENT_TYPE, format.media())).body(bytes)
+        }
+        Body::Other { media, bytes } => {
+            response.insert_header((header::CONTENT_TYPE, media)).body(bytes)
+        }
+    }
+}
+
+/// The addresses that need no token.
+fn open(request: &HttpRequest, state: &State, is_metadata: bool) -> Result<HttpResponse> {
+    let mut parameters = Parameters::new();
+    request::decode(request.query_string(), &mut parameters)?;
+    let prepared = if is_metadata { &state.metadata } else { &state.smart };
+    let mut is_pretty = false;
+    let mut format = Format::Json;
+    if is_metadata {
+        let asked = parameters.iter().find(|(name, _)| name == "_format");
+        format = negotiate::accept(request.headers(), asked.map(|(_, value)| value.as_str()))?;
+        is_pretty = parameters.iter().any(|(name, value)| name == "_pretty" && value == "true");
+    }
+    let mut response = HttpResponse::Ok();
+    let etag = format!("W/\"{}\"", prepared.etag);
+    let is_unchanged = is_known(request, &etag);
+    response.insert_header((header::ETAG, etag));
+    response.insert_header((header::CACHE_CONTROL, "public, no-cache"));
+    response.insert_header((header::VARY, "Accept, Accept-Encoding"));
+    if is_unchanged {
+        response.status(StatusCode::NOT_MODIFIED);
+        return Ok(response.finish());
+    }
+    let media = if is_metadata { format.media() } else { "application/json" };
+    response.insert_header((header::CONTENT_TYPE, media));
+    if format == Format::Xml {
+        return Ok(response.body(xml_of(&prepared.bytes)?));
+    }
+    if is_pretty && let Ok(value) = serde_json::from_slice::<Value>(&prepared.bytes) {
+        return Ok(response.body(format!("{value:#}")));
+    }
+    Ok(if takes_gzip(request.headers()) {
+        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+        response.body(prepared.gzip.clone())
+    } else {
+        response.body(prepared.bytes.clone())
+    })
+}

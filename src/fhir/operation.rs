@@ -1,0 +1,146 @@
+//! Operations (FHIR R4 operations.html), and what any interaction answers.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderName;
+use actix_web::web::Bytes;
+
+use super::negotiate::{self, Format};
+use super::outcome::Result;
+use super::request::Parameters;
+use super::search::Handling;
+use super::table::Resource;
+use super::{Asking, State, xml};
+use crate::error::Error;
+
+/// What is asked of an operation.
+#[derive(Debug)]
+#[allow(dead_code, reason = "the operations that come in by themselves use each")]
+pub(super) struct Call {
+    /// The type that it was called on; `None`: the system.
+    pub(super) resource: Option<Resource>,
+    /// The resource that it was called on; not looked up yet.
+    pub(super) id: Option<String>,
+    /// Those of the query; `_format` and `_pretty` among them.
+    pub(super) parameters: Parameters,
+    /// What becomes of parameters that the operation does not know.
+    pub(super) handling: Handling,
+    /// The body's media type without parameters, in lower case; empty without a body.
+    pub(super) media: String,
+    /// The body, at most [`Operation::longest_body`] bytes.
+    pub(super) body: Bytes,
+}
+
+/// An operation. Scopes and the actor's rights are its own to look at.
+pub(super) trait Operation: Send + Sync {
+    /// The name without `$`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it can be called on the system (no type), a type, or a resource of it.
+    fn serves(&self, resource: Option<Resource>, has_id: bool) -> bool;
+
+    /// Whether GET calls it: it changes nothing.
+    fn takes_get(&self) -> bool {
+        true
+    }
+
+    /// Most bytes of a body.
+    fn longest_body(&self) -> usize {
+        8 << 20
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever the client is to be told.
+    fn run(&self, asking: &Asking<'_>, call: Call) -> Result<Reply>;
+}
+
+/// What an interaction answers, before it is put into HTTP.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(HeaderName, String)>,
+    /// Tag and last change (microseconds since 1970-01-01T00:00:00Z) of what was read or written.
+    pub(super) version: Option<(String, Option<i64>)>,
+    pub(super) body: Body,
+    pub(super) is_gzip: bool,
+}
+
+/// The body of a reply.
+#[derive(Debug)]
+#[allow(dead_code, reason = "the operations that come in by themselves use each")]
+pub(super) enum Body {
+    Empty,
+    /// A resource.
+    Fhir(Format, Bytes),
+    /// What is no resource.
+    Other {
+        media: String,
+        bytes: Bytes,
+    },
+}
+
+impl Reply {
+    /// 200 with a resource as JSON.
+    pub(super) fn fhir(bytes: impl Into<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            version: None,
+            body: Body::Fhir(Format::Json, bytes.into()),
+            is_gzip: false,
+        }
+    }
+
+    /// Writes the resource as XML.
+    ///
+    /// # Errors
+    /// When it holds what the definitions do not know.
+    pub(super) fn into_xml(mut self) -> Result<Self> {
+        if let Body::Fhir(format @ Format::Json, bytes) = &mut self.body {
+            *bytes = xml_of(bytes)?.into();
+            *format = Format::Xml;
+        }
+        Ok(self)
+    }
+
+    /// Compresses the resource when the client takes it and it is worth it.
+    pub(super) fn compress(mut self, takes_gzip: bool) -> Self {
+        if let Body::Fhir(_, bytes) = &mut self.body
+            && takes_gzip
+            && bytes.len() >= negotiate::GZIP_FROM
+        {
+            *bytes = negotiate::gzip(bytes).into();
+            self.is_gzip = true;
+        }
+        self
+    }
+}
+
+/// A resource of ours as XML.
+///
+/// # Errors
+/// When it holds what the definitions do not know, which would be lost.
+pub(super) fn xml_of(json: &[u8]) -> Result<Vec<u8>> {
+    xml::to_xml(json).map_err(|reason| {
+        Error::NotAcceptable(format!(
+            "the answer cannot be written as XML ({reason}): ask for JSON"
+        ))
+        .into()
+    })
+}
+
+impl State {
+    /// The operation of that name there.
+    pub(super) fn operation(
+        &self,
+        resource: Option<Resource>,
+        has_id: bool,
+        name: &str,
+    ) -> Option<&dyn Operation> {
+        self.operations
+            .iter()
+            .find(|operation| operation.name() == name && operation.serves(resource, has_id))
+            .map(|operation| &**operation)
+    }
+}
