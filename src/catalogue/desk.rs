@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::kept::{IndexFacts, StoreShelf, open_selections};
-use super::publish::{Outcome, Publisher, Shelf, State};
+use super::log::{Log as _, Operation};
+use super::publish::{Outcome, Publisher};
 use super::release::Release;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -122,11 +123,10 @@ impl Desk {
             described.insert(outcome.slug.clone());
             pass.outcomes.push(outcome);
         }
-        for slug in self.shelf.slugs()?.into_iter().filter(|slug| !described.contains(slug)) {
-            let entry = self.shelf.find(&slug)?;
-            if entry.is_none_or(|entry| entry.state != State::Published) {
-                continue;
-            }
+        let last = self.shelf.last_event()?.map_or(0, |last| last.seq);
+        let published = self.shelf.standing(last, None)?.into_iter();
+        let published = published.filter(|one| one.operation != Operation::Delete);
+        for slug in published.map(|one| one.slug).filter(|slug| !described.contains(slug)) {
             match how {
                 How::WithdrawMissing => {
                     pass.outcomes.extend(publisher.withdraw_missing(&slug, &self.shelf, now)?);

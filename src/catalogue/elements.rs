@@ -58,7 +58,7 @@ pub enum When {
 
 /// How one element stands in a document.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Standing {
+pub struct Due {
     /// The element's name.
     pub id: String,
     /// The key that gives it.
@@ -84,7 +84,7 @@ pub fn completeness(
     dataset: &NamedNode,
     rights: AccessRights,
     release: &Release,
-) -> Vec<Standing> {
+) -> Vec<Due> {
     let has = |property: &str| {
         document.objects_for_subject_predicate(dataset, &release.term(property)).next().is_some()
     };
@@ -93,7 +93,7 @@ pub fn completeness(
         .any(|value| matches!(value, oxrdf::TermRef::Literal(text) if text.value() == "true"));
     let standing = |element: &Element| {
         let is_there = has(&element.property);
-        Standing {
+        Due {
             id: element.id.clone(),
             key: element.key.clone(),
             label: element.label.clone(),
@@ -112,8 +112,8 @@ pub fn completeness(
 
 /// What is due and missing, as lines of the report that name the element and the key.
 #[must_use]
-pub fn missing(standings: &[Standing]) -> Vec<Problem> {
-    let due = standings.iter().filter(|standing| standing.is_due && !standing.is_there);
+pub fn missing(all: &[Due]) -> Vec<Problem> {
+    let due = all.iter().filter(|standing| standing.is_due && !standing.is_there);
     due.map(|standing| Problem {
         severity: Severity::Warning,
         field: standing.key.clone(),

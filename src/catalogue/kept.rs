@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::figures::Arrival;
+use super::log::{Event, Log, Operation, Standing};
 use super::publish::{Entry, Shelf, ShelfState, State};
 use super::quality::Figure;
 use super::{AccessRights, Day, FACETS, Facts, Figures, Selection};
@@ -17,7 +18,8 @@ use crate::imaging::Facet;
 use crate::index::disclosure::{Cell, age_band};
 use crate::index::{Criteria, FacetCount, Index};
 use crate::store::Store;
-use crate::store::datasets::{self, DatasetRow};
+use crate::store::datasets::{self, DatasetRow, PUBLISHED, WITHDRAWN};
+use crate::store::events::{self, EventRow, StandingRow};
 use crate::store::{findings, journal};
 
 /// Figures counted by the index, for the operator of the node: they leave the house only
@@ -221,13 +223,11 @@ fn cell(count: FacetCount) -> Cell {
 /// Entries kept in the store; every change takes its number in the change feed.
 pub struct StoreShelf(pub Arc<Store>);
 
-const PUBLISHED: &str = "published";
-
 const fn state_name(state: State) -> &'static str {
     match state {
         State::Published => PUBLISHED,
         State::Failed => "failed",
-        State::Withdrawn => "withdrawn",
+        State::Withdrawn => WITHDRAWN,
     }
 }
 
@@ -242,7 +242,7 @@ fn entry(row: DatasetRow) -> Result<Entry> {
         next_release: row.next_release.map(time).transpose()?,
         state: match row.state.as_str() {
             PUBLISHED => State::Published,
-            "withdrawn" => State::Withdrawn,
+            WITHDRAWN => State::Withdrawn,
             _ => State::Failed,
         },
         slug: row.slug,
@@ -252,6 +252,80 @@ fn entry(row: DatasetRow) -> Result<Entry> {
         document: row.document,
         report: row.report,
     })
+}
+
+fn moment(micros: i64) -> Result<Timestamp> {
+    Timestamp::from_microsecond(micros)
+        .map_err(|_| Error::Store("the log of the catalogue is damaged".to_owned()))
+}
+
+const fn operation(code: i16) -> Operation {
+    match code {
+        events::CREATED => Operation::Create,
+        events::DELETED => Operation::Delete,
+        _ => Operation::Update,
+    }
+}
+
+fn event(row: EventRow) -> Result<Event> {
+    Ok(Event {
+        seq: row.seq.unsigned_abs(),
+        slug: row.slug,
+        operation: operation(row.operation),
+        version: row.version,
+        access: AccessRights::of_code(&row.access),
+        time: moment(row.time)?,
+        hash: row.hash,
+        bytes: row.bytes.unsigned_abs(),
+        published: row.published.unsigned_abs(),
+        successor: row.successor.map(i64::unsigned_abs),
+    })
+}
+
+fn standing((slug, seq, code, time, access): StandingRow) -> Result<Standing> {
+    Ok(Standing {
+        slug,
+        seq: seq.unsigned_abs(),
+        operation: operation(code),
+        time: moment(time)?,
+        access: AccessRights::of_code(&access),
+    })
+}
+
+/// A number of the log as the database has it; what is too large for it is beyond the end.
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+impl Log for StoreShelf {
+    fn last_event(&self) -> Result<Option<Event>> {
+        self.0.read(events::last_event)?.map(event).transpose()
+    }
+
+    fn event(&self, seq: u64) -> Result<Option<Event>> {
+        self.0.read(|db| events::find_event(db, number(seq)))?.map(event).transpose()
+    }
+
+    fn newest(&self, slug: &str) -> Result<Option<Event>> {
+        self.0.read(|db| events::find_newest_event(db, slug))?.map(event).transpose()
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.0.read(|db| events::list_events(db, number(after), limit))?;
+        rows.into_iter().map(event).collect()
+    }
+
+    fn standing(&self, seq: u64, since: Option<Timestamp>) -> Result<Vec<Standing>> {
+        let since = since.map(Timestamp::as_microsecond);
+        let rows = self.0.read(|db| events::list_standing(db, number(seq), since))?;
+        rows.into_iter().map(standing).collect()
+    }
+
+    fn entries(&self, slugs: &[String]) -> Result<Vec<Entry>> {
+        let rows = self.0.read(|db| datasets::find_datasets(db, slugs))?;
+        rows.into_iter().map(entry).collect()
+    }
 }
 
 impl Shelf for StoreShelf {
@@ -273,7 +347,8 @@ impl Shelf for StoreShelf {
             modified: entry.modified.as_microsecond(),
             next_release: entry.next_release.map(Timestamp::as_microsecond),
         };
-        self.0.write(|db| datasets::put_dataset(db, &row))
+        let access = entry.description().access_rights.map_or("", AccessRights::code);
+        self.0.write(|db| datasets::put_dataset(db, &row, access))
     }
 
     fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>> {
@@ -291,8 +366,7 @@ impl Shelf for StoreShelf {
     }
 
     fn state(&self) -> Result<ShelfState> {
-        let (change, published, latest) =
-            self.0.read(|db| datasets::dataset_state(db, PUBLISHED))?;
+        let (change, published, latest) = self.0.read(datasets::dataset_state)?;
         Ok(ShelfState {
             change: change.unsigned_abs(),
             published: usize::try_from(published).unwrap_or(0),
@@ -321,7 +395,17 @@ pub(super) fn open_to_secondary_use(
     if config.archive.identity != Identity::DeIdentified {
         return Ok(Vec::new());
     }
-    let published = shelf.published(0, usize::MAX)?;
+    // The log knows which ones may be open; the others need not be read.
+    let last = shelf.last_event()?.map_or(0, |last| last.seq);
+    let may_be_open: Vec<String> = shelf
+        .standing(last, None)?
+        .into_iter()
+        .filter(|one| one.operation != Operation::Delete)
+        .filter(|one| one.access.is_none_or(|access| access == AccessRights::Public))
+        .map(|one| one.slug)
+        .collect();
+    let mut published = shelf.entries(&may_be_open)?;
+    published.retain(|entry| entry.state == State::Published);
     let open = published.into_iter().filter_map(|entry| {
         let description = entry.description();
         let is_public = description.access_rights == Some(AccessRights::Public);

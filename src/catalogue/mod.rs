@@ -13,19 +13,24 @@ mod desk;
 mod elements;
 mod emit;
 mod export;
+mod fdp;
+mod feed;
 mod figures;
 mod gate;
 mod graph;
 pub mod history;
 mod kept;
 mod listing;
+mod log;
 mod names;
 mod publish;
 mod quality;
 mod release;
 mod selection;
+mod service;
 mod shacl;
 pub mod sparql;
+mod summary;
 
 pub use about::{About, PartCatalog, Service};
 pub use check::{Refusal, is_slug, read};
@@ -35,13 +40,16 @@ pub use description::{
     Text, Waiver, Words,
 };
 pub use desk::{Desk, How, Pass, read_folder, stamp_folder};
-pub use elements::{Element, ElementsFile, Standing, When, completeness};
-pub use emit::{Format, canonical, digest, emit, gzip, parse};
+pub use elements::{Due, Element, ElementsFile, When, completeness};
+pub use emit::{Format, canonical, digest, digest_bytes, emit, gzip, parse};
+pub use fdp::FDP_SPECIFICATION;
+pub use feed::{FRAGMENT, FeedPage};
 pub use figures::{Arrival, Disclosed, FACETS, Facts, Figures, Part};
 pub use gate::Gate;
 pub use graph::{Subject, Writer, configured, moment};
 pub use kept::{IndexFacts, Lowering, StoreShelf, open_selections};
 pub use listing::Page;
+pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
 pub use publish::{Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict};
 pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
@@ -51,3 +59,4 @@ pub use release::{
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};
+pub use summary::{Place, Summary};

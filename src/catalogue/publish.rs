@@ -18,6 +18,7 @@ use super::figures::{Disclosed, Facts, Figures, Part};
 use super::gate::Gate;
 use super::graph::{Draft, Subject, Writer};
 use super::kept::open_to_secondary_use;
+use super::log::{self, Event, Log, Standing};
 use super::release::{Release, Scheme};
 use super::selection::Selection;
 use super::shacl::{Problem, Severity};
@@ -94,12 +95,12 @@ pub struct ShelfState {
     pub change: u64,
     /// How many datasets are published.
     pub published: usize,
-    /// The last change of any document, withdrawn ones included.
+    /// The last event of the log.
     pub latest: Option<Timestamp>,
 }
 
 /// Where datasets are kept: the store.
-pub trait Shelf: Send + Sync {
+pub trait Shelf: Log {
     /// The dataset of that slug, in whatever state.
     ///
     /// # Errors
@@ -130,7 +131,41 @@ pub trait Shelf: Send + Sync {
 /// A shelf in memory, for tests and for trying out.
 #[derive(Debug, Default)]
 pub struct MemoryShelf {
-    inner: Mutex<(u64, BTreeMap<String, Entry>)>,
+    inner: Mutex<(u64, BTreeMap<String, Entry>, Vec<Event>)>,
+}
+
+impl Log for MemoryShelf {
+    fn last_event(&self) -> Result<Option<Event>> {
+        Ok(self.inner.lock().unwrap_or_else(PoisonError::into_inner).2.last().cloned())
+    }
+
+    fn event(&self, seq: u64) -> Result<Option<Event>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(inner.2.iter().find(|event| event.seq == seq).cloned())
+    }
+
+    fn newest(&self, slug: &str) -> Result<Option<Event>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(inner.2.iter().rev().find(|event| event.slug == slug).cloned())
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(inner.2.iter().filter(|event| event.seq > after).take(limit).cloned().collect())
+    }
+
+    fn standing(&self, seq: u64, since: Option<Timestamp>) -> Result<Vec<Standing>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(log::standing_of(&inner.2, seq, since))
+    }
+
+    fn entries(&self, slugs: &[String]) -> Result<Vec<Entry>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Entry> =
+            slugs.iter().filter_map(|slug| inner.1.get(slug).cloned()).collect();
+        found.sort_by(|a, b| a.slug.cmp(&b.slug));
+        Ok(found)
+    }
 }
 
 impl Shelf for MemoryShelf {
@@ -141,7 +176,8 @@ impl Shelf for MemoryShelf {
     fn put(&self, entry: &Entry) -> Result<()> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.0 += 1;
-        inner.1.insert(entry.slug.clone(), entry.clone());
+        let before = inner.1.insert(entry.slug.clone(), entry.clone());
+        log::append(&mut inner.2, before.as_ref(), entry);
         Ok(())
     }
 
@@ -159,8 +195,7 @@ impl Shelf for MemoryShelf {
     fn state(&self) -> Result<ShelfState> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let published = inner.1.values().filter(|entry| entry.state == State::Published).count();
-        let served = inner.1.values().filter(|entry| !entry.document.is_empty());
-        let latest = served.map(|entry| entry.modified).max();
+        let latest = inner.2.last().map(|event| event.time);
         Ok(ShelfState { change: inner.0, published, latest })
     }
 }

@@ -46,6 +46,19 @@ const PREFIXES: &[&str] = &[
     "xsd",
 ];
 
+/// Namespaces of the doors, not of HealthDCAT-AP: the same in every release, unless its file says
+/// otherwise.
+const DOORS: &[(&str, &str)] = &[
+    ("as", "https://www.w3.org/ns/activitystreams#"),
+    ("fdp-o", "https://w3id.org/fdp/fdp-o#"),
+    ("formats", "http://www.w3.org/ns/formats/"),
+    ("ldes", "https://w3id.org/ldes#"),
+    ("ldp", "http://www.w3.org/ns/ldp#"),
+    ("sd", "http://www.w3.org/ns/sparql-service-description#"),
+    ("spdx", "http://spdx.org/rdf/terms#"),
+    ("tree", "https://w3id.org/tree#"),
+];
+
 /// The controlled vocabularies that descriptions choose from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "kebab-case")]
@@ -401,7 +414,11 @@ impl Release {
     /// [`Error::Configuration`] with the file and what is wrong in it.
     pub fn load(name: &str, folder: Option<&Path>) -> Result<Self> {
         let path = format!("releases/{name}.toml");
-        let file: ReleaseFile = read(&path, folder)?;
+        let mut file: ReleaseFile = read(&path, folder)?;
+        for (prefix, namespace) in DOORS {
+            let given = file.namespaces.entry((*prefix).to_owned());
+            given.or_insert_with(|| (*namespace).to_owned());
+        }
         let wrong =
             |problem: String| Err(Error::Configuration(format!("catalogue/{path}: {problem}")));
         for prefix in PREFIXES {

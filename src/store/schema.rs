@@ -145,3 +145,19 @@ diesel::table! {
         text -> Text,
     }
 }
+diesel::table! {
+    dataset_event (seq) {
+        seq -> BigInt,
+        slug -> Text,
+        operation -> SmallInt,
+        version -> Text,
+        access -> Text,
+        time -> BigInt,
+        hash -> Text,
+        bytes -> BigInt,
+        published -> BigInt,
+        successor -> Nullable<BigInt>,
+        document -> Nullable<Text>,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(dataset, dataset_event);

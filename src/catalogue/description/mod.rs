@@ -236,6 +236,14 @@ impl AccessRights {
         }
     }
 
+    /// The access right of a code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        [Self::Public, Self::Restricted, Self::NonPublic]
+            .into_iter()
+            .find(|rights| rights.code() == code)
+    }
+
     /// The name of the level in file names.
     #[must_use]
     pub const fn level(self) -> &'static str {

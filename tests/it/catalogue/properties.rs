@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use oxrdf::{Graph, NamedNode, vocab::rdf};
-use vesalius::catalogue::{Page, Release, Shelf as _, Verdict, Writer, completeness, parse};
+use vesalius::catalogue::{
+    Page, Release, Shelf as _, Snapshot, Verdict, Writer, completeness, parse,
+};
 
 use super::{config, now, publish, published, release};
 
@@ -96,10 +98,11 @@ fn everything() -> Graph {
     assert_eq!(outcome.verdict, Verdict::Published, "{outcome:#?}");
     let writer = Writer { config: &config, release: &release };
     let entry = shelf.find("everything").unwrap().unwrap();
+    let snapshot = Snapshot::take(&shelf, None).unwrap();
     let page = Page { number: 1, size: 100, suffix: None };
     let mut whole = parse(&entry.document).unwrap();
     for part in [
-        writer.page(&shelf, page).unwrap().unwrap(),
+        writer.page(&shelf, &snapshot, page).unwrap().unwrap(),
         writer.record(&entry),
         writer.series(&shelf, "rounds").unwrap().unwrap(),
         writer.service(),
