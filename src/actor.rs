@@ -84,7 +84,17 @@ pub enum Purpose {
 }
 
 /// The FHIR resource types that a scope may name.
-pub const SCOPED: [&str; 4] = ["Patient", "ImagingStudy", "Endpoint", "Organization"];
+pub const SCOPED: [&str; 9] = [
+    "Patient",
+    "ImagingStudy",
+    "Endpoint",
+    "Organization",
+    "ServiceRequest",
+    "Procedure",
+    "Practitioner",
+    "PractitionerRole",
+    "Device",
+];
 
 /// One scope of a token: `system/ImagingStudy.rs`, `system/*.r` (SMART App Launch 2.2, scopes
 /// for requesting FHIR resources), or in the words of the EU API `system/Patient.read|search`.

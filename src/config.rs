@@ -84,6 +84,9 @@ pub struct Archive {
     pub identity: Identity,
     /// Base of the PACS's WADO-RS service: becomes `Endpoint.address`; empty: not available.
     pub wado_url: String,
+    /// Address that opens a study in a web viewer, with `{study}` where the StudyInstanceUID goes;
+    /// empty: none.
+    pub viewer_url: String,
     /// Which naming system each identifier of the archive belongs to.
     pub identifiers: Identifiers,
 }
@@ -376,7 +379,8 @@ impl Config {
             ("hdab.iri", &self.hdab.iri),
             ("hdab.page", &self.hdab.page),
         ];
-        for (key, url) in urls {
+        let viewer = self.archive.viewer_url.replace("{study}", "1.2.3");
+        for (key, url) in urls.into_iter().chain([("archive.viewer_url", &viewer)]) {
             let is_http = url.starts_with("https://") || url.starts_with("http://");
             let is_iri = oxiri::Iri::parse(url.as_str()).is_ok();
             let is_usable = url.is_empty() || (is_http && is_iri);

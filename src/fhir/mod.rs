@@ -28,6 +28,7 @@ mod archive;
 mod bundle;
 mod cache;
 mod capability;
+mod derived;
 mod handle;
 mod made;
 mod negotiate;
@@ -41,6 +42,7 @@ pub mod table;
 
 use archive::Archive;
 use cache::Cache;
+use derived::Derived;
 pub use handle::routes;
 use made::Made;
 use operation::Operation;
@@ -132,7 +134,11 @@ impl State {
         Ok(Self {
             metadata: Prepared::new(&capability::statement(&table, &context, &base)),
             smart: Prepared::new(&smart_configuration(&base)),
-            providers: vec![Arc::new(Archive), Arc::clone(&made) as Arc<dyn Provider>],
+            providers: vec![
+                Arc::new(Archive),
+                Arc::new(Derived),
+                Arc::clone(&made) as Arc<dyn Provider>,
+            ],
             operations: Vec::new(),
             made,
             disclosure: Rule {

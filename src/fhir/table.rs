@@ -46,6 +46,16 @@ resources! {
     Endpoint,
     /// The data holder.
     Organization,
+    /// The orders that studies answer.
+    ServiceRequest,
+    /// The examinations that made studies.
+    Procedure,
+    /// The persons that studies name.
+    Practitioner,
+    /// Those who performed, where they did.
+    PractitionerRole,
+    /// The devices that made series.
+    Device,
 }
 
 impl Resource {
@@ -134,6 +144,10 @@ pub enum Answer {
     Interpreter,
     Referrer,
     Reason,
+    Encounter,
+    OrderIdentifier,
+    ProcedureCode,
+    RequestedCode,
     Nothing,
     Status,
     /// By looking at the resource itself: there are few of its type.
@@ -158,9 +172,15 @@ pub struct Parameter {
     pub definition: String,
     /// What answers it.
     pub answer: Answer,
-    /// Where the value stands in a resource that the configuration makes.
+    /// Where the value stands in a resource that is looked at itself.
     #[serde(default)]
     pub path: String,
+    /// The code system of a value that is a plain code.
+    #[serde(default)]
+    pub system: String,
+    /// For `answer = "status"`: the code that every resource of the type has.
+    #[serde(default)]
+    pub code: String,
     /// Types that a reference may point at.
     #[serde(default)]
     pub targets: Vec<String>,
@@ -197,6 +217,8 @@ impl Parameter {
             | Answer::Instance
             | Answer::Performer
             | Answer::Interpreter
+            | Answer::Encounter
+            | Answer::OrderIdentifier
             | Answer::Referrer => true,
             Answer::Gender
             | Answer::Started
@@ -205,6 +227,8 @@ impl Parameter {
             | Answer::SopClass
             | Answer::Endpoint
             | Answer::Reason
+            | Answer::ProcedureCode
+            | Answer::RequestedCode
             | Answer::Nothing
             | Answer::Status
             | Answer::Document => false,

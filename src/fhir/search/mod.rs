@@ -328,6 +328,8 @@ impl Criterion {
             | Answer::Instance
             | Answer::Performer
             | Answer::Interpreter
+            | Answer::Encounter
+            | Answer::OrderIdentifier
             | Answer::Referrer => true,
             Answer::Id
             | Answer::LastUpdated
@@ -339,6 +341,8 @@ impl Criterion {
             | Answer::SopClass
             | Answer::Endpoint
             | Answer::Reason
+            | Answer::ProcedureCode
+            | Answer::RequestedCode
             | Answer::Nothing
             | Answer::Status
             | Answer::Document => false,
