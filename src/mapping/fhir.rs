@@ -219,6 +219,11 @@ fn clean(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Whether anything of a text is left when it is tidied.
+pub(super) fn is_shown(text: &str) -> bool {
+    clean(text).is_some()
+}
+
 fn text_of(bag: &Attributes, keyword: &str) -> Vec<Value> {
     bag.text(keyword).and_then(clean).map(|text| text.into_owned().into()).into_iter().collect()
 }

@@ -11,7 +11,7 @@ use super::profiles::Switch;
 use crate::imaging::{Attributes, PatientKey, Uid};
 
 /// Code system of identifier types (HL7 v2 table 0203).
-pub(super) const IDENTIFIER_TYPE: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
+const IDENTIFIER_TYPE: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
 
 /// The system that a universal entity id (0040,0032) of a type (0040,0033) stands for.
 fn universal(id: &str, kind: &str) -> Option<String> {
@@ -116,7 +116,7 @@ impl Context {
 
     /// Naming system and number of the visit that a study was made in.
     pub(super) fn admission<'a>(&self, study: &'a Attributes) -> Option<(String, &'a str)> {
-        let number = study.first("AdmissionID")?;
+        let number = study.first("AdmissionID").filter(|of| super::fhir::is_shown(of))?;
         Some((self.issued_system(study.items("IssuerOfAdmissionIDSequence"), "admission"), number))
     }
 
@@ -125,7 +125,8 @@ impl Context {
     pub(super) fn accessions<'a>(&self, study: &'a Attributes) -> Vec<(String, &'a str)> {
         let mut found: Vec<(String, &str)> = Vec::new();
         for bag in std::iter::once(study).chain(study.items("ReferencedRequestSequence")) {
-            if let Some(value) = bag.first("AccessionNumber") {
+            let value = bag.first("AccessionNumber");
+            if let Some(value) = value.filter(|value| super::fhir::is_shown(value)) {
                 let entry = (self.accession_system(bag), value);
                 if !found.contains(&entry) {
                     found.push(entry);

@@ -6,7 +6,7 @@
 
 use super::Context;
 use super::codes::code_of;
-use super::identifier::{ACCESSION, IDENTIFIER_TYPE, Identifier};
+use super::identifier::{ACCESSION, Identifier};
 use crate::imaging::Attributes;
 
 /// Most orders of a study: a group case has a few.
@@ -26,9 +26,14 @@ pub(super) struct Order<'a> {
 
 /// The orders, in the order of their items.
 pub(super) fn orders<'a>(context: &Context, study: &'a Attributes) -> Vec<Order<'a>> {
-    let has_number = |bag: &Attributes| NUMBERED.iter().any(|row| bag.first(row.0).is_some());
+    let has_number = |bag: &Attributes| {
+        NUMBERED.iter().any(|row| bag.first(row.0).is_some_and(super::fhir::is_shown))
+    };
     let of = |item, bag: &'a Attributes| Order {
-        accession: bag.first("AccessionNumber").map(|value| (context.accession_system(bag), value)),
+        accession: bag
+            .first("AccessionNumber")
+            .filter(|value| super::fhir::is_shown(value))
+            .map(|value| (context.accession_system(bag), value)),
         item,
         study,
         is_only: false,
@@ -75,11 +80,11 @@ impl<'a> Order<'a> {
 
     /// The number that an attribute gives, as an identifier.
     pub(super) fn number(&self, context: &Context, keyword: &str) -> Option<Identifier> {
-        let (keyword, issuer, kind, types) =
-            NUMBERED.into_iter().find(|(known, ..)| *known == keyword)?;
-        let value = self.first(keyword)?.trim().to_owned();
+        let (keyword, issuer, kind) = NUMBERED.into_iter().find(|(known, ..)| *known == keyword)?;
+        let value = self.first(keyword).filter(|value| super::fhir::is_shown(value))?;
+        let value = value.trim().to_owned();
         let system = context.issued_system(self.items(issuer), kind);
-        Some(Identifier { system, value, types })
+        Some(Identifier { system, value, types: &[] })
     }
 
     fn numbers(&self, context: &Context) -> impl Iterator<Item = Identifier> {
@@ -117,23 +122,13 @@ pub fn order_identifiers(context: &Context, study: &Attributes) -> Vec<Identifie
     found
 }
 
-/// Keyword, issuer, naming system and type of the numbers of an order.
-type Numbered = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
-
-const NUMBERED: [Numbered; 3] = [
-    (
-        "PlacerOrderNumberImagingServiceRequest",
-        "OrderPlacerIdentifierSequence",
-        "placer-order",
-        &[(IDENTIFIER_TYPE, "PLAC")],
-    ),
-    (
-        "FillerOrderNumberImagingServiceRequest",
-        "OrderFillerIdentifierSequence",
-        "filler-order",
-        &[(IDENTIFIER_TYPE, "FILL")],
-    ),
-    ("RequestedProcedureID", "", "requested-procedure", &[]),
+/// Keyword, issuer and naming system of the numbers of an order. They carry no type: what tells
+/// the accession number apart in the slices of HL7 Europe Imaging is that it has one, so that a
+/// judge takes any other typed identifier for a wrong accession number. The system tells.
+const NUMBERED: [(&str, &str, &str); 3] = [
+    ("PlacerOrderNumberImagingServiceRequest", "OrderPlacerIdentifierSequence", "placer-order"),
+    ("FillerOrderNumberImagingServiceRequest", "OrderFillerIdentifierSequence", "filler-order"),
+    ("RequestedProcedureID", "", "requested-procedure"),
 ];
 
 /// `system|code` of each procedure that the orders request.

@@ -182,10 +182,9 @@ pub(super) fn persons(
     (0..names.len().max(items.len()))
         .map(|at| {
             let item = items.get(at);
-            let name = names
-                .get(at)
-                .map(|text| text.trim())
-                .filter(|text| self::names(text).any(|(_, name)| !name.to_text().is_empty()));
+            let name = names.get(at).map(|text| text.trim()).filter(|text| {
+                self::names(text).any(|(_, name)| super::fhir::is_shown(&name.to_text()))
+            });
             let identifier = item.and_then(|item| {
                 let code = item.items("PersonIdentificationCodeSequence").first()?;
                 let code = code_of(context, code)?;

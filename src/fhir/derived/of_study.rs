@@ -284,17 +284,15 @@ fn included(
     }
     let has_requesters = follows(&["requester"], Resource::Practitioner);
     let has_roles = follows(&["performer"], Resource::PractitionerRole);
-    let has_devices = follows(&["performer"], Resource::Device);
     let mut agents = Vec::new();
     for study in studies {
-        if !(has_requesters || has_roles || has_devices) {
+        if !(has_requesters || has_roles) {
             break;
         }
         for (of, agent) in agents_of_study(&state.context, study) {
             let wanted = match (of, &agent) {
                 (AgentOf::Referrer, Agent::Person(_)) if has_requesters => Resource::Practitioner,
                 (AgentOf::Performer, Agent::Person(_)) if has_roles => Resource::PractitionerRole,
-                (AgentOf::Performer, Agent::Device(_)) if has_devices => Resource::Device,
                 _ => continue,
             };
             agents.push((wanted, agent.id(&state.context, asking.ids())));

@@ -47,6 +47,9 @@ pub(super) fn procedure_id(study: &str) -> String {
 /// SNOMED CT: imaging, the category of HL7 Europe Imaging.
 const IMAGING: (&str, &str) = ("363679005", "Imaging");
 
+/// SNOMED CT: the function of a person in HL7 Europe Imaging's procedure.
+const PROFESSIONAL: (&str, &str) = ("223366009", "Healthcare professional");
+
 /// `ServiceRequest`: the orders of a study, in their order.
 #[must_use]
 pub fn render_orders(context: &Context, study: &Study, view: View) -> Vec<Vec<u8>> {
@@ -113,13 +116,10 @@ impl Input<'_> {
 
     fn order(&self, element: &Element, order: &Order<'_>) -> Vec<Value> {
         let context = self.context;
-        let numbered = |code: &str, display: &str| {
+        let numbered = || {
             let known = order.number(context, element.keyword());
             known
-                .map(|known| match code {
-                    "" => json!({ "system": known.system, "value": known.value }),
-                    _ => identifier::typed(code, display, &known.system, &known.value),
-                })
+                .map(|known| json!({ "system": known.system, "value": known.value }))
                 .into_iter()
                 .collect()
         };
@@ -131,9 +131,7 @@ impl Input<'_> {
                 .iter()
                 .map(|(system, value)| identifier::accession(context, system, value))
                 .collect(),
-            Transform::OrderPlacer => numbered("PLAC", "Placer Identifier"),
-            Transform::OrderFiller => numbered("FILL", "Filler Identifier"),
-            Transform::OrderProcedureId => numbered("", ""),
+            Transform::OrderNumber => numbered(),
             Transform::Completed => vec!["completed".into()],
             Transform::Intent => vec!["order".into()],
             Transform::ImagingCategory => self.category(),
@@ -182,7 +180,7 @@ impl Input<'_> {
                 None => vec![absent("unknown")],
                 Some(_) => Vec::new(),
             },
-            Transform::ProcedurePerformers => self.procedure_performers(element),
+            Transform::ProcedurePerformers => self.procedure_performers(),
             Transform::Location => self.location(element),
             Transform::ReasonCode => self.reasons(
                 element,
@@ -225,25 +223,18 @@ impl Input<'_> {
         found.into_iter().map(|(_, device)| device).collect()
     }
 
-    fn procedure_performers(&self, element: &Element) -> Vec<Value> {
+    /// Those who performed a series, each once.
+    fn procedure_performers(&self) -> Vec<Value> {
         let system = &self.context.0.tables.body.system;
-        let one = |code: &str, display: &str, actor: Value| {
-            let coding = json!({ "system": system, "code": code, "display": display });
-            json!({ "function": { "coding": [coding] }, "actor": actor })
-        };
+        let (code, display) = PROFESSIONAL;
         let mut found: Vec<Value> = Vec::new();
-        // Devices stand here in every view; persons in none that hides them.
-        if element.keyword() == "Manufacturer" {
-            found.extend(self.devices().iter().map(|device| {
-                let actor = self.device(device, self.codes_only(element));
-                one("314789007", "Diagnostic imaging equipment", actor)
-            }));
-            return found;
-        }
         for (of, agent) in super::agents_of_study(self.context, self.study) {
             if let (super::AgentOf::Performer, Agent::Person(person)) = (of, agent) {
-                let actor = person.to_reference(self.context, "PractitionerRole");
-                let performer = one("223366009", "Healthcare professional", actor);
+                let coding = json!({ "system": system, "code": code, "display": display });
+                let performer = json!({
+                    "function": { "coding": [coding] },
+                    "actor": person.to_reference(self.context, "PractitionerRole"),
+                });
                 if !found.contains(&performer) {
                     found.push(performer);
                 }

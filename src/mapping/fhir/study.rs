@@ -72,6 +72,11 @@ pub fn render_study(context: &Context, study: &Study, view: View) -> RenderedStu
     };
     let input = Input { context, view, study };
     fill(&mut object, &context.0.tables.study, view, |element| input.study(element));
+    if !holds_to_profiles(&object)
+        && let Some(Value::Object(meta)) = object.get_mut("meta")
+    {
+        meta.remove("profile");
+    }
     let mut out = Vec::with_capacity(1024 + study.series.len() * 640);
     write(&mut out, &object);
     let mut series_ends = Vec::with_capacity(study.series.len());
@@ -94,6 +99,16 @@ pub fn render_study(context: &Context, study: &Study, view: View) -> RenderedStu
         out.extend_from_slice(b"]}");
     }
     RenderedStudy { bytes: out.into(), series_ends: series_ends.into() }
+}
+
+/// Whether a study can be what HL7 Europe Imaging takes: one order at most, with an accession
+/// number. MADO's group case, and an order that only its placer numbered, are studies all the same.
+fn holds_to_profiles(study: &Map<String, Value>) -> bool {
+    match study.get("basedOn").and_then(Value::as_array).map(Vec::as_slice) {
+        None | Some([]) => true,
+        Some([one]) => one.get("identifier").is_some(),
+        Some(_) => false,
+    }
 }
 
 /// SOP class of Key Object Selection documents (PS3.4 annex B.5).
@@ -235,21 +250,17 @@ impl Input<'_> {
             .collect()
     }
 
-    /// The orders by reference; the first with its accession number, because HL7 Europe Imaging
-    /// takes one (slice of `basedOn`). The others have theirs in `identifier` and in the order.
+    /// The orders by reference, each with its accession number.
     pub(super) fn based_on(&self) -> Vec<Value> {
-        let orders = orders(self.context, &self.study.attributes);
-        let mut is_told = false;
         (0_usize..)
-            .zip(&orders)
+            .zip(orders(self.context, &self.study.attributes))
             .map(|(place, order)| {
                 let id = order_id(&self.study.public_id, place);
                 let mut reference = json!({
                     "reference": format!("ServiceRequest/{id}"),
                     "type": "ServiceRequest",
                 });
-                if let (Some((system, value)), false) = (&order.accession, is_told) {
-                    is_told = true;
+                if let Some((system, value)) = &order.accession {
                     reference["identifier"] = identifier::accession(self.context, system, value);
                 }
                 reference

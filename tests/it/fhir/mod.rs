@@ -1,9 +1,11 @@
 //! FHIR: what the rows of `mappings/` make of imaging values, and what a client sees.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
+mod derived;
 mod edges;
 mod hostile;
 mod judged;
+mod profiles;
 mod rendering;
 mod rows;
 mod sample;
