@@ -114,7 +114,7 @@ impl Instance {
                 ]
             })
             .flatten()
-            .chain(instances.iter().flat_map(|instance| concept_words(instance)))
+            .chain(instances.iter().flat_map(concept_words))
             .collect();
         words.sort_unstable();
         words.dedup();

@@ -162,12 +162,11 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
     Ok(Page { total, matches, has_more, included, notes })
 }
 
+/// What the reader should know: a code of `issue-type` and a text.
+type Notes = Vec<(&'static str, &'static str)>;
+
 /// The studies that point at agents, where `_revinclude` asks for them.
-fn studies_of(
-    asking: &Asking<'_>,
-    search: &Search,
-    ids: &[&str],
-) -> Result<(Vec<Entry>, Vec<(&'static str, &'static str)>)> {
+fn studies_of(asking: &Asking<'_>, search: &Search, ids: &[&str]) -> Result<(Vec<Entry>, Notes)> {
     let state = asking.state;
     let mut asked: Vec<Facet> = Vec::new();
     for include in &search.control.revinclude {

@@ -2,7 +2,7 @@
 //!
 //! The synthetic demo, an archive of dice, hostile attributes, and, where they are at hand, the
 //! files of pydicom (`VESALIUS_TEST_PYDICOM`: a folder) and the index of IDC
-//! (`VESALIUS_TEST_IDC`: a folder with `idc_index.parquet`).
+//! (`VESALIUS_TEST_IDC_STORE`: a copy of a data folder that it was ingested into).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -206,7 +206,9 @@ fn hostile_attributes_hold_to_the_profiles_too() {
                         judge(&render_device(&context, &[device], view).unwrap());
                     }
                     Agent::Person(person) => {
-                        judge(&render_practitioner(&context, &[person.clone()]).unwrap());
+                        judge(
+                            &render_practitioner(&context, std::slice::from_ref(&person)).unwrap(),
+                        );
                         judge(&render_practitioner_role(&context, &[person]).unwrap());
                     }
                 }
