@@ -17,6 +17,9 @@ from pyrofile_validator.config import ValidatorConfig
 OURS = (
     "http://hl7.eu/fhir/imaging/StructureDefinition/",
     "https://profiles.ihe.net/RAD/MADO/StructureDefinition/",
+    # Elements of R5 in R4, as HL7 Europe Imaging names them.
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-Device.category",
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ServiceRequest.reason",
 )
 
 config = ValidatorConfig()
@@ -28,7 +31,7 @@ if reference:
     (package / "package.json").write_text(
         json.dumps({"name": "extensions", "version": "1.0.0", "fhirVersions": ["4.0.1"]})
     )
-    for guide in ("hl7-eu-imaging-r4", "ihe-rad-mado"):
+    for guide in ("hl7-eu-imaging-r4", "ihe-rad-mado", "xver-r5-r4-standin"):
         for path in (Path(reference) / "eehrxf" / guide / "extensions").glob("*.json"):
             (package / path.name).write_bytes(path.read_bytes())
     config.local_package_paths = [str(package.parent)]
