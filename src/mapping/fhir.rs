@@ -20,9 +20,12 @@ mod agents;
 mod deployment;
 mod derived;
 mod patient;
+mod series;
 mod study;
 
-pub use agents::{render_device, render_practitioner, render_practitioner_role};
+pub use agents::{
+    AgentOf, agents_of_study, render_device, render_practitioner, render_practitioner_role,
+};
 pub use deployment::{
     ENDPOINT_ID, ORGANISATION_ID, VIEWER_SUFFIX, render_endpoint, render_organisation,
     render_viewer,
@@ -31,7 +34,7 @@ pub use derived::{
     ORDER_SUFFIX, PROCEDURE_SUFFIX, order_id, order_place, render_orders, render_procedure,
 };
 pub use patient::render_patient;
-pub use study::{AgentOf, RenderedStudy, agents_of_study, render_study};
+pub use study::{RenderedStudy, render_study};
 
 /// Which rendering of a resource somebody gets.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::deployment::ORGANISATION_ID;
 use super::{View, absent, clean, deployed, fill, versioned};
-use crate::imaging::IdSpace;
+use crate::imaging::{IdSpace, Study};
 use crate::mapping::Context;
-use crate::mapping::agent::Device;
+use crate::mapping::agent::{Agent, Device};
 use crate::mapping::element::{Element, Transform};
-use crate::mapping::person::{Person, human_names};
+use crate::mapping::facts::PERFORMERS;
+use crate::mapping::person::{Person, human_names, persons};
 use crate::mapping::profiles::ExtensionName;
 
 /// The imaging category of HL7 Europe Imaging: diagnostic imaging equipment.
@@ -142,4 +143,52 @@ fn names(spellings: &[Person]) -> Vec<Value> {
         }
     }
     if all.is_empty() { vec![json!({ "extension": [absent("unknown")] })] } else { all }
+}
+
+/// The persons and devices that a study names, each once: what is a resource of its own beside
+/// it.
+#[must_use]
+pub fn agents_of_study(context: &Context, study: &Study) -> Vec<(AgentOf, Agent)> {
+    let mut found = Vec::new();
+    let mut put = |of, agent| {
+        let one = (of, agent);
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    };
+    let bag = &study.attributes;
+    for (of, name, sequence) in [
+        (AgentOf::Referrer, "ReferringPhysicianName", "ReferringPhysicianIdentificationSequence"),
+        (
+            AgentOf::Interpreter,
+            "NameOfPhysiciansReadingStudy",
+            "PhysiciansReadingStudyIdentificationSequence",
+        ),
+    ] {
+        for person in persons(context, bag, name, sequence) {
+            put(of, Agent::Person(person));
+        }
+    }
+    for series in &study.series {
+        for (name, sequence) in PERFORMERS {
+            for person in persons(context, &series.attributes, name, sequence) {
+                put(AgentOf::Performer, Agent::Person(person));
+            }
+        }
+        if let Some(device) = Device::of(&series.attributes) {
+            put(AgentOf::Performer, Agent::Device(device));
+        }
+    }
+    found
+}
+
+/// What somebody or something is to a study.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AgentOf {
+    /// `ImagingStudy.referrer`
+    Referrer,
+    /// `ImagingStudy.interpreter`
+    Interpreter,
+    /// `ImagingStudy.series.performer`
+    Performer,
 }

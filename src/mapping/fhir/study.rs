@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::deployment::{ENDPOINT_ID, ORGANISATION_ID, VIEWER_SUFFIX};
+use super::deployment::{ENDPOINT_ID, VIEWER_SUFFIX};
 use super::derived::{order_id, procedure_id};
-use super::{View, absent, clean, fill, head, is_deidentified, text_of, unsigned, write};
-use crate::imaging::{Attributes, IdSpace, Instance, Series, Study, keyed};
-use crate::mapping::agent::{Agent, Device};
-use crate::mapping::body::{body_site, region, side, side_code};
+use super::{View, clean, fill, head, is_deidentified, text_of, write};
+use crate::imaging::{Attributes, IdSpace, Study, keyed};
+use crate::mapping::agent::Device;
+use crate::mapping::body::{body_site, region};
 use crate::mapping::codes::{self, DCM, code_of};
 use crate::mapping::element::{Element, Secondary, Transform};
-use crate::mapping::facts::{PERFORMERS, moment, study_moment};
+use crate::mapping::facts::study_moment;
 use crate::mapping::moment::Moment;
 use crate::mapping::order::orders;
 use crate::mapping::person::{Person, persons};
-use crate::mapping::profiles::{ExtensionName, Switch};
+use crate::mapping::profiles::ExtensionName;
 use crate::mapping::{Context, identifier};
 
 /// A study without instances, and where they belong.
@@ -111,57 +111,6 @@ fn holds_to_profiles(study: &Map<String, Value>) -> bool {
     }
 }
 
-/// SOP class of Key Object Selection documents (PS3.4 annex B.5).
-const KEY_OBJECT_SELECTION: &str = "1.2.840.10008.5.1.4.1.1.88.59";
-
-/// The persons and devices that a study names, each once: what is a resource of its own beside
-/// it.
-#[must_use]
-pub fn agents_of_study(context: &Context, study: &Study) -> Vec<(AgentOf, Agent)> {
-    let mut found = Vec::new();
-    let mut put = |of, agent| {
-        let one = (of, agent);
-        if !found.contains(&one) {
-            found.push(one);
-        }
-    };
-    let bag = &study.attributes;
-    for (of, name, sequence) in [
-        (AgentOf::Referrer, "ReferringPhysicianName", "ReferringPhysicianIdentificationSequence"),
-        (
-            AgentOf::Interpreter,
-            "NameOfPhysiciansReadingStudy",
-            "PhysiciansReadingStudyIdentificationSequence",
-        ),
-    ] {
-        for person in persons(context, bag, name, sequence) {
-            put(of, Agent::Person(person));
-        }
-    }
-    for series in &study.series {
-        for (name, sequence) in PERFORMERS {
-            for person in persons(context, &series.attributes, name, sequence) {
-                put(AgentOf::Performer, Agent::Person(person));
-            }
-        }
-        if let Some(device) = Device::of(&series.attributes) {
-            put(AgentOf::Performer, Agent::Device(device));
-        }
-    }
-    found
-}
-
-/// What somebody or something is to a study.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AgentOf {
-    /// `ImagingStudy.referrer`
-    Referrer,
-    /// `ImagingStudy.interpreter`
-    Interpreter,
-    /// `ImagingStudy.series.performer`
-    Performer,
-}
-
 /// What the rules of a study and of what is derived from it read.
 pub(super) struct Input<'a> {
     pub(super) context: &'a Context,
@@ -170,7 +119,7 @@ pub(super) struct Input<'a> {
 }
 
 impl Input<'_> {
-    fn uid(&self, element: &Element, uid: &str) -> String {
+    pub(super) fn uid(&self, element: &Element, uid: &str) -> String {
         if self.view == View::Pseudonymous && element.secondary == Secondary::Map {
             mapped_uid(&self.context.0.key, uid)
         } else {
@@ -223,7 +172,7 @@ impl Input<'_> {
         text.map(Value::from).into_iter().collect()
     }
 
-    fn modality(&self, code: &str) -> Value {
+    pub(super) fn modality(&self, code: &str) -> Value {
         match self.context.0.tables.modality.get(code) {
             Some(display) => json!({ "system": DCM, "code": code, "display": &**display }),
             None => json!({ "system": DCM, "code": code }),
@@ -294,7 +243,7 @@ impl Input<'_> {
         Value::Object(actor)
     }
 
-    fn persons(&self, bag: &Attributes, element: &Element) -> Vec<Person> {
+    pub(super) fn persons(&self, bag: &Attributes, element: &Element) -> Vec<Person> {
         let sequence = element.dicom.get(1).map_or("", String::as_str);
         persons(self.context, bag, element.keyword(), sequence)
     }
@@ -422,81 +371,6 @@ impl Input<'_> {
         found
     }
 
-    fn series(&self, element: &Element, series: &Series) -> Vec<Value> {
-        let context = self.context;
-        let bag = &series.attributes;
-        match element.transform {
-            Transform::SeriesUid => vec![self.uid(element, series.uid.as_str()).into()],
-            Transform::SeriesNumber => bag
-                .first(element.keyword())
-                .and_then(unsigned)
-                .map(Value::from)
-                .into_iter()
-                .collect(),
-            Transform::Modality => vec![match codes::modality(bag) {
-                Some(code) => self.modality(code),
-                None => json!({ "extension": [absent("unknown")] }),
-            }],
-            Transform::SeriesText => text_of(bag, element.keyword()),
-            Transform::SeriesInstances => vec![series.images.into()],
-            Transform::Endpoint => endpoint(),
-            Transform::BodySite => self.site(element, bag).into_iter().collect(),
-            Transform::Laterality => {
-                let site = body_site(context, bag);
-                side(bag, site.as_ref())
-                    .and_then(|side| side_code(context, side))
-                    .map(|(code, display)| {
-                        let system = &context.0.tables.body.system;
-                        json!({ "system": system, "code": code, "display": display })
-                    })
-                    .into_iter()
-                    .collect()
-            }
-            Transform::Specimen => {
-                let system = context.local_system("specimen", "");
-                bag.items(element.keyword())
-                    .iter()
-                    .filter_map(|item| item.first("SpecimenIdentifier").and_then(clean))
-                    .map(|id| {
-                        json!({
-                            "type": "Specimen",
-                            "identifier": { "system": system, "value": id },
-                        })
-                    })
-                    .collect()
-            }
-            Transform::SeriesStarted => self.started(
-                element,
-                moment(context, &self.study.attributes, bag, "SeriesDate", "SeriesTime"),
-            ),
-            Transform::PerformingPhysician => self.performers(bag, element, true),
-            Transform::Operator => {
-                let [(name, sequence), _] = PERFORMERS;
-                let is_alone = persons(context, bag, name, sequence).is_empty();
-                self.performers(bag, element, is_alone)
-            }
-            Transform::Device => Device::of(bag)
-                .map(|device| self.device(&device, self.codes_only(element)))
-                .map(|actor| performer("DEV", "device", actor))
-                .into_iter()
-                .collect(),
-            Transform::Custodian => vec![performer(
-                "CST",
-                "custodian",
-                json!({
-                    "reference": format!("Organization/{ORGANISATION_ID}"),
-                    "type": "Organization",
-                }),
-            )],
-            Transform::Institution => self
-                .institution(bag)
-                .map(|actor| performer("LOC", "location", actor))
-                .into_iter()
-                .collect(),
-            _ => Vec::new(),
-        }
-    }
-
     /// The body site as a Coding.
     pub(super) fn site(&self, element: &Element, series: &Attributes) -> Option<Value> {
         let site = body_site(self.context, series)?;
@@ -509,98 +383,6 @@ impl Input<'_> {
             None => Some(json!({ "display": display })),
         }
     }
-
-    /// The institution as a logical reference.
-    fn institution(&self, series: &Attributes) -> Option<Value> {
-        let mut actor = Map::new();
-        actor.insert("type".to_owned(), "Organization".into());
-        let item = series.items("InstitutionCodeSequence").first();
-        if let Some(code) = item.and_then(|item| code_of(self.context, item)) {
-            let identifier = json!({ "system": code.system, "value": code.code });
-            actor.insert("identifier".to_owned(), identifier);
-        }
-        if let Some(display) = series.text("InstitutionName").and_then(clean) {
-            actor.insert("display".to_owned(), display.into_owned().into());
-        }
-        (actor.len() > 1).then_some(Value::Object(actor))
-    }
-
-    /// Persons in their roles. HL7 Europe Imaging takes one performer of a series (slice PRF);
-    /// all others are secondary performers.
-    fn performers(&self, bag: &Attributes, element: &Element, is_first: bool) -> Vec<Value> {
-        self.persons(bag, element)
-            .iter()
-            .enumerate()
-            .map(|(place, person)| {
-                let actor = person.to_reference(self.context, "PractitionerRole");
-                if is_first && place == 0 {
-                    performer("PRF", "performer", actor)
-                } else {
-                    performer("SPRF", "secondary performer", actor)
-                }
-            })
-            .collect()
-    }
-
-    fn extensions(&self, name: ExtensionName, kind: &str, value: &Value) -> Vec<Value> {
-        let urls = self.context.0.tables.profiles.urls(name);
-        urls.map(|url| json!({ "url": url, kind: value })).collect()
-    }
-
-    fn instance(&self, element: &Element, instance: &Instance) -> Vec<Value> {
-        match element.transform {
-            Transform::InstanceUid => vec![self.uid(element, instance.uid.as_str()).into()],
-            Transform::SopClass => {
-                let system = self.context.0.tables.profiles.first(Switch::SopClassSystem);
-                vec![json!({ "system": system, "code": instance.sop_class.to_urn() })]
-            }
-            Transform::InstanceNumber => {
-                let number = instance.number.and_then(|number| i32::try_from(number).ok());
-                number.map(Value::from).into_iter().collect()
-            }
-            Transform::InstanceTitle => {
-                let title = instance.title.as_deref().and_then(clean);
-                title.map(|title| title.into_owned().into()).into_iter().collect()
-            }
-            Transform::NumberOfFrames => {
-                let frames = instance.frames.and_then(|frames| i32::try_from(frames).ok());
-                let Some(frames) = frames.filter(|frames| *frames > 0) else { return Vec::new() };
-                self.extensions(ExtensionName::NumberOfFrames, "valueInteger", &frames.into())
-            }
-            Transform::InstanceDescription => {
-                let text = instance.description.as_deref().and_then(clean);
-                let Some(text) = text.map(|text| Value::from(text.into_owned())) else {
-                    return Vec::new();
-                };
-                self.extensions(ExtensionName::InstanceDescription, "valueString", &text)
-            }
-            Transform::DocumentTitle => {
-                // CID 7010 binds the extension, and its codes are DICOM's own.
-                let is_key_object = instance.sop_class.as_str() == KEY_OBJECT_SELECTION;
-                let Some(concept) = instance.concept.as_deref().filter(|concept| {
-                    is_key_object && concept.designator == "DCM" && clean(&concept.code).is_some()
-                }) else {
-                    return Vec::new();
-                };
-                let title = json!({ "coding": [{
-                    "system": DCM, "code": concept.code, "display": concept.meaning,
-                }] });
-                self.extensions(ExtensionName::KoDocumentTitle, "valueCodeableConcept", &title)
-            }
-            _ => Vec::new(),
-        }
-    }
-}
-
-fn performer(code: &str, display: &str, actor: Value) -> Value {
-    json!({
-        "function": { "coding": [{
-            "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
-            "code": code,
-            "display": display,
-        }] },
-        "actor": actor,
-    })
 }
 
 /// A UID that stands for another one in secondary use (PS3.5 Annex B.2, `2.25.` and a UUID):
@@ -611,6 +393,6 @@ fn mapped_uid(key: &[u8], uid: &str) -> String {
     format!("2.25.{}", u128::from_be_bytes(head))
 }
 
-fn endpoint() -> Vec<Value> {
+pub(super) fn endpoint() -> Vec<Value> {
     vec![json!({ "reference": format!("Endpoint/{ENDPOINT_ID}") })]
 }
