@@ -84,7 +84,7 @@ pub enum Purpose {
 }
 
 /// The FHIR resource types that a scope may name.
-pub const SCOPED: [&str; 12] = [
+pub const SCOPED: [&str; 17] = [
     "Patient",
     "ImagingStudy",
     "Endpoint",
@@ -97,6 +97,11 @@ pub const SCOPED: [&str; 12] = [
     "Composition",
     "Observation",
     "Basic",
+    "ServiceRequest",
+    "Procedure",
+    "Practitioner",
+    "PractitionerRole",
+    "Device",
 ];
 
 /// One scope of a token: `system/ImagingStudy.rs`, `system/*.r` (SMART App Launch 2.2, scopes

@@ -389,7 +389,9 @@ impl Config {
             ("hdab.page", &self.hdab.page),
         ];
         let indexes = self.catalogue.fdp_indexes.iter().map(|url| ("catalogue.fdp_indexes", url));
-        for (key, url) in urls.into_iter().chain(indexes) {
+        let viewer = self.archive.viewer_url.replace("{StudyInstanceUID}", "1.2.3");
+        let viewer = [("archive.viewer_url", &viewer)];
+        for (key, url) in urls.into_iter().chain(indexes).chain(viewer) {
             let is_http = url.starts_with("https://") || url.starts_with("http://");
             let is_iri = oxiri::Iri::parse(url.as_str()).is_ok();
             let is_usable = url.is_empty() || (is_http && is_iri);

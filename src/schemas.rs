@@ -25,6 +25,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("description-table", schemars::schema_for!(crate::mapping::tables::DescriptionTable)),
         ("attributes", schemars::schema_for!(crate::mapping::attributes::AttributeTable)),
         ("elements", schemars::schema_for!(crate::mapping::element::File)),
+        ("eu-profiles", schemars::schema_for!(crate::mapping::profiles::Profiles)),
         ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),
         ("codes", schemars::schema_for!(crate::mapping::Codes)),
         ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),

@@ -29,6 +29,7 @@ mod archive;
 mod bundle;
 mod cache;
 mod capability;
+mod derived;
 mod documents;
 mod handle;
 mod made;
@@ -46,6 +47,7 @@ mod xml;
 
 use archive::Archive;
 use cache::Cache;
+use derived::Derived;
 use documents::{Convert, Documents};
 pub use handle::routes;
 use made::Made;
@@ -141,6 +143,7 @@ impl State {
             providers: vec![
                 Arc::new(Archive),
                 Arc::new(reports::Reports),
+                Arc::new(Derived),
                 Arc::clone(&made) as Arc<dyn Provider>,
                 Arc::new(Documents),
             ],

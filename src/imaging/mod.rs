@@ -20,7 +20,7 @@ pub use attributes::{Attributes, Keyword, NotAKeyword, Value};
 pub use facet::{Facet, SeriesFacts, Started, StudyFacts};
 pub use finding::{FINDING_KINDS, Finding, FindingKind};
 pub use ids::{IdSpace, Lookup, fold, keyed, public_id, uid_hash};
-pub use instance::{Instance, Laterality, NotPacked};
+pub use instance::{Concept, Instance, Laterality, NotPacked};
 pub use quarantine::Quarantine;
 pub use record::{PatientKey, Rank, Record};
 pub use report::{

@@ -61,7 +61,7 @@ pub struct Group {
     pub sequences: BTreeMap<String, String>,
 }
 
-/// Which attribute names an instance.
+/// Which attribute names or describes an instance.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Title {
@@ -84,6 +84,9 @@ pub struct AttributeTable {
     /// Names of instances.
     #[serde(rename = "title", default)]
     pub titles: Vec<Title>,
+    /// What is said of instances.
+    #[serde(rename = "description", default)]
+    pub descriptions: Vec<Title>,
 }
 
 /// How deep groups may nest: no macro of PS3.3 that is read here nests deeper.
@@ -182,9 +185,10 @@ impl AttributeTable {
                 return refuse(group, format!("there is no group `{group}`"));
             }
         }
-        for title in &table.titles {
+        for title in table.titles.iter().chain(&table.descriptions) {
             if !keywords.contains(title.keyword.as_str()) {
-                let rule = format!("`{}` names a title but is not read", title.keyword);
+                let rule =
+                    format!("`{}` names or describes instances but is not read", title.keyword);
                 return refuse(&title.keyword, rule);
             }
         }

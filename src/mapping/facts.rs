@@ -1,9 +1,11 @@
 //! What the index counts and the store looks up.
 
 use super::Context;
+use super::agent::{Agent, Device};
 use super::body::{body_site, side, side_code};
 use super::codes::{code_of, gender, manufacturer, modality, species};
 use super::moment::{Day, Moment};
+use super::order::{orders, requested};
 use super::person::persons;
 use crate::imaging::{Attributes, Facet, SeriesFacts, StudyFacts, Uid};
 
@@ -44,9 +46,18 @@ pub fn study_facts(context: &Context, patient: &Attributes, study: &Attributes) 
         ),
     ] {
         if study.value(name).is_some() || study.value(sequence).is_some() {
-            let persons = persons(context, study, name, sequence);
-            terms.extend(persons.iter().map(|person| (facet, person.term())));
+            let persons = persons(context, study, name, sequence).into_iter();
+            terms.extend(persons.map(|person| (facet, Agent::Person(person).term())));
         }
+    }
+    let procedures = study.items("ProcedureCodeSequence").iter();
+    let procedures = procedures.filter_map(|item| code_of(context, item)).map(|code| code.term());
+    terms.extend(procedures.map(|term| (Facet::Procedure, term)));
+    let orders = orders(context, study);
+    if !orders.is_empty() {
+        terms.push((Facet::Orders, orders.len().to_string()));
+        let requested = requested(context, &orders).into_iter();
+        terms.extend(requested.map(|term| (Facet::Requested, term)));
     }
     StudyFacts { started, age, terms }
 }
@@ -77,14 +88,12 @@ pub fn series_facts(context: &Context, series: &Attributes, sop_classes: &[Uid])
     }
     for (name, sequence) in PERFORMERS {
         if series.value(name).is_some() || series.value(sequence).is_some() {
-            let persons = persons(context, series, name, sequence);
-            terms.extend(persons.iter().map(|person| (Facet::Performer, person.term())));
+            let persons = persons(context, series, name, sequence).into_iter();
+            terms.extend(persons.map(|of| (Facet::Performer, Agent::Person(of).term())));
         }
     }
-    if let Some((system, serial)) = super::fhir::device_identifier(context, series) {
-        terms.push((Facet::Performer, format!("{system}|{serial}")));
-    } else if series.value("Manufacturer").or(series.value("ManufacturerModelName")).is_some() {
-        terms.push((Facet::Performer, "|".to_owned()));
+    if let Some(device) = Device::of(series) {
+        terms.push((Facet::Performer, Agent::Device(device).term()));
     }
     SeriesFacts { terms, spacing: spacing(series) }
 }
@@ -108,7 +117,7 @@ fn spacing(series: &Attributes) -> u32 {
 }
 
 /// Name and identification sequence of those who performed a series.
-const PERFORMERS: [(&str, &str); 2] = [
+pub(super) const PERFORMERS: [(&str, &str); 2] = [
     ("PerformingPhysicianName", "PerformingPhysicianIdentificationSequence"),
     ("OperatorsName", "OperatorIdentificationSequence"),
 ];
@@ -269,7 +278,7 @@ mod tests {
                 (Facet::Manufacturer, "Hologic"),
                 (Facet::Model, "Selenia"),
                 (Facet::SopClass, "1.2.840.10008.5.1.4.1.1.1.2"),
-                (Facet::Performer, "|"),
+                (Facet::Performer, r#"{"device":{"maker":"LORAD","model":"Selenia"}}"#,),
             ]
         );
     }

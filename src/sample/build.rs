@@ -86,6 +86,23 @@ impl Code {
     }
 }
 
+/// Invented staff: their names say so.
+const REFERRERS: [&str; 5] = [
+    "Invented^Referrer^^Dr",
+    "Synthetic^Practitioner^^Dr",
+    "Fictitious^Family^^Dr",
+    "Imaginary^Urologist^^Dr",
+    "Exemplary^Gynaecologist^^Dr",
+];
+const READERS: [&str; 4] = [
+    "Invented^Radiologist^^Dr",
+    "Synthetic^Reader^^Dr",
+    r"Invented^Radiologist^^Dr\Synthetic^Reader^^Dr",
+    "Imaginary^Consultant^^Prof",
+];
+const OPERATORS: [&str; 3] =
+    ["Invented^Radiographer", "Synthetic^Radiographer", "Fictitious^Technologist"];
+
 const BREAST: Code = Code("76752008", "SCT", "Breast");
 const CHEST: Code = Code("816094009", "SCT", "Chest");
 const PROSTATE: Code = Code("41216001", "SCT", "Prostate");
@@ -219,6 +236,19 @@ impl Archive {
                 ("Multiparametric MR of prostate", Code("719178004", "SCT", "MRI of prostate"))
             }
         };
+        let reason = match visit.kind {
+            Kind::Mammography => {
+                Code("Z12.3", "I10", "Special screening examination for neoplasm of breast")
+            }
+            Kind::LungScreening => Code(
+                "Z12.2",
+                "I10",
+                "Special screening examination for neoplasm of respiratory organs",
+            ),
+            Kind::ProstateMr => {
+                Code("Z12.5", "I10", "Special screening examination for neoplasm of prostate")
+            }
+        };
         let issuer = DataSet::new()
             .text("UniversalEntityID", "2.25.227412346511820367510933417203958154")
             .text("UniversalEntityIDType", "ISO");
@@ -242,13 +272,40 @@ impl Archive {
             .text("StudyTime", &time)
             .text("AccessionNumber", &format!("A{number:09}"))
             .item("IssuerOfAccessionNumberSequence", accession_issuer)
-            .text("ReferringPhysicianName", "Invented^Referrer^^Dr")
+            .text("ReferringPhysicianName", self.pick("referrer", &[person], &REFERRERS))
+            .text("NameOfPhysiciansReadingStudy", self.pick("reader", &key, &READERS))
+            .text("RequestedProcedureDescription", description)
+            .item("RequestedProcedureCodeSequence", procedure.item())
+            .text("ReasonForTheRequestedProcedure", "Screening (synthetic)")
+            .item("ReasonForRequestedProcedureCodeSequence", reason.item())
+            .text("InstitutionalDepartmentName", "Synthetic radiology")
             .text("StudyDescription", description)
             .item("ProcedureCodeSequence", procedure.item())
             .text("InstitutionName", "Synthetic Hospital of Nowhere")
             .text("Manufacturer", "Invented Imaging")
             .text("InstanceCreationDate", &date)
             .text("InstanceCreationTime", &time);
+        // Who comes for screening is seldom admitted; who has a biopsy planned may be.
+        if visit.kind == Kind::ProstateMr || self.dice("admission", &key, 3) == 0 {
+            let admission_issuer = DataSet::new()
+                .text("UniversalEntityID", "2.25.227412346511820367510933417203958156")
+                .text("UniversalEntityIDType", "ISO");
+            base = base
+                .text("AdmissionID", &format!("V{number:08}"))
+                .item("IssuerOfAdmissionIDSequence", admission_issuer);
+        }
+        // Some referrers are known by a number of the synthetic register.
+        if self.dice("register", &[person], 2) == 0 {
+            let number = 1 + self.dice("referrer", &[person], REFERRERS.len() as u64);
+            let person = DataSet::new().item(
+                "PersonIdentificationCodeSequence",
+                DataSet::new()
+                    .text("CodeValue", &format!("R{number:04}"))
+                    .text("CodingSchemeDesignator", "99SYNTH")
+                    .text("CodeMeaning", "Number in the synthetic register"),
+            );
+            base = base.item("ReferringPhysicianIdentificationSequence", person);
+        }
         if self.dice("zone", &[person], 3) == 0 {
             let offset = if (4..=10).contains(&month) { "+0200" } else { "+0100" };
             base = base.text("TimezoneOffsetFromUTC", offset);
@@ -265,9 +322,20 @@ impl Archive {
             "MR" => ("Tesla-Model 3", "MR1"),
             _ => ("Report-Model 4", "WS1"),
         };
-        study
-            .base
-            .clone()
+        let series = study.base.clone();
+        // A workstation has nobody who images.
+        let series = match modality {
+            "MG" | "CT" | "MR" => {
+                let by = self.pick("operator", &[study.number], &OPERATORS);
+                let series = series.text("OperatorsName", by);
+                match modality {
+                    "MR" => series.text("PerformingPhysicianName", "Invented^Radiologist^^Dr"),
+                    _ => series,
+                }
+            }
+            _ => series,
+        };
+        series
             .text("SeriesInstanceUID", &self.uid("series", &[study.number, place]))
             .text("Modality", modality)
             .number("SeriesNumber", place as f64 + 1.0)
@@ -277,7 +345,10 @@ impl Archive {
             .text("ManufacturerModelName", model)
             .text("StationName", station)
             .text("DeviceSerialNumber", &format!("SN-{station}"))
-            .text("SoftwareVersions", "1.0")
+            .text(
+                "SoftwareVersions",
+                if study.date.as_str() < "20240101" { "1.0" } else { r"1.1\B2" },
+            )
     }
 
     fn sop_common(
@@ -350,7 +421,6 @@ impl Archive {
         let base = self
             .series(study, 0, "MG", "Screening four views")
             .text("BodyPartExamined", "BREAST")
-            .text("OperatorsName", "Invented^Radiographer")
             .text("PresentationIntentType", "FOR PRESENTATION")
             .item("RequestAttributesSequence", Self::request(study));
         let mut images = Vec::new();
@@ -411,6 +481,7 @@ impl Archive {
     fn request(study: &Study) -> DataSet {
         DataSet::new()
             .text("RequestedProcedureID", &format!("RP{}", study.number))
+            .text("ReasonForTheRequestedProcedure", "Screening (synthetic)")
             .text("ScheduledProcedureStepID", &format!("SPS{}", study.number))
     }
 
@@ -439,6 +510,7 @@ impl Archive {
                     .item("AnatomicRegionSequence", CHEST.item())
                     .number("KVP", 100.0)
                     .number("XRayTubeCurrent", 30.0)
+                    .text("ImageComments", "Synthetic low dose slice")
                     .text("ConvolutionKernel", "LUNG")
                     .number("RescaleIntercept", -1024.0)
                     .number("RescaleSlope", 1.0)

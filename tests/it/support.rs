@@ -236,6 +236,8 @@ pub(crate) fn record(patient: u32, study: u32, series: u32, instance: u32) -> Re
             laterality: None,
             transfer_syntax: Some(uid("1.2.840.10008.1.2.1")),
             title: None,
+            description: None,
+            concept: None,
             digest: u64::from(instance),
         }),
         report: None,

@@ -1,11 +1,11 @@
-//! Searches by looking at the resources: of those that the configuration makes, because there are
-//! few, and of those that reports become, because the study or the patient was found before.
-
-use serde_json::Value;
+//! Searches by looking at the resources: of those of which there are few, and of those that reports
+//! become, because the study or the patient was found before.
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::date::interval;
+use super::token::OfType;
 use super::{Criterion, Test, unsupported};
 use crate::fhir::outcome::Result;
 use crate::imaging::fold;
@@ -24,35 +24,61 @@ pub(in crate::fhir) fn matches(
     Ok(true)
 }
 
+/// The values at a path, through every list on the way.
+fn values<'v>(resource: &'v Value, path: &str) -> Vec<&'v Value> {
+    let mut found = vec![resource];
+    for name in path.split('.') {
+        found = found
+            .into_iter()
+            .filter_map(|value| value.get(name))
+            .flat_map(|value| match value {
+                Value::Array(items) => items.iter().collect::<Vec<_>>(),
+                value => vec![value],
+            })
+            .collect();
+    }
+    // What only says why it is absent is absent.
+    found.retain(|value| !value.as_object().is_some_and(|of| of.keys().eq(["extension"])));
+    found
+}
+
+/// System and code of a code, a Coding, each Coding of a CodeableConcept, or an Identifier.
+fn tokens_of<'v>(value: &'v Value, system: &'v str) -> Vec<(Option<&'v str>, &'v str)> {
+    if let Value::String(code) = value {
+        return vec![(Some(system).filter(|system| !system.is_empty()), code)];
+    }
+    if let Some(Value::Array(codings)) = value.get("coding") {
+        return codings.iter().flat_map(|coding| tokens_of(coding, "")).collect();
+    }
+    let code = value.get("code").or_else(|| value.get("value")).and_then(Value::as_str);
+    let system = value.get("system").and_then(Value::as_str);
+    code.map(|code| (system, code)).into_iter().collect()
+}
+
+/// Every text of a string or of a HumanName.
+fn texts_of(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts_of).collect(),
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| {
+                ["text", "family", "given", "prefix", "suffix"].contains(&name.as_str())
+            })
+            .flat_map(|(_, member)| texts_of(member))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
 fn one(resource: &Value, criterion: &Criterion, zone: Option<&TimeZone>) -> Result<bool> {
-    let path = criterion.parameter.path.as_str();
-    let found = path.split('.').try_fold(resource, |value, name| value.get(name));
-    let values: Vec<&Value> = match found {
-        None => Vec::new(),
-        Some(Value::Array(values)) => values.iter().collect(),
-        Some(value) => vec![value],
-    };
+    let parameter = &criterion.parameter;
+    let values = values(resource, &parameter.path);
     let any_token = |matches: &dyn Fn(Option<&str>, &str) -> bool| {
-        values.iter().any(|value| match value {
-            // A code or an id.
-            Value::String(code) => {
-                let system = criterion.parameter.system.as_str();
-                matches(None, code) || (!system.is_empty() && matches(Some(system), code))
-            }
-            Value::Object(concept) if concept.contains_key("coding") => {
-                let codings = value["coding"].as_array().into_iter().flatten();
-                codings.into_iter().any(|coding| {
-                    let code = coding.get("code").and_then(Value::as_str);
-                    let system = coding.get("system").and_then(Value::as_str);
-                    code.is_some_and(|code| matches(system, code))
-                })
-            }
-            // A Coding has a code, an Identifier a value.
-            _ => {
-                let code = value.get("code").or_else(|| value.get("value")).and_then(Value::as_str);
-                let system = value.get("system").and_then(Value::as_str);
-                code.is_some_and(|code| matches(system, code))
-            }
+        values.iter().any(|value| {
+            tokens_of(value, &parameter.system)
+                .into_iter()
+                .any(|(system, code)| matches(system, code))
         })
     };
     Ok(match &criterion.test {
@@ -64,12 +90,24 @@ fn one(resource: &Value, criterion: &Criterion, zone: Option<&TimeZone>) -> Resu
             !any_token(&|system, code| tokens.iter().any(|token| token.matches(system, code)))
         }
         Test::Text(texts) => values.iter().any(|value| {
-            let codings = value.get("coding").and_then(Value::as_array).into_iter().flatten();
-            let all = codings.filter_map(|coding| coding.get("display"));
-            let all = all.chain(value.get("display")).chain(value.get("text"));
-            all.filter_map(Value::as_str)
+            let codings = value.get("coding").and_then(Value::as_array);
+            let displays = codings.into_iter().flatten().chain([*value]);
+            let displays = displays.filter_map(|coding| coding.get("display"));
+            displays
+                .chain(value.get("text"))
+                .filter_map(Value::as_str)
                 .map(fold)
                 .any(|display| texts.iter().any(|text| display.contains(&fold(text))))
+        }),
+        Test::OfType(asked) => values.iter().any(|value| {
+            let types = value.get("type").map(|of| tokens_of(of, "")).unwrap_or_default();
+            let has = |OfType { system, code, value: number }: &OfType| {
+                value.get("value").and_then(Value::as_str) == Some(number)
+                    && types.iter().any(|(of, known)| {
+                        (system.is_empty() || of.unwrap_or("") == system) && known == code
+                    })
+            };
+            asked.iter().any(has)
         }),
         Test::References(references) => values.iter().any(|value| {
             let reference = value.get("reference").and_then(Value::as_str).unwrap_or("");
@@ -78,19 +116,18 @@ fn one(resource: &Value, criterion: &Criterion, zone: Option<&TimeZone>) -> Resu
         }),
         Test::Identifiers(tokens) => values.iter().any(|value| {
             let identifier = value.get("identifier");
-            let part = |name| identifier.and_then(|known| known.get(name)).and_then(Value::as_str);
-            part("value").is_some_and(|value| {
-                tokens.iter().any(|token| token.matches(part("system"), value))
-            })
+            let known = identifier.map(|of| tokens_of(of, "")).unwrap_or_default();
+            known
+                .into_iter()
+                .any(|(system, code)| tokens.iter().any(|token| token.matches(system, code)))
         }),
         Test::Strings(how, texts) => values.iter().any(|value| {
-            value.as_str().is_some_and(|value| texts.iter().any(|text| how.matches(text, value)))
+            texts_of(value).iter().any(|known| texts.iter().any(|text| how.matches(text, known)))
         }),
-        // What the configuration makes says nothing of when it changed.
         Test::Dates(dates) => values.iter().any(|value| {
             let known = value.as_str().and_then(|text| interval(text, zone));
             known.is_some_and(|(from, to)| dates.iter().any(|date| date.matches(from, to)))
         }),
-        Test::OfType(_) | Test::Chain(_) => return Err(unsupported(criterion, "the modifier")),
+        Test::Chain(_) => return Err(unsupported(criterion, "the modifier")),
     })
 }

@@ -123,7 +123,7 @@ impl<'a> Source<'a> {
         let version = self.stored.version.saturating_add(self.study.version);
         let is_labelled =
             is_deidentified(&self.study.patient.attributes) || self.view != View::Care;
-        head(kind, id, version, self.updated(), is_labelled)
+        head(self.context, kind, id, (version, self.updated()), is_labelled)
     }
 
     fn updated(&self) -> i64 {
@@ -177,7 +177,7 @@ impl<'a> Source<'a> {
             .map(|(system, value)| {
                 json!({
                     "type": "ServiceRequest",
-                    "identifier": super::identifier::accession(system, value),
+                    "identifier": super::identifier::accession(self.context, system, value),
                 })
             })
             .collect()

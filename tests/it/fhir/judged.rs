@@ -15,7 +15,17 @@ use super::server::{Server, archive};
 async fn everything_that_is_served_is_read_by_the_typed_model_and_kept_for_the_judges() {
     let mut lines: Vec<Value> = Vec::new();
     let server = Server::new(archive(80, 11), |_| ());
-    for path in ["/fhir/Patient", "/fhir/ImagingStudy", "/fhir/Endpoint", "/fhir/Organization"] {
+    for path in [
+        "/fhir/Patient",
+        "/fhir/ImagingStudy",
+        "/fhir/Endpoint",
+        "/fhir/Organization",
+        "/fhir/ServiceRequest",
+        "/fhir/Procedure",
+        "/fhir/Practitioner",
+        "/fhir/PractitionerRole",
+        "/fhir/Device",
+    ] {
         lines.extend(server.all(path).await);
     }
     for path in [

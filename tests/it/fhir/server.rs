@@ -249,6 +249,8 @@ pub fn archive(studies: usize, seed: u64) -> Vec<Record> {
                         laterality: None::<Laterality>,
                         transfer_syntax: None,
                         title: None,
+                        description: None,
+                        concept: None,
                         digest: 1,
                     }),
                     report: None,
