@@ -304,7 +304,7 @@ async fn a_de_identified_archive_shows_its_rows_as_they_are() {
 #[actix_web::test]
 async fn a_viewer_is_found_by_its_study_and_in_no_list() {
     let server = Server::new(records(), |config| {
-        config.archive.viewer_url = "https://viewer.example/?study={study}".to_owned();
+        config.archive.viewer_url = "https://viewer.example/?study={StudyInstanceUID}".to_owned();
     });
     let bundle = server
         .get(Role::ImagingIt, "/fhir/ImagingStudy?_count=2&_include=ImagingStudy:endpoint")

@@ -103,7 +103,7 @@ async fn the_demo_holds_to_its_profiles() {
     let folder = tempfile::tempdir().unwrap();
     vesalius::sample::write_demo(folder.path()).unwrap();
     let server = Server::new(records(folder.path()), |config| {
-        config.archive.viewer_url = "https://viewer.example/?study={study}".to_owned();
+        config.archive.viewer_url = "https://viewer.example/?study={StudyInstanceUID}".to_owned();
     });
     let found = hold(&server, TYPES).await;
     let count = |kind: &str| found[kind].len();
@@ -178,7 +178,7 @@ async fn an_archive_of_dice_holds_to_its_profiles() {
 #[test]
 fn hostile_attributes_hold_to_the_profiles_too() {
     let context = sample::context(|config| {
-        config.archive.viewer_url = "https://viewer.example/?study={study}".to_owned();
+        config.archive.viewer_url = "https://viewer.example/?study={StudyInstanceUID}".to_owned();
     });
     let mut dice = Dice(77);
     let mut wrong = Vec::new();
