@@ -218,8 +218,8 @@ async fn each_parameter_finds_what_looking_at_every_document_finds() {
     let study = one["context"]["related"][0]["reference"].as_str().unwrap();
     let patient = one["subject"]["reference"].as_str().unwrap();
     for query in [
-        format!("related={StudyInstanceUID}"),
-        format!("related={StudyInstanceUID}&patient={patient}&subject={patient}"),
+        format!("related={study}"),
+        format!("related={study}&patient={patient}&subject={patient}"),
         format!(
             "related:identifier={}",
             one["context"]["related"][0]["identifier"]["value"].as_str().unwrap()
