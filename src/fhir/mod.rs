@@ -38,6 +38,7 @@ mod request;
 mod search;
 mod subset;
 pub mod table;
+pub mod validate;
 
 use archive::Archive;
 use cache::Cache;

@@ -11,3 +11,4 @@ mod schemas;
 mod search;
 mod server;
 mod speed;
+mod validate;

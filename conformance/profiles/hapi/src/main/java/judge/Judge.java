@@ -1,0 +1,118 @@
+package judge;
+
+import ca.uhn.fhir.context.FhirContext;
+import ca.uhn.fhir.context.support.DefaultProfileValidationSupport;
+import ca.uhn.fhir.context.support.IValidationSupport;
+import ca.uhn.fhir.validation.FhirValidator;
+import ca.uhn.fhir.validation.ResultSeverityEnum;
+import ca.uhn.fhir.validation.SingleValidationMessage;
+import ca.uhn.fhir.validation.ValidationOptions;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.hl7.fhir.common.hapi.validation.support.CommonCodeSystemsTerminologyService;
+import org.hl7.fhir.common.hapi.validation.support.InMemoryTerminologyServerValidationSupport;
+import org.hl7.fhir.common.hapi.validation.support.PrePopulatedValidationSupport;
+import org.hl7.fhir.common.hapi.validation.support.SnapshotGeneratingValidationSupport;
+import org.hl7.fhir.common.hapi.validation.support.UnknownCodeSystemWarningValidationSupport;
+import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
+import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
+import org.hl7.fhir.utilities.json.model.JsonObject;
+import org.hl7.fhir.utilities.json.parser.JsonParser;
+
+/**
+ * Validates NDJSON with the HAPI/HL7 validator, offline: the base definitions of R4 from HAPI's own
+ * jar, and the profiles, value sets and code systems of the folders that are named.
+ *
+ * <p>Arguments: folders of definitions, "--", then files, one case a line:
+ * {"case": "...", "profiles": ["..."], "resource": {...}}. Prints one JSON line for each message and
+ * one for each case that was judged, then "complete".
+ */
+public final class Judge {
+  private Judge() {}
+
+  public static void main(String[] arguments) throws Exception {
+    FhirContext context = FhirContext.forR4();
+    PrePopulatedValidationSupport profiles = new PrePopulatedValidationSupport(context);
+    List<String> words = List.of(arguments);
+    int end = words.indexOf("--");
+    for (String folder : words.subList(0, end)) {
+      try (Stream<Path> files = Files.walk(Path.of(folder))) {
+        for (Path file : files.filter(Judge::isDefinition).sorted().toList()) {
+          // HL7's parser: HAPI's refuses extensions that the guides' own tools write.
+          profiles.addResource(
+              new org.hl7.fhir.r4.formats.JsonParser().parse(Files.readString(file)));
+        }
+      }
+    }
+    UnknownCodeSystemWarningValidationSupport unknown =
+        new UnknownCodeSystemWarningValidationSupport(context);
+    unknown.setNonExistentCodeSystemSeverity(IValidationSupport.IssueSeverity.WARNING);
+    ValidationSupportChain chain = new ValidationSupportChain(
+        profiles,
+        new DefaultProfileValidationSupport(context),
+        new CommonCodeSystemsTerminologyService(context),
+        new InMemoryTerminologyServerValidationSupport(context),
+        new SnapshotGeneratingValidationSupport(context),
+        unknown);
+    FhirInstanceValidator module = new FhirInstanceValidator(chain);
+    module.setErrorForUnknownProfiles(true);
+    module.setAnyExtensionsAllowed(false);
+    module.setNoTerminologyChecks(false);
+    FhirValidator validator = context.newValidator().registerValidatorModule(module);
+
+    PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+    for (String file : words.subList(end + 1, words.size())) {
+      for (String line : Files.readAllLines(Path.of(file))) {
+        if (line.isBlank()) continue;
+        JsonObject one = JsonParser.parseObject(line);
+        ValidationOptions options = new ValidationOptions();
+        one.getStrings("profiles").forEach(options::addProfile);
+        String resource = JsonParser.compose(one.getJsonObject("resource"));
+        int errors = 0;
+        try {
+          for (SingleValidationMessage message :
+              validator.validateWithResult(resource, options).getMessages()) {
+            boolean error = message.getSeverity() == ResultSeverityEnum.ERROR
+                || message.getSeverity() == ResultSeverityEnum.FATAL;
+            if (error) errors++;
+            out.println(row(one, message.getSeverity().getCode(), message.getLocationString(),
+                String.valueOf(message.getMessageId()), message.getMessage()));
+          }
+        } catch (RuntimeException broken) {
+          // The parser refuses some defects before the validator sees them.
+          errors++;
+          out.println(row(one, "fatal", "", "exception", String.valueOf(broken.getMessage())));
+        }
+        JsonObject done = new JsonObject();
+        done.add("case", one.asString("case"));
+        done.add("errors", errors);
+        out.println(JsonParser.compose(done));
+      }
+    }
+    out.println("complete");
+  }
+
+  private static boolean isDefinition(Path file) {
+    String folder = String.valueOf(file.getParent().getFileName());
+    String name = String.valueOf(file.getFileName());
+    return name.endsWith(".json")
+        && (List.of("profiles", "extensions", "valuesets", "codesystems").contains(folder)
+            || name.matches("(StructureDefinition|ValueSet|CodeSystem)-.*"))
+        && !file.toString().contains("xt-ehr-logical-models");
+  }
+
+  private static String row(
+      JsonObject one, String severity, String where, String rule, String message) {
+    JsonObject row = new JsonObject();
+    row.add("case", one.asString("case"));
+    row.add("severity", severity);
+    row.add("where", where == null ? "" : where);
+    row.add("rule", rule);
+    row.add("message", message == null ? "" : message);
+    return JsonParser.compose(row);
+  }
+}
