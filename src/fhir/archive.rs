@@ -104,7 +104,7 @@ fn beginning(found: crate::store::QueryResult<Vec<read::Found>>) -> Result<i64> 
     found.first().map(|found| found.number).ok_or_else(search::foreign_cursor)
 }
 
-fn several_patients() -> Failure {
+pub(super) fn several_patients() -> Failure {
     Error::Forbidden(
         "the role `ehr` reads one patient at a time, and this is about several: give the \
          identifier's system, or `patient`"

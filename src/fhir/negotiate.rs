@@ -13,6 +13,16 @@ pub(super) const FHIR_JSON: &str = "application/fhir+json; fhirVersion=4.0; char
 const JSON: &[&str] =
     &["application/fhir+json", "application/json", "application/json+fhir", "text/json"];
 
+/// Whether a body of this media type (without parameters) is read as FHIR; `text/plain` is not.
+pub(super) fn is_fhir_json(media: &str) -> bool {
+    JSON.contains(&media)
+}
+
+/// Whether the media type of a body, with its parameters, is one of this version of FHIR.
+pub(super) fn is_readable(media: &str) -> bool {
+    is_acceptable(media, false)
+}
+
 /// Refuses what cannot be represented: another format than JSON, another version than 4.0.
 /// `_format` stands above the header (R4 http, 3.1.0.1.11).
 pub(super) fn accept(headers: &HeaderMap, format: Option<&str>) -> Result<()> {

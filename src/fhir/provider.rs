@@ -13,6 +13,7 @@ use super::subset::Subset;
 use super::table::Resource;
 use super::{State, request};
 use crate::error::Error;
+use crate::store::Db;
 
 /// The answer to a read, before it is put into HTTP.
 #[derive(Clone, Debug)]
@@ -86,6 +87,24 @@ pub(super) trait Provider: Send + Sync {
     /// # Errors
     /// When a parameter cannot be used, or the store does not answer.
     fn search(&self, asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page>;
+
+    /// Whether clients write what it has.
+    fn is_written(&self) -> bool {
+        false
+    }
+
+    /// The ids of everything that a search finds, where they are known without rendering.
+    ///
+    /// # Errors
+    /// As [`Provider::search`].
+    fn ids(
+        &self,
+        _asking: &Asking<'_>,
+        _db: &mut Db,
+        _search: &Search,
+    ) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
 }
 
 /// That there is none of that id.
@@ -94,7 +113,7 @@ pub(super) fn not_found(resource: Resource, id: &str) -> Failure {
 }
 
 impl State {
-    fn providers(&self, resource: Resource) -> impl Iterator<Item = &dyn Provider> {
+    pub(super) fn providers(&self, resource: Resource) -> impl Iterator<Item = &dyn Provider> {
         self.providers
             .iter()
             .map(|provider| &**provider)
@@ -165,10 +184,12 @@ impl State {
         for entry in &joined.matches {
             bundle.push(&self.url(entry), &entry.bytes, "match");
         }
-        for entry in &joined.included {
+        let mut notes = joined.notes;
+        let linked = self.linked(asking, search, &joined.matches, &joined.included, &mut notes)?;
+        for entry in joined.included.iter().chain(&linked) {
             bundle.push(&self.url(entry), &entry.bytes, "include");
         }
-        for (code, text) in joined.notes {
+        for (code, text) in notes {
             bundle.push_outcome(code, text);
         }
         Ok(bundle.finish())

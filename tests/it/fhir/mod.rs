@@ -4,6 +4,7 @@
 mod edges;
 mod hostile;
 mod judged;
+mod records;
 mod rendering;
 mod rows;
 mod sample;
