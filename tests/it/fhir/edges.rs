@@ -119,7 +119,7 @@ async fn other_refusals_have_their_status() {
     for (request, status, code) in [
         (TestRequest::get().uri("/fhir/Elephant"), 404, "not-supported"),
         (TestRequest::get().uri("/fhir"), 405, "not-supported"),
-        (TestRequest::get().uri("/fhir/"), 404, "not-supported"),
+        (TestRequest::get().uri("/fhir/"), 405, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/1/_history"), 404, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/$everything"), 404, "not-supported"),
         // Whose client had no id to put there must not get everybody.

@@ -5,6 +5,8 @@ mod edges;
 mod hostile;
 mod judged;
 mod records;
+mod records_hostile;
+mod records_search;
 mod rendering;
 mod rows;
 mod sample;

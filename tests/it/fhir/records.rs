@@ -14,8 +14,30 @@ pub fn writer(role: Role) -> Actor {
     Actor::new("writer", role).with_scopes("system/*.cruds")
 }
 
-fn server() -> Server {
-    Server::new(archive(30, 3), |_| ())
+/// Runs a test on a server of each database.
+macro_rules! on_both {
+    ($($name:ident: $body:ident),+ $(,)?) => { $(
+        #[actix_web::test]
+        async fn $name() {
+            $body(Server::new(archive(30, 3), |_| ())).await;
+            if let Some(server) = Server::on_postgres(archive(30, 3)) {
+                $body(server).await;
+            }
+        }
+    )+ };
+}
+
+on_both! {
+    a_resource_lives_in_versions_and_its_bytes_stay_as_they_came: body_of_a_resource_lives_in_versions_and_its_bytes_stay_as_they_came,
+    what_may_not_be_written_is_refused_with_the_reason: body_of_what_may_not_be_written_is_refused_with_the_reason,
+    conditions_decide_what_a_write_becomes: body_of_conditions_decide_what_a_write_becomes,
+    of_two_updates_of_one_version_one_is_refused: body_of_of_two_updates_of_one_version_one_is_refused,
+    a_transaction_is_one_step_with_its_references_rewritten: body_of_a_transaction_is_one_step_with_its_references_rewritten,
+    a_transaction_that_fails_changes_nothing: body_of_a_transaction_that_fails_changes_nothing,
+    a_record_belongs_to_the_patient_whom_it_names_by_id_or_identifier: body_of_a_record_belongs_to_the_patient_whom_it_names_by_id_or_identifier,
+    everything_of_a_patient_comes_in_pages_from_every_provider: body_of_everything_of_a_patient_comes_in_pages_from_every_provider,
+    validate_tells_what_a_write_would_refuse: body_of_validate_tells_what_a_write_would_refuse,
+    binaries_and_documents_are_kept_as_they_came: body_of_binaries_and_documents_are_kept_as_they_came,
 }
 
 pub struct Client<'a>(pub &'a Server, pub Actor);
@@ -115,9 +137,7 @@ fn id_of(reply: &Reply) -> String {
     read(reply)["id"].as_str().unwrap_or_else(|| panic!("{}", text(reply))).to_owned()
 }
 
-#[actix_web::test]
-async fn a_resource_lives_in_versions_and_its_bytes_stay_as_they_came() {
-    let server = server();
+async fn body_of_a_resource_lives_in_versions_and_its_bytes_stay_as_they_came(server: Server) {
     let (patient, ..) = patients(&server).await.remove(0);
     let care = Client(&server, writer(Role::Ehr));
     let came = format!(
@@ -186,9 +206,7 @@ async fn a_resource_lives_in_versions_and_its_bytes_stay_as_they_came() {
     assert_eq!(care.get("/_history").await.status, StatusCode::FORBIDDEN);
 }
 
-#[actix_web::test]
-async fn what_may_not_be_written_is_refused_with_the_reason() {
-    let server = server();
+async fn body_of_what_may_not_be_written_is_refused_with_the_reason(server: Server) {
     let (patient, ..) = patients(&server).await.remove(0);
     let subject = json!({ "reference": format!("Patient/{patient}") });
     let good = condition(subject.clone());
@@ -280,9 +298,7 @@ async fn what_may_not_be_written_is_refused_with_the_reason() {
     assert_eq!(care.found(&format!("/Condition?patient={patient}")).await.len(), 2);
 }
 
-#[actix_web::test]
-async fn conditions_decide_what_a_write_becomes() {
-    let server = server();
+async fn body_of_conditions_decide_what_a_write_becomes(server: Server) {
     let care = Client(&server, writer(Role::ImagingIt));
     let numbered = |value: &str| {
         json!({
@@ -343,9 +359,7 @@ async fn conditions_decide_what_a_write_becomes() {
     assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED, "{}", text(&refused));
 }
 
-#[actix_web::test]
-async fn of_two_updates_of_one_version_one_is_refused() {
-    let server = server();
+async fn body_of_of_two_updates_of_one_version_one_is_refused(server: Server) {
     let care = Client(&server, writer(Role::ImagingIt));
     let body = json!({ "resourceType": "Organization", "id": "one", "name": "Clinic" });
     assert_eq!(care.put("/Organization/one", &body).await.status, StatusCode::CREATED);
@@ -375,9 +389,7 @@ async fn of_two_updates_of_one_version_one_is_refused() {
     assert_eq!(seen, [200, 200, 200, 200, 200, 201]);
 }
 
-#[actix_web::test]
-async fn a_transaction_is_one_step_with_its_references_rewritten() {
-    let server = server();
+async fn body_of_a_transaction_is_one_step_with_its_references_rewritten(server: Server) {
     let (patient, system, value) = patients(&server).await.remove(0);
     let care = Client(&server, writer(Role::Ehr));
     let mut of = condition(json!({ "reference": format!("Patient?identifier={system}|{value}") }));
@@ -447,9 +459,7 @@ async fn a_transaction_is_one_step_with_its_references_rewritten() {
     assert_eq!(back.len(), 3, "{back:?}");
 }
 
-#[actix_web::test]
-async fn a_transaction_that_fails_changes_nothing() {
-    let server = server();
+async fn body_of_a_transaction_that_fails_changes_nothing(server: Server) {
     let (patient, ..) = patients(&server).await.remove(0);
     let imaging = Client(&server, writer(Role::ImagingIt));
     let kept = json!({ "resourceType": "Organization", "id": "kept", "name": "Clinic" });
@@ -518,9 +528,7 @@ async fn a_transaction_that_fails_changes_nothing() {
     assert_eq!(answer["entry"][1]["response"]["outcome"]["resourceType"], "OperationOutcome");
 }
 
-#[actix_web::test]
-async fn a_record_belongs_to_the_patient_whom_it_names_by_id_or_identifier() {
-    let server = server();
+async fn body_of_a_record_belongs_to_the_patient_whom_it_names_by_id_or_identifier(server: Server) {
     let all = patients(&server).await;
     let ((one, system, value), (other, ..)) = (all[0].clone(), all[1].clone());
     let care = Client(&server, writer(Role::Ehr));
@@ -586,9 +594,7 @@ async fn secondary_use_reads_records_of_open_datasets_of_a_de_identified_archive
     assert_eq!(research.get(&format!("/{id}")).await.status, StatusCode::OK);
 }
 
-#[actix_web::test]
-async fn everything_of_a_patient_comes_in_pages_from_every_provider() {
-    let server = server();
+async fn body_of_everything_of_a_patient_comes_in_pages_from_every_provider(server: Server) {
     let care = Client(&server, writer(Role::Ehr));
     let study = server.all("/fhir/ImagingStudy?_count=1").await.remove(0);
     let patient = study["subject"]["reference"].as_str().unwrap().to_owned();
@@ -637,9 +643,7 @@ async fn everything_of_a_patient_comes_in_pages_from_every_provider() {
     assert_eq!(care.get("/Patient/nobody/$everything").await.status, StatusCode::NOT_FOUND);
 }
 
-#[actix_web::test]
-async fn validate_tells_what_a_write_would_refuse() {
-    let server = server();
+async fn body_of_validate_tells_what_a_write_would_refuse(server: Server) {
     let (patient, ..) = patients(&server).await.remove(0);
     let care = Client(&server, writer(Role::Ehr));
     let good = condition(json!({ "reference": format!("Patient/{patient}") }));
@@ -676,9 +680,7 @@ async fn validate_tells_what_a_write_would_refuse() {
     assert_eq!(care.post("/Condition/$validate", &json!({})).await.status, StatusCode::OK);
 }
 
-#[actix_web::test]
-async fn binaries_and_documents_are_kept_as_they_came() {
-    let server = server();
+async fn body_of_binaries_and_documents_are_kept_as_they_came(server: Server) {
     let care = Client(&server, writer(Role::ImagingIt));
     let pdf = TestRequest::post()
         .uri("/fhir/Binary")
