@@ -17,14 +17,21 @@ pub struct Failure {
     diagnostics: String,
     /// The parameter that it is about.
     parameter: Option<String>,
-    /// Where in the body it is.
-    expression: Option<String>,
-    /// The whole OperationOutcome, where there is more to say.
-    report: Option<Value>,
+    /// What is said of a body.
+    body: Option<Box<AboutBody>>,
     /// For 405: what may be asked.
     allow: Option<&'static str>,
     /// For 401: why the token that came was refused.
     bad_token: Option<String>,
+}
+
+/// What is wrong with a body.
+#[derive(Debug, Default)]
+struct AboutBody {
+    /// Where it is.
+    expression: Option<String>,
+    /// The whole OperationOutcome, where there is more to say.
+    report: Option<Value>,
 }
 
 /// The result of everything in this room.
@@ -68,8 +75,7 @@ impl Failure {
             code,
             diagnostics,
             parameter: None,
-            expression: None,
-            report: None,
+            body: None,
             allow: None,
             bad_token: None,
         }
@@ -116,7 +122,8 @@ impl Failure {
     pub(super) fn invalid_resource(report: Value) -> Self {
         let diagnostics = "the resource is not valid".to_owned();
         let failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invariant", diagnostics);
-        Self { report: Some(report), ..failure }
+        let about = AboutBody { report: Some(report), expression: None };
+        Self { body: Some(Box::new(about)), ..failure }
     }
 
     /// A body of a type that is not read.
@@ -129,7 +136,8 @@ impl Failure {
     /// The same, said of an entry of a Bundle.
     pub(super) fn within(mut self, entry: usize) -> Self {
         let place = format!("Bundle.entry[{entry}]");
-        if let Some(report) = &mut self.report {
+        let body = self.body.get_or_insert_default();
+        if let Some(report) = &mut body.report {
             for issue in report["issue"].as_array_mut().into_iter().flatten() {
                 let inner = issue["expression"][0].as_str().unwrap_or("");
                 let path =
@@ -137,7 +145,7 @@ impl Failure {
                 issue["expression"] = json!([format!("{place}.resource{path}")]);
             }
         }
-        self.expression = Some(place);
+        body.expression = Some(place);
         self
     }
 
@@ -222,11 +230,13 @@ impl Failure {
 
     /// The OperationOutcome.
     pub(super) fn to_json(&self) -> Value {
-        if let Some(report) = &self.report {
+        let body = self.body.as_deref();
+        if let Some(report) = body.and_then(|body| body.report.as_ref()) {
             return report.clone();
         }
         let mut json = outcome("error", self.code, &self.diagnostics, self.parameter.as_deref());
-        if let (Some(place), Some(issue)) = (&self.expression, json["issue"].get_mut(0)) {
+        let place = body.and_then(|body| body.expression.as_ref());
+        if let (Some(place), Some(issue)) = (place, json["issue"].get_mut(0)) {
             issue["expression"] = json!([place]);
         }
         json

@@ -230,7 +230,7 @@ impl State {
                         continue;
                     }
                     for id in self.ids_of(asking, db, *resource, of)? {
-                        targets.local.insert((resource.name().to_owned(), id));
+                        targets.point_at(resource.name(), id);
                     }
                 }
             }
@@ -278,7 +278,7 @@ fn add_patients(
     let numbers: Vec<i64> = numbers.iter().map(i64::from).collect();
     for patient in read::load_patients(db, &numbers, asking.ids()).map_err(Error::from)? {
         let known = patient_identifiers(&asking.state.context, &patient.key, &patient.attributes);
-        targets.local.insert(("Patient".to_owned(), patient.public_id));
+        targets.point_at("Patient", patient.public_id);
         targets.identifiers.extend(known.into_iter().map(|identifier| Token {
             system: Some(identifier.system),
             code: Some(identifier.value),

@@ -149,13 +149,7 @@ impl State {
     }
 
     /// What an entry asks, with its resource checked.
-    fn asked(
-        &self,
-        asking: &Asking<'_>,
-        bytes: &[u8],
-        entry: &Entry,
-        is_early: bool,
-    ) -> Result<Asked> {
+    fn asked(&self, asking: &Asking<'_>, bytes: &[u8], entry: &Entry) -> Result<Asked> {
         let (kind, id) = match entry.path.split_once('/') {
             None => (entry.path.as_str(), None),
             Some((kind, id)) => (kind, Some(id)),
@@ -197,11 +191,9 @@ impl State {
                         "POST of an entry creates: `request.url` is the type alone",
                     ));
                 }
-                let unless = match (&conditions.if_none_exist, is_early) {
-                    (Some(query), _) => Some(self.condition(asking, resource, query)?),
-                    (None, _) => None,
-                };
-                Act::Create { incoming: incoming()?, unless }
+                let unless = conditions.if_none_exist.as_deref();
+                let unless = unless.map(|query| self.condition(asking, resource, query));
+                Act::Create { incoming: incoming()?, unless: unless.transpose()? }
             }
             Method::PUT => Act::Update { target: target(id)?, incoming: incoming()?, conditions },
             _ => Act::Delete { resource, target: target(id)?, conditions },
@@ -218,7 +210,7 @@ impl State {
         handling: Handling,
         wanted: Return,
     ) -> Result<Vec<u8>> {
-        match self.asked(asking, bytes, entry, false)? {
+        match self.asked(asking, bytes, entry)? {
             Asked::Read => self.read_entry(asking, entry, handling),
             Asked::Write(act) => {
                 let written = self.write(asking, *act)?;
@@ -275,7 +267,7 @@ impl State {
     ) -> Result<Vec<Vec<u8>>> {
         let mut acts: Vec<Option<Act>> = Vec::with_capacity(entries.len());
         for (at, entry) in entries.iter().enumerate() {
-            let asked = self.asked(asking, bytes, entry, true);
+            let asked = self.asked(asking, bytes, entry);
             acts.push(match asked.map_err(|failure| failure.within(at))? {
                 Asked::Write(act) => Some(*act),
                 Asked::Read => None,

@@ -179,7 +179,6 @@ impl State {
                 (at.ok_or_else(search::foreign_cursor)?, Some(all.collect::<Vec<_>>()))
             }
         };
-        let mut bundle = None;
         let mut left = asked.count;
         let mut entries = Vec::new();
         let mut next = None;
@@ -226,12 +225,12 @@ impl State {
         });
         let mut links = vec![("self", link.as_str())];
         links.extend(next.as_deref().map(|next| ("next", next)));
-        let bundle = bundle.get_or_insert_with(|| Bundle::new(Total::Untold, &links));
+        let mut bundle = Bundle::new(Total::Untold, &links);
         for (url, bytes) in &entries {
             let bytes: &actix_web::web::Bytes = bytes;
             bundle.push(url, bytes, "match");
         }
-        Ok(Reply::fhir(std::mem::replace(bundle, Bundle::new(Total::Untold, &[])).finish()))
+        Ok(Reply::fhir(bundle.finish()))
     }
 
     /// The search for a type; `None`: nothing of it can be in the answer.

@@ -288,7 +288,7 @@ impl View {
             self.docs.resize_with(at + 1, || None);
         }
         let Some(place) = self.docs.get_mut(at) else { return };
-        let before = std::mem::replace(place, None);
+        let before = place.take();
         if let Some(before) = before {
             for (row, value) in &before.values {
                 let listed = key(value).map(|key| (*row, hash(key)));
@@ -333,7 +333,7 @@ impl View {
             }
             Test::References(_) | Test::Identifiers(_) | Test::Chain(_) | Test::Linked(_) => {
                 let targets = ready.targets.as_ref()?;
-                keys.extend(targets.local.iter().map(|(_, id)| id.as_str()));
+                keys.extend(targets.local.values().flatten().map(String::as_str));
                 keys.extend(targets.ids.iter().chain(&targets.urls).map(String::as_str));
                 for token in &targets.identifiers {
                     keys.push(token.code.as_deref()?);

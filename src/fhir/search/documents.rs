@@ -1,6 +1,6 @@
 //! Searches by what resources say themselves: a test and the values under its parameter.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
@@ -10,7 +10,6 @@ use super::token::Token;
 use super::values::{Path, Reader, Value};
 use super::{Criterion, Test, unsupported};
 use crate::fhir::outcome::Result;
-use crate::imaging::fold;
 
 /// Whether a resource holds to all criteria, of which none looks into other resources.
 pub(in crate::fhir) fn matches(
@@ -35,8 +34,8 @@ pub(in crate::fhir) fn matches(
 /// What a reference may point at for a criterion to hold.
 #[derive(Debug, Default)]
 pub(in crate::fhir) struct Targets {
-    /// Type and id.
-    pub(in crate::fhir) local: HashSet<(String, String)>,
+    /// Ids by type.
+    pub(in crate::fhir) local: HashMap<String, HashSet<String>>,
     /// Of any type.
     pub(in crate::fhir) ids: HashSet<String>,
     pub(in crate::fhir) urls: HashSet<String>,
@@ -52,7 +51,7 @@ impl Targets {
                 for reference in references {
                     match reference {
                         Reference::Local(Some(kind), id) => {
-                            targets.local.insert((kind.clone(), id.clone()));
+                            targets.point_at(kind, id.clone());
                         }
                         Reference::Local(None, id) => {
                             targets.ids.insert(id.clone());
@@ -70,12 +69,19 @@ impl Targets {
         Some(targets)
     }
 
+    /// Adds something of this server.
+    pub(in crate::fhir) fn point_at(&mut self, kind: &str, id: String) {
+        match self.local.get_mut(kind) {
+            Some(ids) => ids.insert(id),
+            None => self.local.entry(kind.to_owned()).or_default().insert(id),
+        };
+    }
+
     fn has(&self, value: &Value) -> bool {
         match value {
             Value::Local { kind, id } => {
                 self.ids.contains(&**id)
-                    || (!self.local.is_empty()
-                        && self.local.contains(&(kind.to_string(), id.to_string())))
+                    || self.local.get(&**kind).is_some_and(|ids| ids.contains(&**id))
             }
             Value::Url(url) => self.urls.contains(&**url),
             Value::Logical { system, value } => {
@@ -102,13 +108,10 @@ pub(in crate::fhir) fn holds<'v>(
         Test::Missing(missing) => values.next().is_none() == *missing,
         Test::Tokens(tokens) => values.any(|value| is_token(value, tokens)),
         Test::NotTokens(tokens) => !values.any(|value| is_token(value, tokens)),
-        Test::Text(texts) => {
-            let texts: Vec<String> = texts.iter().map(|text| fold(text)).collect();
-            values.any(|value| match value {
-                Value::Words(words) => texts.iter().any(|text| words.contains(text.as_str())),
-                _ => false,
-            })
-        }
+        Test::Text(texts) => values.any(|value| match value {
+            Value::Words(words) => texts.iter().any(|text| words.contains(text.as_str())),
+            _ => false,
+        }),
         Test::OfType(asked) => values.any(|value| match value {
             Value::Typed { system, code, value } => asked.iter().any(|asked| {
                 (asked.system.is_empty() || asked.system == **system)

@@ -18,6 +18,7 @@ use super::request::Parameters;
 use super::table::{Answer, Kind, Parameter, Resource};
 use crate::actor::{Actor, Role};
 use crate::error::Error;
+use crate::imaging::fold;
 use crate::mapping::fhir::View;
 use date::DateTest;
 use quantity::QuantityTest;
@@ -43,7 +44,7 @@ pub(super) enum Test {
     Tokens(Vec<Token>),
     /// `:not`
     NotTokens(Vec<Token>),
-    /// `:text`
+    /// `:text`, folded.
     Text(Vec<String>),
     /// `:of-type`
     OfType(Vec<OfType>),
@@ -51,6 +52,7 @@ pub(super) enum Test {
     References(Vec<Reference>),
     /// `:identifier`
     Identifiers(Vec<Token>),
+    /// Folded, unless they are compared exactly.
     Strings(How, Vec<String>),
     /// Numbers, too.
     Quantities(Vec<QuantityTest>),
@@ -458,6 +460,8 @@ fn criterion(
     let tokens =
         || raw.iter().map(|raw| Token::parse(raw)).collect::<Result<_, _>>().map_err(wrong);
     let texts = || raw.iter().map(|raw| unescape(raw)).collect();
+    // What is compared without case and accents is folded once.
+    let folded = || raw.iter().map(|raw| fold(&unescape(raw))).collect();
     let base = asking.state.base.as_str();
     let references = |kind: Option<&str>| {
         raw.iter()
@@ -473,7 +477,7 @@ fn criterion(
         },
         (Kind::Token, None) => Test::Tokens(tokens()?),
         (Kind::Token, Some("not")) => Test::NotTokens(tokens()?),
-        (Kind::Token, Some("text")) => Test::Text(texts()),
+        (Kind::Token, Some("text")) => Test::Text(folded()),
         (Kind::Token, Some("of-type")) if parameter.name == "identifier" => Test::OfType(
             raw.iter().map(|raw| OfType::parse(raw)).collect::<Result<_, _>>().map_err(wrong)?,
         ),
@@ -496,8 +500,8 @@ fn criterion(
             }
             Test::References(references(Some(kind))?)
         }
-        (Kind::String, None) => Test::Strings(How::Begins, texts()),
-        (Kind::String, Some("contains")) => Test::Strings(How::Contains, texts()),
+        (Kind::String, None) => Test::Strings(How::Begins, folded()),
+        (Kind::String, Some("contains")) => Test::Strings(How::Contains, folded()),
         (Kind::String, Some("exact")) => Test::Strings(How::Exact, texts()),
         (Kind::Quantity | Kind::Number, None) => {
             let has_unit = parameter.kind == Kind::Quantity;

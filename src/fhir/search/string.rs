@@ -15,11 +15,11 @@ pub(crate) enum How {
 }
 
 impl How {
-    /// Whether a value that is folded already matches.
+    /// The same where both are folded already; exactly, as they are.
     pub(crate) fn matches_folded(self, asked: &str, value: &str, folded: &str) -> bool {
         match self {
-            Self::Begins => folded.starts_with(&fold(asked)),
-            Self::Contains => folded.contains(&fold(asked)),
+            Self::Begins => folded.starts_with(asked),
+            Self::Contains => folded.contains(asked),
             Self::Exact => value == asked,
         }
     }
