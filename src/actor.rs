@@ -190,7 +190,8 @@ pub struct Actor {
     pub subject: String,
     /// What the bearer may do.
     pub role: Role,
-    /// What the token narrows the role to under `/fhir`; `None`: it does not.
+    /// What the token narrows the role to under `/fhir` and `/dicom-web` (where searches and
+    /// images are those of `ImagingStudy`); `None`: it does not.
     pub scopes: Option<Vec<Scope>>,
 }
 

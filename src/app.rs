@@ -16,10 +16,12 @@ use crate::catalogue::{
     Desk, How, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
 };
 use crate::commands::Node;
+use crate::dicomweb;
 use crate::error::{Error, Result};
 use crate::fhir;
 use crate::harvest;
 use crate::index::Criteria;
+use crate::source::dicomweb::Credentials;
 use crate::web::Pages;
 
 /// How often a serving process looks for changes of other processes.
@@ -151,11 +153,22 @@ impl Server {
             pulse: Arc::clone(&pulse),
         });
         let tokens = web::Data::new(Tokens::new(&node.keys.token));
+        // An archive that is only a table has no images to lead to.
+        let sources = node.store.read(crate::store::journal::list_sources)?;
+        let has_images = sources.is_empty() || sources.iter().any(|row| row.kind != "table");
+        let context = node.context.serving_images(has_images);
         let fhir = web::Data::new(fhir::State::new(
             &node.config,
             (*node.store).clone(),
             Arc::clone(&node.index),
-            node.context.clone(),
+            context.clone(),
+        )?);
+        let images = web::Data::new(dicomweb::State::new(
+            &node.config,
+            (*node.store).clone(),
+            Arc::clone(&node.index),
+            &context,
+            &Credentials::from_environment(std::env::vars())?,
         )?);
         let program = std::env::current_exe()
             .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
@@ -184,9 +197,11 @@ impl Server {
                 .app_data(tokens.clone())
                 .app_data(web::PayloadConfig::new(BODY))
                 .app_data(fhir.clone())
+                .app_data(images.clone())
                 .app_data(harvest.clone())
                 .app_data(pages.clone())
                 .configure(fhir::routes)
+                .configure(dicomweb::routes)
                 .configure(crate::web::routes)
                 .configure(harvest::routes)
                 .default_service(web::to(crate::web::not_found))
@@ -484,6 +499,7 @@ async fn observe(
 fn area(request: &HttpRequest) -> &'static str {
     const AREAS: &[(&str, &str)] = &[
         ("/fhir", "fhir"),
+        ("/dicom-web", "images"),
         ("/catalog", "catalogue"),
         ("/dataset", "catalogue"),
         ("/record", "catalogue"),

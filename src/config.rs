@@ -82,7 +82,9 @@ pub struct Archive {
     pub time_zone: String,
     /// Whether the data name persons.
     pub identity: Identity,
-    /// Base of the PACS's WADO-RS service: becomes `Endpoint.address`; empty: not available.
+    /// Base of the WADO-RS service that readers are sent to: becomes `Endpoint.address`. Empty:
+    /// this server's own `/dicom-web`, which hands out the files of folders and what a PACS
+    /// answers; not available where every source is a table.
     pub wado_url: String,
     /// Which naming system each identifier of the archive belongs to.
     pub identifiers: Identifiers,

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod commands;
 pub mod config;
 pub mod dicom;
+pub mod dicomweb;
 pub mod error;
 pub mod fhir;
 pub mod harvest;

@@ -6,6 +6,9 @@ use schemars::Schema;
 pub const STANDARDS: &[(&str, &str)] = &[
     ("HL7 FHIR", "R4 4.0.1"),
     ("HL7 Europe Imaging", "1.0.0-ballot"),
+    ("HL7 Europe Base and Core", "2.0.0-ballot"),
+    ("EU Health Data API", "1.0.0-ballot"),
+    ("IHE MHD", "4.2.3"),
     ("IHE RAD MADO", "trial implementation 2026-03"),
     ("DICOM", "PS3 2026 (PS3.3, PS3.5, PS3.6, PS3.10, PS3.16 Annex L, PS3.18)"),
     ("HealthDCAT-AP", "Release 8 (2026-09)"),
@@ -26,8 +29,10 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("codes", schemars::schema_for!(crate::mapping::Codes)),
         ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
+        ("qido", schemars::schema_for!(crate::dicomweb::Table)),
         ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
     ];
     all.extend(crate::catalogue::schemas());
+    all.extend(crate::fhir::validate::schemas());
     all
 }

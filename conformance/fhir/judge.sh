@@ -16,6 +16,7 @@ cp "$here"/*.mjs "$judges/"
 resources=${1:?a file, a base URL, or --planted}
 case $resources in
     http*) node "$judges/fetch.mjs" "$resources" "${2:-}" >"$judges/fetched.ndjson"
+           node "$judges/xml.mjs" "$resources" "${2:-}"
            resources=$judges/fetched.ndjson ;;
     --planted) resources=$judges/planted.ndjson
            node "$judges/planted.mjs" >"$resources"

@@ -21,7 +21,8 @@ from pathlib import Path
 RULES = Path(__file__).resolve().parent.parent / "rules"
 
 RESOURCES = """
-AdverseEvent AllergyIntolerance AuditEvent Basic Binary BodyStructure Bundle CarePlan CareTeam
+AdverseEvent AllergyIntolerance AuditEvent Basic Binary BodyStructure Bundle CapabilityStatement
+CarePlan CareTeam
 Composition Condition Consent Device DiagnosticReport DocumentReference Encounter Endpoint
 EpisodeOfCare Flag Group HealthcareService ImagingStudy Immunization List Location Media Medication
 MedicationAdministration MedicationDispense MedicationRequest MedicationStatement Observation
@@ -32,8 +33,7 @@ RelatedPerson ResearchStudy ServiceRequest Specimen Subscription
 # Compiled with errors in the source (README of the folder), or constraints on who must support what.
 LEFT_OUT = re.compile(
     r"obligation|medication-eu-core|medicationRequest-eu-core|medicationStatement-eu-core"
-    r"|immunization-eu-core|\.Audit\.|ResponseMessage|ProvideDocumentBundleResponse"
-    r"|animal-eu-core|Parameters"
+    r"|immunization-eu-core|\.Audit\.|animal-eu-core"
 )
 PACKAGES = {
     "hl7-eu-base-2.0.0-ballot": ("eu-base", "HL7 Europe Base and Core 2.0.0-ballot"),
@@ -46,6 +46,8 @@ PACKAGES = {
 }
 # Checked by code, not by an expression: on every element, every extension, every narrative.
 NATIVE = {"ele-1", "ext-1", "txt-1", "txt-2", "dom-3"}
+# Only a recommendation of how to name a statement.
+NATIVE |= {"cpb-0"}
 # Value sets that are checked by the form of the code, or that cannot be listed.
 NOT_LISTED = {"http://hl7.org/fhir/ValueSet/mimetypes", "http://hl7.org/fhir/ValueSet/all-languages",
               "http://hl7.org/fhir/ValueSet/currencies"}
@@ -76,7 +78,7 @@ def rows(name, items):
 class Definitions:
     def __init__(self, definitions, extensions, reference):
         self.types, self.value_sets, self.code_systems, self.profiles = {}, {}, {}, {}
-        self.kinds, self.extensions = {}, {}
+        self.constraints, self.extensions = {}, {}
         for name in ("profiles-types", "profiles-resources", "valuesets", "v3-codesystems", "v2-tables",
                      "extension-definitions"):
             bundle = json.loads((definitions / f"{name}.json").read_text(encoding="utf-8"))
@@ -104,7 +106,9 @@ class Definitions:
                     self.profiles[resource["url"]] = (package, resource)
             elif resource["type"] == "Extension" and resource.get("derivation") == "constraint":
                 self.extensions[resource["url"]] = resource
-            elif resource.get("derivation") != "constraint":
+            elif resource.get("derivation") == "constraint":
+                self.constraints.setdefault(resource["url"], resource)
+            else:
                 self.types[resource["name"]] = resource
 
     # ── value sets ─────────────────────────────────────────────────────────────────────────────
@@ -236,7 +240,12 @@ class Definitions:
             row["target"] = targets
         if url := self.binding_of(element, used):
             row["binding"] = url
-        if keys := self.keys_of(element):
+        keys = self.keys_of(element)
+        # SimpleQuantity and MoneyQuantity are profiles in R4: what they add is their invariant.
+        for url in self.profiles_of(element):
+            if profile := self.constraints.get(url):
+                keys.extend(self.keys_of(profile["snapshot"]["element"][0], {"qty-3", *keys}))
+        if keys:
             row["rule"] = keys
         return row
 

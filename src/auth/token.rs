@@ -46,7 +46,8 @@ impl Tokens {
     }
 
     /// A token for `subject` in `role`, good for `seconds` from `now` (seconds since 1970).
-    /// `scope` narrows the role under `/fhir` (see [`Scope`]); empty: it does not.
+    /// `scope` narrows the role under `/fhir` and `/dicom-web` (see [`Scope`]); empty: it does
+    /// not.
     ///
     /// # Errors
     /// When a scope is not understood, or signing fails.

@@ -64,11 +64,9 @@ pub(super) fn run(common: &Common) -> Result<Ended> {
                 &archive.time_zone,
                 "set an IANA name such as `Europe/Prague`, or times are cut to dates",
             );
-            report.setting(
-                "archive.wado_url",
-                &archive.wado_url,
-                "set the PACS's WADO-RS base, or Endpoint.address says that it is not specified",
-            );
+            let own = format!("{}/dicom-web", config.server.base());
+            let images = if archive.wado_url.is_empty() { &own } else { &archive.wado_url };
+            report.put("archive.wado_url", Level::Good, images.clone(), "");
             report.setting(
                 "archive.identifiers.patient",
                 &archive.identifiers.patient,

@@ -108,7 +108,8 @@ struct Token {
     /// Who bears it, for the log.
     #[arg(long, default_value = "operator")]
     subject: String,
-    /// Narrows the role under /fhir: `system/ImagingStudy.rs`, `system/*.r`, separated by spaces.
+    /// Narrows the role under /fhir and /dicom-web: `system/ImagingStudy.rs` (images with `r`),
+    /// `system/*.r`, separated by spaces.
     #[arg(long, default_value = "")]
     scope: String,
     /// How long it is good for: `90s`, `15m`, `1h`, `30d`.

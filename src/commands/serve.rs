@@ -168,6 +168,7 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
             ("catalogue", "/catalog"),
             ("one dataset, as RDF", "/dataset/breast-screening.ttl"),
             ("FHIR", "/fhir/metadata"),
+            ("DICOMweb (with a token)", "/dicom-web/studies"),
             ("SPARQL", "/sparql"),
             ("operator (sign in with a token)", "/operator"),
         ] {

@@ -77,7 +77,7 @@ pub(crate) fn unreadable(detail: String) -> Quarantine {
 const EXPLICIT: Encoding = Encoding { explicit: true, big: false };
 const MEDIA_DIRECTORY: &str = "1.2.840.10008.1.3.10";
 /// Where PS3.10 section 7.1 puts `DICM`.
-const PREAMBLE: usize = 128;
+pub(super) const PREAMBLE: usize = 128;
 /// Elements of file meta information: PS3.10 table 7.1-1 has 17.
 const META_ELEMENTS: usize = 256;
 /// What the digest takes of a data set.
@@ -85,7 +85,7 @@ const DIGESTED: u64 = 1 << 20;
 
 /// How a transfer syntax encodes a data set (PS3.5 annex A): what is not listed here is explicit
 /// VR little endian, as every encapsulated one is.
-fn encoding_of(syntax: &str) -> (Encoding, bool) {
+pub(super) fn encoding_of(syntax: &str) -> (Encoding, bool) {
     match syntax {
         // The second is GE's, whose pixel data alone are big endian.
         "1.2.840.10008.1.2" | "1.2.840.113619.5.2" => {
@@ -161,7 +161,7 @@ fn attempt<I: Input>(
     assemble(plan, collected, source).map(Some)
 }
 
-fn peek<I: Input>(input: &mut I, at: u64, into: &mut [u8]) -> Result<usize, Quarantine> {
+fn peek<I: Input + ?Sized>(input: &mut I, at: u64, into: &mut [u8]) -> Result<usize, Quarantine> {
     let found = input.at(at, into.len()).map_err(|trouble| match trouble {
         Trouble::Io(error) => unreadable(format!("reading failed: {error}")),
         Trouble::Inflate | Trouble::Bomb => Quarantine {
@@ -201,7 +201,11 @@ fn looks_like_a_data_set(first: &[u8], size: u64) -> bool {
 }
 
 /// The encoding that the first element shows, where it contradicts what was declared.
-fn detect<I: Input>(input: &mut I, at: u64, declared: Encoding) -> Result<Encoding, Quarantine> {
+pub(super) fn detect<I: Input + ?Sized>(
+    input: &mut I,
+    at: u64,
+    declared: Encoding,
+) -> Result<Encoding, Quarantine> {
     let mut bytes = [0; 8];
     if peek(input, at, &mut bytes)? < 8 {
         return Ok(declared);
@@ -216,15 +220,15 @@ fn detect<I: Input>(input: &mut I, at: u64, declared: Encoding) -> Result<Encodi
 }
 
 /// What matters of the file meta information (PS3.10 section 7.1).
-struct Meta {
-    syntax: Option<String>,
+pub(super) struct Meta {
+    pub(super) syntax: Option<String>,
     class: Option<String>,
     /// Where the data set begins.
-    end: u64,
+    pub(super) end: u64,
 }
 
 impl Meta {
-    fn read<I: Input>(input: &mut I, start: u64) -> Result<Self, Quarantine> {
+    pub(super) fn read<I: Input>(input: &mut I, start: u64) -> Result<Self, Quarantine> {
         let size = input.end();
         let mut meta = Self { syntax: None, class: None, end: start };
         let mut declared_end = None;

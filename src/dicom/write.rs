@@ -195,22 +195,44 @@ impl DataSet {
     /// # Errors
     /// When something that was set cannot be written, or there is no SOP class or instance UID.
     pub fn to_part_10(&self) -> Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(4096);
-        out.resize(128, 0);
-        out.extend_from_slice(b"DICM");
         let missing = || Error::Internal("a file needs SOPClassUID and SOPInstanceUID".to_owned());
-        let mut meta = Vec::with_capacity(192);
-        put(&mut meta, tag(2, 1), VR::OB, &[0, 1])?;
-        put(&mut meta, tag(2, 2), VR::UI, self.value(tag(8, 0x16)).ok_or_else(missing)?)?;
-        put(&mut meta, tag(2, 3), VR::UI, self.value(tag(8, 0x18)).ok_or_else(missing)?)?;
-        put(&mut meta, tag(2, 0x10), VR::UI, b"1.2.840.10008.1.2.1\0")?;
-        put(&mut meta, tag(2, 0x12), VR::UI, IMPLEMENTATION)?;
-        put(&mut meta, tag(2, 0x13), VR::SH, b"VESALIUS")?;
-        put(&mut out, tag(2, 0), VR::UL, &length(meta.len())?.to_le_bytes())?;
-        out.extend_from_slice(&meta);
+        let class = self.value(tag(8, 0x16)).ok_or_else(missing)?;
+        let instance = self.value(tag(8, 0x18)).ok_or_else(missing)?;
+        let mut out = head_of(class, instance, b"1.2.840.10008.1.2.1\0")?;
         self.encode(&mut out)?;
         Ok(out)
     }
+}
+
+/// Preamble and file meta information (PS3.10 section 7.1) for a data set that has none.
+///
+/// # Errors
+/// When a value is too long.
+pub(super) fn head(class: &str, instance: &str, syntax: &str) -> Result<Vec<u8>> {
+    let padded = |text: &str| {
+        let mut bytes = text.as_bytes().to_vec();
+        if bytes.len() % 2 == 1 {
+            bytes.push(0);
+        }
+        bytes
+    };
+    head_of(&padded(class), &padded(instance), &padded(syntax))
+}
+
+fn head_of(class: &[u8], instance: &[u8], syntax: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(4096);
+    out.resize(128, 0);
+    out.extend_from_slice(b"DICM");
+    let mut meta = Vec::with_capacity(192);
+    put(&mut meta, tag(2, 1), VR::OB, &[0, 1])?;
+    put(&mut meta, tag(2, 2), VR::UI, class)?;
+    put(&mut meta, tag(2, 3), VR::UI, instance)?;
+    put(&mut meta, tag(2, 0x10), VR::UI, syntax)?;
+    put(&mut meta, tag(2, 0x12), VR::UI, IMPLEMENTATION)?;
+    put(&mut meta, tag(2, 0x13), VR::SH, b"VESALIUS")?;
+    put(&mut out, tag(2, 0), VR::UL, &length(meta.len())?.to_le_bytes())?;
+    out.extend_from_slice(&meta);
+    Ok(out)
 }
 
 /// ImplementationClassUID: a UUID-derived UID (PS3.5 annex B) of this program.

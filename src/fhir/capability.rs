@@ -37,7 +37,7 @@ pub(super) fn statement(
             "url": base,
         },
         "fhirVersion": "4.0.1",
-        "format": ["json"],
+        "format": ["json", "xml"],
         "rest": [{
             "mode": "server",
             "documentation": "Read and search by GET and POST; write what the archive does not derive, one by one or in batches and transactions, checked against R4 and the profiles that it claims. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",

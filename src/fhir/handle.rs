@@ -8,14 +8,15 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
-use super::negotiate;
+use super::negotiate::{self, Format};
+use super::operation::xml_of;
 use super::operation::{Body, Call, Reply};
 use super::outcome::{Failure, Result};
 use super::records::write::{Act, BODY_LIMIT, Conditions, Return, Target, wrap};
 use super::request::{self, Parameters};
 use super::search::{Control, Handling, Search};
 use super::table::Resource;
-use super::{Asking, FORM_LIMIT, State};
+use super::{Asking, FORM_LIMIT, State, xml};
 use crate::actor::{Actor, Role};
 use crate::auth::BadToken;
 use crate::error::Error;
@@ -35,10 +36,20 @@ async fn handle(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> HttpResponse {
+    // What goes wrong is told in the format that was asked for, if there is one.
+    let format = format_of(request.query_string());
+    let format = negotiate::accept(request.headers(), format.as_deref()).unwrap_or(Format::Json);
     match answer(&request, payload, state).await {
         Ok(response) => response,
-        Err(failure) => failure.to_response(),
+        Err(failure) => failure.to_response(format),
     }
+}
+
+/// `_format` of a query, if the query can be read.
+fn format_of(query: &str) -> Option<String> {
+    let mut parameters = Parameters::new();
+    request::decode(query, &mut parameters).ok()?;
+    parameters.into_iter().find(|(name, _)| name == "_format").map(|(_, value)| value)
 }
 
 /// What an address below `/fhir` names.
@@ -170,7 +181,7 @@ async fn answer(
             }
             let media = request.content_type().to_ascii_lowercase();
             let body = read_body(payload, operation.longest_body()).await?;
-            call = Some((media, body));
+            call = Some(as_json(media, body)?);
         }
         _ if !is_get => return Err(Failure::method("GET, HEAD")),
         _ => {}
@@ -178,7 +189,7 @@ async fn answer(
     let value_of = |name: &str| {
         parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     };
-    negotiate::accept(request.headers(), value_of("_format"))?;
+    let format = negotiate::accept(request.headers(), value_of("_format"))?;
     let is_pretty = match value_of("_pretty") {
         None | Some("false") => false,
         Some("true") => true,
@@ -204,7 +215,9 @@ async fn answer(
             }
             (_, None) => state.get(&asking, &path, parameters, handling)?,
         };
-        if let Body::Fhir(bytes) = &mut reply.body
+        if format == Format::Xml {
+            reply = reply.into_xml()?;
+        } else if let Body::Fhir(_, bytes) = &mut reply.body
             && is_pretty
             && let Ok(value) = serde_json::from_slice::<Value>(bytes)
             && let Ok(pretty) = serde_json::to_vec_pretty(&value)
@@ -317,12 +330,13 @@ impl State {
         let own = |(name, _): &(String, String)| !["_format", "_pretty"].contains(&name.as_str());
         let parameters: Parameters = parameters.into_iter().filter(own).collect();
         let is_fhir = negotiate::is_readable(&media);
-        let bare = media.split(';').next().unwrap_or("").trim().to_owned();
+        let bare = media.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         if address == Address::Base {
             if !is_fhir {
                 return Err(Failure::unsupported_media(&media));
             }
             let wanted = wanted.unwrap_or(Return::Minimal);
+            let (_, body) = as_json(bare, body)?;
             return self.process(asking, &body, handling, wanted);
         }
         let (resource, id) = match address {
@@ -339,12 +353,11 @@ impl State {
         self.permit_write(asking, resource, right)?;
         let incoming = || {
             if is_fhir {
+                let (_, body) = as_json(bare.clone(), body.clone())?;
                 return self.incoming(resource, &body);
             }
-            let is_content = resource == Resource::Binary
-                && bare.contains('/')
-                && !negotiate::is_fhir_json(&bare)
-                && !bare.starts_with("application/fhir+");
+            let is_content =
+                resource == Resource::Binary && bare.contains('/') && Format::of(&bare).is_none();
             if !is_content {
                 return Err(Failure::unsupported_media(&media));
             }
@@ -415,6 +428,17 @@ impl State {
     }
 }
 
+/// A body of FHIR XML as JSON; any other as it is.
+fn as_json(media: String, body: Bytes) -> Result<(String, Bytes)> {
+    if Format::of(&media) != Some(Format::Xml) || body.is_empty() {
+        return Ok((media, body));
+    }
+    let json = xml::to_json(&body).map_err(|reason| {
+        Failure::from(Error::Invalid(format!("the body is no resource in FHIR XML: {reason}")))
+    })?;
+    Ok(("application/fhir+json".to_owned(), json.into()))
+}
+
 async fn form(payload: web::Payload) -> Result<Bytes> {
     read_body(payload, FORM_LIMIT).await
 }
@@ -478,8 +502,8 @@ fn respond(request: &HttpRequest, reply: Reply) -> HttpResponse {
     }
     match reply.body {
         Body::Empty => response.finish(),
-        Body::Fhir(bytes) => {
-            response.insert_header((header::CONTENT_TYPE, negotiate::FHIR_JSON)).body(bytes)
+        Body::Fhir(format, bytes) => {
+            response.insert_header((header::CONTENT_TYPE, format.media())).body(bytes)
         }
         Body::Other { media, bytes } => {
             response.insert_header((header::CONTENT_TYPE, media)).body(bytes)
@@ -493,9 +517,10 @@ fn open(request: &HttpRequest, state: &State, is_metadata: bool) -> Result<HttpR
     request::decode(request.query_string(), &mut parameters)?;
     let prepared = if is_metadata { &state.metadata } else { &state.smart };
     let mut is_pretty = false;
+    let mut format = Format::Json;
     if is_metadata {
-        let format = parameters.iter().find(|(name, _)| name == "_format");
-        negotiate::accept(request.headers(), format.map(|(_, value)| value.as_str()))?;
+        let asked = parameters.iter().find(|(name, _)| name == "_format");
+        format = negotiate::accept(request.headers(), asked.map(|(_, value)| value.as_str()))?;
         is_pretty = parameters.iter().any(|(name, value)| name == "_pretty" && value == "true");
     }
     let mut response = HttpResponse::Ok();
@@ -508,8 +533,11 @@ fn open(request: &HttpRequest, state: &State, is_metadata: bool) -> Result<HttpR
         response.status(StatusCode::NOT_MODIFIED);
         return Ok(response.finish());
     }
-    let media = if is_metadata { negotiate::FHIR_JSON } else { "application/json" };
+    let media = if is_metadata { format.media() } else { "application/json" };
     response.insert_header((header::CONTENT_TYPE, media));
+    if format == Format::Xml {
+        return Ok(response.body(xml_of(&prepared.bytes)?));
+    }
     if is_pretty && let Ok(value) = serde_json::from_slice::<Value>(&prepared.bytes) {
         return Ok(response.body(format!("{value:#}")));
     }

@@ -1,12 +1,13 @@
 //! The FHIR R4 facade: reads, searches, writing and operations.
 //!
-//! In: requests with an [`Actor`]. Out: JSON bytes that `mapping` rendered, joined to Bundles;
+//! In: requests with an [`Actor`]. Out: JSON bytes that `mapping` rendered, joined to Bundles, or
+//! the same as XML;
 //! an OperationOutcome for everything that goes wrong. What is searched, summed up and said of
 //! it stands in `mappings/search-parameters.toml`. A search is evaluated through the index only,
 //! which takes away what the actor may not see before anything is counted, sorted or included.
 //! Governed by FHIR R4 4.0.1 (http.html, search.html), HL7 Europe Imaging for the names of R5.
 //! What clients write is a provider of its own (`records`); the archive's rows are changed by
-//! ingest alone. Absent: XML, PATCH.
+//! ingest alone. Absent: PATCH.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -41,6 +42,7 @@ mod search;
 mod subset;
 pub mod table;
 pub mod validate;
+mod xml;
 
 use archive::Archive;
 use cache::Cache;

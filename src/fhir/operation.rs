@@ -4,11 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
 use actix_web::web::Bytes;
 
+use super::negotiate::{self, Format};
 use super::outcome::Result;
 use super::request::Parameters;
 use super::search::Handling;
 use super::table::Resource;
-use super::{Asking, State, negotiate};
+use super::{Asking, State, xml};
+use crate::error::Error;
 
 /// What is asked of an operation.
 #[derive(Debug)]
@@ -75,8 +77,8 @@ pub(super) struct Reply {
 #[allow(dead_code, reason = "the operations that come in by themselves use each")]
 pub(super) enum Body {
     Empty,
-    /// A resource as FHIR JSON.
-    Fhir(Bytes),
+    /// A resource.
+    Fhir(Format, Bytes),
     /// What is no resource.
     Other {
         media: String,
@@ -85,20 +87,32 @@ pub(super) enum Body {
 }
 
 impl Reply {
-    /// 200 with a resource.
+    /// 200 with a resource as JSON.
     pub(super) fn fhir(bytes: impl Into<Bytes>) -> Self {
         Self {
             status: StatusCode::OK,
             headers: Vec::new(),
             version: None,
-            body: Body::Fhir(bytes.into()),
+            body: Body::Fhir(Format::Json, bytes.into()),
             is_gzip: false,
         }
     }
 
+    /// Writes the resource as XML.
+    ///
+    /// # Errors
+    /// When it holds what the definitions do not know.
+    pub(super) fn into_xml(mut self) -> Result<Self> {
+        if let Body::Fhir(format @ Format::Json, bytes) = &mut self.body {
+            *bytes = xml_of(bytes)?.into();
+            *format = Format::Xml;
+        }
+        Ok(self)
+    }
+
     /// Compresses the resource when the client takes it and it is worth it.
     pub(super) fn compress(mut self, takes_gzip: bool) -> Self {
-        if let Body::Fhir(bytes) = &mut self.body
+        if let Body::Fhir(_, bytes) = &mut self.body
             && takes_gzip
             && bytes.len() >= negotiate::GZIP_FROM
         {
@@ -107,6 +121,19 @@ impl Reply {
         }
         self
     }
+}
+
+/// A resource of ours as XML.
+///
+/// # Errors
+/// When it holds what the definitions do not know, which would be lost.
+pub(super) fn xml_of(json: &[u8]) -> Result<Vec<u8>> {
+    xml::to_xml(json).map_err(|reason| {
+        Error::NotAcceptable(format!(
+            "the answer cannot be written as XML ({reason}): ask for JSON"
+        ))
+        .into()
+    })
 }
 
 impl State {

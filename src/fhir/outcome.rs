@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde_json::{Value, json};
 
+use super::negotiate::Format;
 use super::table::Resource;
+use super::xml;
 use crate::error::Error;
 use crate::http::RETRY_AFTER;
 
@@ -242,10 +244,9 @@ impl Failure {
         json
     }
 
-    /// The response; OperationOutcome is JSON whatever was asked for, as R4 allows.
-    pub(super) fn to_response(&self) -> HttpResponse {
+    /// The response, in the format that the client asked for.
+    pub(super) fn to_response(&self, format: Format) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((header::CONTENT_TYPE, super::negotiate::FHIR_JSON));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
@@ -256,7 +257,16 @@ impl Failure {
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
         }
-        response.body(self.to_json().to_string())
+        let json = self.to_json().to_string();
+        let (format, body) = match format {
+            Format::Json => (format, json.into_bytes()),
+            Format::Xml => match xml::to_xml(json.as_bytes()) {
+                Ok(xml) => (format, xml),
+                Err(_) => (Format::Json, json.into_bytes()),
+            },
+        };
+        response.insert_header((header::CONTENT_TYPE, format.media()));
+        response.body(body)
     }
 }
 
@@ -279,11 +289,11 @@ pub(super) fn outcome(
 mod tests {
     use actix_web::http::header;
 
-    use super::Failure;
+    use super::{Failure, Format};
     use crate::error::Error;
 
     fn header_of(failure: &Failure, name: header::HeaderName) -> Option<String> {
-        let response = failure.to_response();
+        let response = failure.to_response(Format::Json);
         response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 

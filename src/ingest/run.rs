@@ -573,11 +573,20 @@ impl Sorted {
             batch.retain(db, uid, now)?;
         }
         let merged = batch.put(db)?;
-        for row in &inputs {
-            journal::put_input(db, row)?;
-        }
+        journal::put_inputs(db, &last_of_each(inputs))?;
         Ok(merged)
     }
+}
+
+/// The last row of each origin: what a source names twice in a batch is as it was named last.
+fn last_of_each(rows: Vec<InputRow>) -> Vec<InputRow> {
+    let last: HashMap<String, usize> =
+        rows.iter().enumerate().map(|(at, row)| (row.origin.clone(), at)).collect();
+    if last.len() == rows.len() {
+        return rows;
+    }
+    let is_last = |at: usize, row: &InputRow| last.get(&row.origin) == Some(&at);
+    rows.into_iter().enumerate().filter(|(at, row)| is_last(*at, row)).map(|(_, row)| row).collect()
 }
 
 /// Which of the instances that changed inputs gave before are given by other inputs too.

@@ -47,7 +47,7 @@ pub use person::{NameParts, patient_names};
 #[derive(Clone, Debug)]
 pub struct Context(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     tables: Arc<Tables>,
     zone: Option<TimeZone>,
@@ -104,6 +104,18 @@ impl Context {
             zone,
             base,
         })))
+    }
+
+    /// The same for a server that serves images: where no WADO-RS service is configured, the
+    /// server's own stands in its place.
+    #[must_use]
+    pub fn serving_images(&self, has_images: bool) -> Self {
+        let inner = &*self.0;
+        if !has_images || !inner.wado_url.is_empty() {
+            return self.clone();
+        }
+        let wado_url = format!("{}/dicom-web", inner.base);
+        Self(Arc::new(Inner { wado_url, ..inner.clone() }))
     }
 
     /// Zone of times that carry none; also the zone of dates in searches (UTC without one).

@@ -22,11 +22,15 @@ use super::{Item, Journal, Quarantine, Sink, Source, Stamp};
 
 mod client;
 mod credentials;
+mod parts;
 mod qido;
 mod split;
+mod through;
 
 use client::{Client, DataSet, Trouble};
 pub use credentials::Credentials;
+pub use parts::{Event, NotMultipart, Parts};
+pub use through::{Answer, Asked, DataSets, NoAnswer, Through};
 
 /// Studies that fail in passing one after the other before the server counts as gone.
 const GONE_AFTER: u32 = 8;

@@ -122,7 +122,7 @@ fn unreadable(detail: String) -> Quarantine {
     Quarantine { code: "unreadable".to_owned(), path: String::new(), offset: None, detail }
 }
 
-fn stamp(metadata: &Metadata) -> Stamp {
+pub(super) fn stamp(metadata: &Metadata) -> Stamp {
     let mark = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
     Stamp { size: metadata.len(), mark }
 }

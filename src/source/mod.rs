@@ -10,6 +10,7 @@ use crate::imaging::{Record, Uid};
 
 pub mod dicomweb;
 pub mod folder;
+pub mod kept;
 pub mod table;
 
 /// Tells whether an input is the one that was read before, without reading it again.

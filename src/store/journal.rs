@@ -1,6 +1,7 @@
 //! The journal: sources, runs, and what became of each input.
 
 use diesel::prelude::*;
+use diesel::upsert::excluded;
 
 use super::changes::take;
 use super::schema::{input, run, source};
@@ -289,18 +290,35 @@ pub fn put_new_inputs(db: &mut Db, rows: &[InputRow]) -> QueryResult<()> {
     })
 }
 
-/// Inserts or replaces an input.
+/// Stores what became of inputs, replacing what an earlier run knew of each; an origin stands once
+/// among the rows. Many rows are one statement: an upsert of a row alone is parsed anew each time.
 ///
 /// # Errors
 /// When the database fails.
-pub fn put_input(db: &mut Db, row: &InputRow) -> QueryResult<()> {
-    on_backend!(db, |c| diesel::insert_into(input::table)
-        .values(row)
-        .on_conflict((input::source, input::origin))
-        .do_update()
-        .set(row)
-        .execute(c))
-    .map(drop)
+pub fn put_inputs(db: &mut Db, rows: &[InputRow]) -> QueryResult<()> {
+    on_backend!(db, |c| {
+        for rows in rows.chunks(super::CHUNK) {
+            diesel::insert_into(input::table)
+                .values(rows)
+                .on_conflict((input::source, input::origin))
+                .do_update()
+                .set((
+                    input::size.eq(excluded(input::size)),
+                    input::mark.eq(excluded(input::mark)),
+                    input::state.eq(excluded(input::state)),
+                    input::inputs.eq(excluded(input::inputs)),
+                    input::series.eq(excluded(input::series)),
+                    input::sop.eq(excluded(input::sop)),
+                    input::run.eq(excluded(input::run)),
+                    input::code.eq(excluded(input::code)),
+                    input::path.eq(excluded(input::path)),
+                    input::place.eq(excluded(input::place)),
+                    input::detail.eq(excluded(input::detail)),
+                ))
+                .execute(c)?;
+        }
+        Ok(())
+    })
 }
 
 /// Sets what became of inputs.

@@ -20,6 +20,7 @@ pub use lock::Lease;
 pub mod archive;
 pub mod changes;
 pub mod datasets;
+pub mod files;
 pub mod findings;
 pub mod journal;
 mod lock;

@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod data_files;
 mod dicom;
+mod dicomweb;
 mod fhir;
 mod index;
 mod ingest;

@@ -236,7 +236,7 @@ impl State {
             }
         }
         let bytes = match reply.body {
-            Body::Fhir(bytes) => Some(bytes),
+            Body::Fhir(_, bytes) => Some(bytes),
             Body::Empty | Body::Other { .. } => None,
         };
         Ok(put_together(bytes.as_deref(), &response))

@@ -8,6 +8,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
 use serde_json::{Value as Json, json};
 
+use super::super::negotiate::Format;
 use super::super::operation::{Body, Reply};
 use super::super::outcome::{Failure, Result};
 use super::super::provider::not_found;
@@ -474,13 +475,11 @@ impl State {
         if let (StatusCode::CREATED | StatusCode::OK, Some(location)) = (written.status, location) {
             reply.headers.push((header::LOCATION, location));
         }
+        let stored =
+            || super::super::outcome::outcome("information", "informational", "stored", None);
         reply.body = match (written.bytes, wanted) {
-            (Some(bytes), Return::Representation) => Body::Fhir(bytes),
-            (Some(_), Return::Outcome) => Body::Fhir(
-                super::super::outcome::outcome("information", "informational", "stored", None)
-                    .to_string()
-                    .into(),
-            ),
+            (Some(bytes), Return::Representation) => Body::Fhir(Format::Json, bytes),
+            (Some(_), Return::Outcome) => Body::Fhir(Format::Json, stored().to_string().into()),
             _ => Body::Empty,
         };
         reply

@@ -92,32 +92,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// dom-3: what is contained is referred to, or refers to what contains it.
-    fn contained(&mut self, object: &'a Map<String, Value>, name: &str, at: &At<'_>) {
-        let Some(contained) = object.get("contained").and_then(Value::as_array) else {
-            return;
-        };
-        let mut named = std::collections::HashSet::new();
-        for value in object.values() {
-            references(value, &mut named, 0);
-        }
-        let rule = format!("{BASE}{name}#dom-3");
-        for (index, resource) in contained.iter().enumerate() {
-            let at = at.child("contained", Some(index));
-            let id = resource.get("id").and_then(Value::as_str);
-            let mut own = std::collections::HashSet::new();
-            references(resource, &mut own, 0);
-            let words = match id {
-                None => "a contained resource needs an `id` to be referred to",
-                Some(id) if !named.contains(id) && !own.contains("") => {
-                    "nothing refers to this contained resource: refer to it by `#` and its id, or remove it"
-                }
-                Some(_) => continue,
-            };
-            self.error(Code::Invariant, &at, rule.clone(), words.to_owned());
-        }
-    }
-
     /// The elements of a resource, data type or backbone element. `held_as` is the path of the
     /// element that holds it, for extensions' contexts.
     pub(super) fn object(
@@ -203,6 +177,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        self.prose(node, object, at);
         let definition = format_definition(&node.path);
         for invariant in &node.rules {
             self.invariant(invariant, &definition, Element::new(value), at, scope);
@@ -493,26 +468,6 @@ impl<'a> Walk<'a> {
                 told.filter(named).or_else(|| text("type").filter(named))
             }
         }
-    }
-}
-
-/// Ids behind `#` that a value refers to.
-fn references<'a>(value: &'a Value, into: &mut std::collections::HashSet<&'a str>, depth: usize) {
-    if depth > super::DEEPEST {
-        return;
-    }
-    match value {
-        // Any uri, url or canonical may name what is contained, not references alone.
-        Value::String(text) => {
-            if let Some(id) = text.strip_prefix('#') {
-                into.insert(id);
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| references(value, into, depth + 1)),
-        Value::Object(object) => {
-            object.values().for_each(|value| references(value, into, depth + 1));
-        }
-        _ => {}
     }
 }
 

@@ -36,6 +36,11 @@ impl<'a> Walk<'a> {
         };
         // Parts of an extension have names, not URLs; their own extension speaks of them.
         if !url.contains(':') {
+            if holder.first() != Some(&"Extension") {
+                let rule = format!("{BASE}Extension#Extension.url");
+                let words = "the URL of an extension is absolute; only parts of an extension have mere names";
+                self.error(Code::Value, &at.child("url", None), rule, words.to_owned());
+            }
             return;
         }
         let context = if let Some(profile) = self.rules.profile(url) {

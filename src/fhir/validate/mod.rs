@@ -18,6 +18,7 @@ mod links;
 mod path;
 mod primitive;
 mod profile;
+mod prose;
 mod report;
 mod rules;
 mod shape;
@@ -31,9 +32,12 @@ use serde_json::Value;
 
 use links::{Links, Scope};
 use path::{Element, Surroundings};
+pub(in crate::fhir) use primitive::Primitive;
 use report::At;
 pub use report::{Code, Issue, Report, Severity, outcome};
-use rules::{BASE, Invariant, Rules};
+use rules::{BASE, Invariant};
+pub(in crate::fhir) use rules::{Kind, Node, Rules};
+pub(in crate::fhir) use table::JsonKind;
 use table::Strength;
 
 /// Deepest nesting of elements.

@@ -8,16 +8,27 @@ use super::table::{JsonKind, PrimitiveRow};
 
 /// A primitive type, compiled.
 #[derive(Debug)]
-pub(super) struct Primitive {
+pub(in crate::fhir) struct Primitive {
     row: PrimitiveRow,
     pattern: Option<Regex>,
+    prefixed: Vec<(String, Regex)>,
 }
 
 impl Primitive {
     pub fn new(row: PrimitiveRow) -> Result<Self, String> {
         let pattern = row.pattern.as_deref().map(whole).transpose();
         let pattern = pattern.map_err(|wrong| format!("primitive `{}`: {wrong}", row.name))?;
-        Ok(Self { row, pattern })
+        let prefixed = row
+            .prefixed
+            .iter()
+            .map(|(prefix, pattern)| Ok((prefix.clone(), whole(pattern)?)))
+            .collect::<Result<_, String>>()?;
+        Ok(Self { row, pattern, prefixed })
+    }
+
+    /// What it is in JSON.
+    pub fn json(&self) -> JsonKind {
+        self.row.json
     }
 
     pub fn is_xhtml(&self) -> bool {
@@ -53,6 +64,9 @@ impl Primitive {
             && self.row.most.is_none_or(|most| text.len() <= most)
             && !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
             && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
+            && self.prefixed.iter().all(|(prefix, pattern)| {
+                !text.starts_with(prefix.as_str()) || pattern.is_match(text)
+            })
             && (!self.row.calendar || is_in_calendar(text))
             && (!self.row.base64 || is_base64(text))
     }

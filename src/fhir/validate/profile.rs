@@ -294,10 +294,51 @@ impl<'a> Walk<'a> {
                 }
             }
             self.count(profile, slice, stem, own.len(), at);
+            if slice.min.is_some_and(|min| own.len() < min as usize) {
+                self.tell_nearest(slice, &found, &places, scope);
+            }
             for occurrence in own {
                 let at = at.child(stem, occurrence.index);
                 self.shape(profile, slice, occurrence.element, &at, scope);
             }
+        }
+    }
+
+    /// Says of a missing slice why what stands there is not it.
+    fn tell_nearest(
+        &mut self,
+        slice: &'static Shape,
+        found: &[Occurrence<'a>],
+        places: &[Option<usize>],
+        scope: Scope<'a>,
+    ) {
+        let inner = slice.child("resource").filter(|_| slice.profiles.is_empty());
+        let [url] = inner.unwrap_or(slice).profiles.as_slice() else {
+            return;
+        };
+        let Some(profile) = self.rules.profile(url) else {
+            return;
+        };
+        let others = found.iter().zip(places).filter(|(_, place)| place.is_none());
+        for (occurrence, _) in others {
+            let mut element = occurrence.element;
+            if inner.is_some() {
+                let Some(resource) = element.value.get("resource") else {
+                    continue;
+                };
+                element = Element::new(resource);
+            }
+            if element.value.get("resourceType").is_some_and(|kind| *kind != profile.of.as_str()) {
+                continue;
+            }
+            let Some(fault) = self.fault(profile, element, scope) else {
+                continue;
+            };
+            if let Some(issue) = self.issues.last_mut() {
+                let index = occurrence.index.map(|index| format!("[{index}]")).unwrap_or_default();
+                issue.diagnostics.push_str(&format!(" ({index} is not it: {fault})"));
+            }
+            return;
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) const BASE: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 /// Everything that is checked.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(in crate::fhir) struct Rules {
     types: HashMap<String, usize>,
     nodes: Vec<Node>,
     profiles: HashMap<String, Profile>,
@@ -32,18 +32,18 @@ pub(super) struct Rules {
 
 /// Something with elements: a resource, a data type, or an element with elements of its own.
 #[derive(Debug, Default)]
-pub(super) struct Node {
+pub(in crate::fhir) struct Node {
     /// `ImagingStudy.series`
     pub path: String,
     pub children: Vec<Child>,
     /// JSON key → child and, of a choice, which type.
     pub keys: HashMap<String, (usize, usize)>,
-    pub rules: Vec<Arc<Invariant>>,
+    pub(super) rules: Vec<Arc<Invariant>>,
 }
 
 /// An element.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(in crate::fhir) struct Child {
     pub path: String,
     /// `value[x]` without the brackets.
     pub name: String,
@@ -52,13 +52,13 @@ pub(super) struct Child {
     pub max: Option<u32>,
     pub kinds: Vec<(String, Kind)>,
     pub targets: Vec<String>,
-    pub binding: Option<Arc<ValueSet>>,
-    pub rules: Vec<Arc<Invariant>>,
+    pub(super) binding: Option<Arc<ValueSet>>,
+    pub(super) rules: Vec<Arc<Invariant>>,
 }
 
 /// What an element holds.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(in crate::fhir) enum Kind {
     Primitive(Arc<Primitive>),
     Node(usize),
     Resource,
@@ -286,11 +286,11 @@ impl Rules {
     }
 
     /// A profile by its canonical, with or without version.
-    pub fn profile(&self, url: &str) -> Option<&Profile> {
+    pub(super) fn profile(&self, url: &str) -> Option<&Profile> {
         self.profiles.get(url.split('|').next().unwrap_or(url))
     }
 
-    pub fn extension(&self, url: &str) -> Option<&Extension> {
+    pub(super) fn extension(&self, url: &str) -> Option<&Extension> {
         self.extensions.get(url)
     }
 

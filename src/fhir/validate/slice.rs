@@ -266,6 +266,13 @@ impl<'a> Walk<'a> {
                     || self.holds_to(target, Element::new(found.resource), found.scope)
             }
             None => {
+                // By identifier alone nothing tells what it refers to.
+                if kind.is_none()
+                    && reference.is_none()
+                    && element.value.get("identifier").is_some()
+                {
+                    return true;
+                }
                 let profile = self.rules.profile(target);
                 kind.is_some() && kind == Some(profile.map_or(target, |profile| &profile.of))
             }

@@ -266,6 +266,9 @@ pub struct PrimitiveRow {
     pub json: JsonKind,
     /// Regular expression of the whole text.
     pub pattern: Option<String>,
+    /// Regular expressions of the whole text by what it begins with.
+    #[serde(default)]
+    pub prefixed: std::collections::BTreeMap<String, String>,
     /// Least number; given together with `max` for whole numbers.
     pub min: Option<i64>,
     /// Greatest number.

@@ -85,38 +85,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(settings: &Settings, credentials: &Credentials) -> Result<Self> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/dicom+json"));
-        if let Some(authorization) = credentials.header() {
-            let mut value = HeaderValue::from_str(&authorization).map_err(|_| {
-                Error::Configuration(
-                    "the credentials for the DICOMweb server hold a character that HTTP does not \
-                     allow"
-                        .to_owned(),
-                )
-            })?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        // Only the same origin: a PACS that redirects elsewhere would get its data, and our
-        // credentials, from or to somebody else.
-        let same_origin = redirect::Policy::custom(|attempt| {
-            let is_same = attempt
-                .previous()
-                .first()
-                .is_some_and(|first| first.origin() == attempt.url().origin());
-            if is_same && attempt.previous().len() <= 5 { attempt.follow() } else { attempt.stop() }
-        });
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("vesalius/", env!("CARGO_PKG_VERSION")))
-            .redirect(same_origin)
-            .referer(false)
-            .connect_timeout(settings.connect_timeout)
-            .read_timeout(settings.idle_timeout)
-            .pool_max_idle_per_host(settings.concurrency)
-            .build()
-            .map_err(|failure| Error::Internal(format!("no HTTP client: {failure}")))?;
+        let http = http(settings, credentials)?;
         Ok(Self {
             http,
             attempts: settings.attempts.max(1),
@@ -204,8 +173,9 @@ impl Client {
         url: &Url,
         each: &mut impl AsyncFnMut(u64, Result<DataSet, Trouble>) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
-        let mut answer =
-            self.http.get(url.clone()).send().await.map_err(|failure| failed(&failure))?;
+        let answer =
+            self.http.get(url.clone()).header(ACCEPT, "application/dicom+json").send().await;
+        let mut answer = answer.map_err(|failure| failed(&failure))?;
         check_status(&answer)?;
         if answer.status() == StatusCode::NO_CONTENT {
             return Ok(());
@@ -233,6 +203,40 @@ impl Client {
         }
         splitter.end().map_err(broken)
     }
+}
+
+/// The client for every request to a server.
+pub(super) fn http(settings: &Settings, credentials: &Credentials) -> Result<reqwest::Client> {
+    let mut headers = HeaderMap::new();
+    if let Some(authorization) = credentials.header() {
+        let mut value = HeaderValue::from_str(&authorization).map_err(|_| {
+            Error::Configuration(
+                "the credentials for the DICOMweb server hold a character that HTTP does not allow"
+                    .to_owned(),
+            )
+        })?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    // Only the same origin: a PACS that redirects elsewhere would get its data, and our
+    // credentials, from or to somebody else.
+    let same_origin = redirect::Policy::custom(|attempt| {
+        let is_same = attempt
+            .previous()
+            .first()
+            .is_some_and(|first| first.origin() == attempt.url().origin());
+        if is_same && attempt.previous().len() <= 5 { attempt.follow() } else { attempt.stop() }
+    });
+    reqwest::Client::builder()
+        .default_headers(headers)
+        .user_agent(concat!("vesalius/", env!("CARGO_PKG_VERSION")))
+        .redirect(same_origin)
+        .referer(false)
+        .connect_timeout(settings.connect_timeout)
+        .read_timeout(settings.idle_timeout)
+        .pool_max_idle_per_host(settings.concurrency)
+        .build()
+        .map_err(|failure| Error::Internal(format!("no HTTP client: {failure}")))
 }
 
 /// Doubles with every try, and varies, so that clients that failed together come back apart.

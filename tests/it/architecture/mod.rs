@@ -29,7 +29,9 @@ const RULES: &[(&str, &str)] = &[
     ("federation", "index catalogue audit"),
     // It asks `auth` who bears the request's token, as every edge does.
     ("fhir", "store index mapping imaging access dicom audit auth http"),
-    ("dicomweb", "store index source dicom audit auth"),
+    // `imaging` and `mapping`: values and rows of a table, as in every other edge; it asks `auth` who
+    // bears the token.
+    ("dicomweb", "store index source dicom imaging mapping audit auth http"),
     ("harvest", "catalogue audit store ingest auth http"),
     ("web", "access catalogue index store ingest auth imaging"),
     // The sample archive is written as files; the folder source reads it back in its test.

@@ -14,6 +14,10 @@ const SHIPPED: &[(&str, &str)] = &[
     ("series-table", "mappings/tables/idc.toml"),
     ("description-table", "mappings/tables/idc-collections.toml"),
     ("description", "catalogue/descriptions"),
+    ("rules-invariants", "ig/rules/invariants.toml"),
+    ("rules-primitives", "ig/rules/primitives.toml"),
+    ("rules-profiles", "ig/rules/profiles"),
+    ("rules-types", "ig/rules/r4/types.toml"),
 ];
 
 fn toml_files(path: &Path) -> Vec<PathBuf> {

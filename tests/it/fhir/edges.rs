@@ -136,12 +136,12 @@ async fn other_refusals_have_their_status() {
             "not-supported",
         ),
         (TestRequest::put().uri("/fhir/metadata"), 405, "not-supported"),
-        (TestRequest::get().uri("/fhir/Patient?_format=xml"), 406, "not-supported"),
+        (TestRequest::get().uri("/fhir/Patient?_format=turtle"), 406, "not-supported"),
         (TestRequest::get().uri("/fhir/metadata?_format=ttl"), 406, "not-supported"),
         (
             TestRequest::get()
                 .uri("/fhir/Patient")
-                .insert_header(("Accept", "application/fhir+xml")),
+                .insert_header(("Accept", "application/fhir+turtle")),
             406,
             "not-supported",
         ),
@@ -887,6 +887,38 @@ async fn the_statement_lists_what_is_served() {
                 String::from_utf8_lossy(&reply.bytes)
             );
         }
+    }
+}
+
+#[actix_web::test]
+async fn whoever_asks_for_xml_gets_xml_whatever_the_answer() {
+    let server = server();
+    let ask = |path: &str| TestRequest::get().uri(path).insert_header(("Accept", "text/xml"));
+    let bundle = server.get(Role::ImagingIt, "/fhir/ImagingStudy?_count=2").await.json();
+    let id = bundle["entry"][0]["resource"]["id"].as_str().unwrap().to_owned();
+    for (path, status, root) in [
+        ("/fhir/ImagingStudy?_count=2".to_owned(), 200, "Bundle"),
+        (format!("/fhir/ImagingStudy/{id}"), 200, "ImagingStudy"),
+        (format!("/fhir/ImagingStudy/{id}?_summary=true"), 200, "ImagingStudy"),
+        ("/fhir/metadata".to_owned(), 200, "CapabilityStatement"),
+        ("/fhir/ImagingStudy/unknown".to_owned(), 404, "OperationOutcome"),
+        ("/fhir/ImagingStudy?started=yesterday".to_owned(), 400, "OperationOutcome"),
+    ] {
+        let reply = server.send(Some(Role::ImagingIt), ask(&path)).await;
+        assert_eq!(reply.status.as_u16(), status, "{path}");
+        assert!(reply.header("content-type").starts_with("application/fhir+xml"), "{path}");
+        let text = String::from_utf8(reply.bytes).unwrap();
+        assert!(text.starts_with(&format!("<{root} xmlns=\"http://hl7.org/fhir\">")), "{text}");
+        assert!(text.ends_with(&format!("</{root}>")), "{text}");
+    }
+    let json = server.get(Role::ImagingIt, &format!("/fhir/ImagingStudy/{id}")).await;
+    let xml = server.send(Some(Role::ImagingIt), ask(&format!("/fhir/ImagingStudy/{id}"))).await;
+    assert_eq!(json.header("etag"), xml.header("etag"));
+    let resource = json.json();
+    let text = String::from_utf8(xml.bytes).unwrap();
+    for series in resource["series"].as_array().unwrap() {
+        let uid = series["uid"].as_str().unwrap();
+        assert!(text.contains(&format!("<uid value=\"{uid}\"/>")), "{uid}");
     }
 }
 

@@ -274,7 +274,7 @@ async fn body_of_what_may_not_be_written_is_refused_with_the_reason(server: Serv
     };
     for (given, status) in [
         ("text/plain", 415),
-        ("application/fhir+xml", 415),
+        ("application/fhir+xml", 400),
         ("application/fhir+json; fhirVersion=5.0", 415),
         ("application/fhir+json; fhirVersion=4.0", 201),
         ("application/json;charset=UTF-8", 201),
@@ -689,8 +689,21 @@ async fn body_of_binaries_and_documents_are_kept_as_they_came(server: Server) {
     let made = care.send(pdf).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", text(&made));
     assert_eq!(read(&made)["contentType"], "application/pdf");
+    let xml = TestRequest::put()
+        .uri("/fhir/Organization/xml")
+        .insert_header(("Content-Type", "application/fhir+xml"))
+        .insert_header(("Accept", "application/fhir+xml"))
+        .set_payload(
+            "<Organization xmlns=\"http://hl7.org/fhir\"><id value=\"xml\"/>\
+             <name value=\"Clinic\"/></Organization>",
+        );
+    let made = care.send(xml).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", text(&made));
+    assert!(text(&made).contains("<name value=\"Clinic\"/>"), "{}", text(&made));
+    assert_eq!(read(&care.get("/Organization/xml").await)["name"], "Clinic");
     let document = json!({
-        "resourceType": "Bundle", "type": "document",
+        "resourceType": "Bundle",
+        "type": "document",
         "identifier": { "system": "urn:ietf:rfc:3986", "value": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0" },
         "timestamp": "2026-02-03T10:00:00Z",
         "entry": [

@@ -20,6 +20,9 @@ import org.hl7.fhir.common.hapi.validation.support.SnapshotGeneratingValidationS
 import org.hl7.fhir.common.hapi.validation.support.UnknownCodeSystemWarningValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
+import org.hl7.fhir.r4.model.Resource;
+import org.hl7.fhir.r4.model.StructureDefinition;
+import org.hl7.fhir.r4.model.StructureDefinition.ExtensionContextType;
 import org.hl7.fhir.utilities.json.model.JsonObject;
 import org.hl7.fhir.utilities.json.parser.JsonParser;
 
@@ -43,8 +46,15 @@ public final class Judge {
       try (Stream<Path> files = Files.walk(Path.of(folder))) {
         for (Path file : files.filter(Judge::isDefinition).sorted().toList()) {
           // HL7's parser: HAPI's refuses extensions that the guides' own tools write.
-          profiles.addResource(
-              new org.hl7.fhir.r4.formats.JsonParser().parse(Files.readString(file)));
+          Resource resource =
+              new org.hl7.fhir.r4.formats.JsonParser().parse(Files.readString(file));
+          if (resource instanceof StructureDefinition definition
+              && definition.getUrl().startsWith("http://hl7.org/fhir/5.0/")) {
+            // A reconstruction knows the type that it is of, not the element.
+            definition.getContext().clear();
+            definition.addContext().setType(ExtensionContextType.ELEMENT).setExpression("Element");
+          }
+          profiles.addResource(resource);
         }
       }
     }
