@@ -221,6 +221,10 @@ impl State {
                 let found = patients_called(asking, db, tokens.clone())?;
                 add_patients(asking, db, &found, &mut targets)?;
             }
+            Test::Chain(of) => {
+                let found = search::patients::search(asking, db, std::slice::from_ref(&**of))?;
+                add_patients(asking, db, &found, &mut targets)?;
+            }
             Test::Linked(of) => {
                 for (resource, of) in of {
                     if *resource == Resource::Patient {
