@@ -38,6 +38,12 @@ pub(super) trait Operation: Send + Sync {
     /// The name without `$`.
     fn name(&self) -> &'static str;
 
+    /// The URL of its definition, for the CapabilityStatement.
+    fn definition(&self, resource: Resource) -> String {
+        let of = if self.name() == "validate" { "Resource" } else { resource.name() };
+        format!("http://hl7.org/fhir/OperationDefinition/{of}-{}", self.name())
+    }
+
     /// Whether it can be called on the system (no type), a type, or a resource of it.
     fn serves(&self, resource: Option<Resource>, has_id: bool) -> bool;
 
