@@ -22,6 +22,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
     let mut all = vec![
         ("config", schemars::schema_for!(crate::config::Config)),
         ("series-table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
+        ("clinical-table", schemars::schema_for!(crate::mapping::clinical::ClinicalTable)),
         ("description-table", schemars::schema_for!(crate::mapping::tables::DescriptionTable)),
         ("attributes", schemars::schema_for!(crate::mapping::attributes::AttributeTable)),
         ("elements", schemars::schema_for!(crate::mapping::element::File)),

@@ -21,6 +21,7 @@ use crate::imaging::keyed;
 
 pub mod attributes;
 mod body;
+pub mod clinical;
 mod codes;
 mod data;
 pub mod element;
