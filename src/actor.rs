@@ -84,7 +84,7 @@ pub enum Purpose {
 }
 
 /// The FHIR resource types that a scope may name.
-pub const SCOPED: [&str; 8] = [
+pub const SCOPED: [&str; 17] = [
     "Patient",
     "ImagingStudy",
     "Endpoint",
@@ -93,6 +93,15 @@ pub const SCOPED: [&str; 8] = [
     "List",
     "Bundle",
     "Binary",
+    "DiagnosticReport",
+    "Composition",
+    "Observation",
+    "Basic",
+    "ServiceRequest",
+    "Procedure",
+    "Practitioner",
+    "PractitionerRole",
+    "Device",
 ];
 
 /// One scope of a token: `system/ImagingStudy.rs`, `system/*.r` (SMART App Launch 2.2, scopes

@@ -98,7 +98,7 @@ impl Provider for Made {
         let row = asking.state.table.row(search.resource);
         let mut matches = Vec::new();
         for one in self.resources.iter().filter(|one| one.resource == search.resource) {
-            if documents::matches(&one.json, &search.criteria)? {
+            if documents::matches(&one.json, &search.criteria, asking.state.context.time_zone())? {
                 let cut = search.control.subset.cut(row, &one.bytes);
                 matches.push(one.entry(cut.map_or_else(|| one.bytes.clone(), Bytes::from)));
             }

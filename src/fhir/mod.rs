@@ -29,6 +29,7 @@ mod archive;
 mod bundle;
 mod cache;
 mod capability;
+mod derived;
 mod documents;
 mod handle;
 mod made;
@@ -36,6 +37,7 @@ mod negotiate;
 mod operation;
 mod outcome;
 mod provider;
+mod reports;
 mod request;
 mod search;
 mod subset;
@@ -45,6 +47,7 @@ mod xml;
 
 use archive::Archive;
 use cache::Cache;
+use derived::Derived;
 use documents::{Convert, Documents};
 pub use handle::routes;
 use made::Made;
@@ -139,10 +142,12 @@ impl State {
             smart: Prepared::new(&smart_configuration(&base)),
             providers: vec![
                 Arc::new(Archive),
+                Arc::new(reports::Reports),
+                Arc::new(Derived),
                 Arc::clone(&made) as Arc<dyn Provider>,
                 Arc::new(Documents),
             ],
-            operations: vec![Box::new(Convert)],
+            operations: vec![Box::new(Convert), Box::new(reports::FhirReport)],
             made,
             disclosure: Rule {
                 threshold: config.disclosure.threshold,

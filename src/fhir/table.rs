@@ -54,6 +54,24 @@ resources! {
     Bundle,
     /// Manifests as they are, in DICOM.
     Binary,
+    /// What structured reports and encapsulated documents report.
+    DiagnosticReport,
+    /// The same as a document with sections.
+    Composition,
+    /// What they observed and measured.
+    Observation,
+    /// Key images, in the form of R5's ImagingSelection.
+    Basic,
+    /// The orders that studies answer.
+    ServiceRequest,
+    /// The examinations that made studies.
+    Procedure,
+    /// The persons that studies name.
+    Practitioner,
+    /// Those who performed, where they did.
+    PractitionerRole,
+    /// The devices that made series.
+    Device,
 }
 
 impl Resource {
@@ -145,6 +163,10 @@ pub enum Answer {
     Interpreter,
     Referrer,
     Reason,
+    Encounter,
+    OrderIdentifier,
+    ProcedureCode,
+    RequestedCode,
     Nothing,
     Status,
     /// By looking at the resource itself: there are few of its type.
@@ -183,9 +205,15 @@ pub struct Parameter {
     pub definition: String,
     /// What answers it.
     pub answer: Answer,
-    /// Where the value stands in a resource that the configuration makes.
+    /// Where the value stands, for resources that are looked at.
     #[serde(default)]
     pub path: String,
+    /// The code system of a value that is a plain code.
+    #[serde(default)]
+    pub system: String,
+    /// For `answer = "status"`: the code that every resource of the type has.
+    #[serde(default)]
+    pub code: String,
     /// Types that a reference may point at.
     #[serde(default)]
     pub targets: Vec<String>,
@@ -227,6 +255,8 @@ impl Parameter {
             | Answer::Performer
             | Answer::Interpreter
             | Answer::Referrer
+            | Answer::Encounter
+            | Answer::OrderIdentifier
             | Answer::DocumentId
             | Answer::DocumentIdentifier
             | Answer::StudyUid
@@ -239,6 +269,8 @@ impl Parameter {
             | Answer::SopClass
             | Answer::Endpoint
             | Answer::Reason
+            | Answer::ProcedureCode
+            | Answer::RequestedCode
             | Answer::Nothing
             | Answer::Status
             | Answer::Document

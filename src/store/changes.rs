@@ -14,6 +14,8 @@ pub enum Kind {
     Study,
     /// A dataset of the catalogue.
     Dataset,
+    /// A report of a study: its content, or the series that it is in.
+    Report,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
             Self::Patient => 1,
             Self::Study => 2,
             Self::Dataset => 3,
+            Self::Report => 10,
         }
     }
 
@@ -30,6 +33,7 @@ impl Kind {
             1 => Some(Self::Patient),
             2 => Some(Self::Study),
             3 => Some(Self::Dataset),
+            10 => Some(Self::Report),
             _ => None,
         }
     }

@@ -92,6 +92,21 @@ diesel::table! {
     instance (hash, series) { hash -> BigInt, series -> BigInt, }
 }
 diesel::table! {
+    report (number) {
+        number -> BigInt,
+        study -> BigInt,
+        series -> BigInt,
+        uid -> Text,
+        sop_class -> Text,
+        care_id -> Text,
+        research_id -> Text,
+        version -> Integer,
+        updated -> BigInt,
+        deleted -> Bool,
+        content -> Nullable<Binary>,
+    }
+}
+diesel::table! {
     lookup (kind, value, number) { kind -> SmallInt, value -> Text, number -> BigInt, }
 }
 diesel::table! {
@@ -119,3 +134,30 @@ diesel::table! {
         next_release -> Nullable<BigInt>,
     }
 }
+diesel::table! {
+    description_version (number) {
+        number -> BigInt,
+        slug -> Text,
+        at -> BigInt,
+        who -> Text,
+        verdict -> Text,
+        changes -> Text,
+        text -> Text,
+    }
+}
+diesel::table! {
+    dataset_event (seq) {
+        seq -> BigInt,
+        slug -> Text,
+        operation -> SmallInt,
+        version -> Text,
+        access -> Text,
+        time -> BigInt,
+        hash -> Text,
+        bytes -> BigInt,
+        published -> BigInt,
+        successor -> Nullable<BigInt>,
+        document -> Nullable<Text>,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(dataset, dataset_event);

@@ -67,10 +67,8 @@ impl Part {
             Resource::List => &[Self::Set],
             Resource::Bundle => &[Self::Fhir],
             Resource::Binary => &[Self::Kos],
-            Resource::Patient
-            | Resource::ImagingStudy
-            | Resource::Endpoint
-            | Resource::Organization => &[],
+            // The provider has no others.
+            _ => &[],
         }
     }
 

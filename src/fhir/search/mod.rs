@@ -331,6 +331,8 @@ impl Criterion {
             | Answer::Performer
             | Answer::Interpreter
             | Answer::Referrer
+            | Answer::Encounter
+            | Answer::OrderIdentifier
             | Answer::StudyUid
             | Answer::Accession
             | Answer::Related => true,
@@ -344,6 +346,8 @@ impl Criterion {
             | Answer::SopClass
             | Answer::Endpoint
             | Answer::Reason
+            | Answer::ProcedureCode
+            | Answer::RequestedCode
             | Answer::Nothing
             | Answer::Status
             | Answer::Document

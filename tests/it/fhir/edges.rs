@@ -194,7 +194,7 @@ async fn what_is_unknown_is_ignored_or_refused_as_the_client_prefers() {
     for path in [
         "/fhir/ImagingStudy?modality=CT&shoe-size=44",
         "/fhir/ImagingStudy?modality=CT&_sort=description",
-        "/fhir/ImagingStudy?modality=CT&_include=ImagingStudy:referrer",
+        "/fhir/ImagingStudy?modality=CT&_include=ImagingStudy:encounter",
     ] {
         let reply = server.get(Role::ImagingIt, path).await;
         assert_eq!(reply.status, StatusCode::OK, "{path}");

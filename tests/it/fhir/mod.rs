@@ -1,12 +1,16 @@
 //! FHIR: what the rows of `mappings/` make of imaging values, and what a client sees.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
+mod derived;
 mod documents;
 mod edges;
 mod hostile;
 mod judged;
 mod manifests;
+mod profiles;
 mod rendering;
+mod report;
+mod report_server;
 mod rows;
 mod sample;
 mod schemas;
