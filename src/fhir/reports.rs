@@ -179,7 +179,6 @@ impl Provider for Reports {
         let mut matches = Vec::new();
         let mut patients: Vec<i64> = Vec::new();
         let (mut total, mut examined, mut has_more) = (0_u64, 0, false);
-        let zone = state.context.time_zone();
         let row = state.table.row(search.resource);
         'reports: for numbers in wanted.chunks(STEP) {
             for (stored, study) in load_all(asking, &mut db, numbers)? {
@@ -190,7 +189,7 @@ impl Provider for Reports {
                 examined += 1;
                 let rendered = render_report(&state.context, &stored, &study, asking.view);
                 for resource in of_type(rendered, search.resource) {
-                    if !documents::matches(&resource, &others, zone)? {
+                    if !documents::matches(&asking.state.reader(), &resource, &others)? {
                         continue;
                     }
                     total += 1;

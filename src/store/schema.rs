@@ -161,3 +161,29 @@ diesel::table! {
     }
 }
 diesel::allow_tables_to_appear_in_same_query!(dataset, dataset_event);
+diesel::table! {
+    record (number) {
+        number -> BigInt,
+        #[sql_name = "type"]
+        kind -> Text,
+        id -> Text,
+        version -> Integer,
+        change -> BigInt,
+        updated -> BigInt,
+        deleted -> Bool,
+    }
+}
+diesel::table! {
+    record_version (record, version) {
+        record -> BigInt,
+        version -> Integer,
+        #[sql_name = "type"]
+        kind -> Text,
+        change -> BigInt,
+        updated -> BigInt,
+        method -> SmallInt,
+        author -> Text,
+        body -> Nullable<Binary>,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(record, record_version);

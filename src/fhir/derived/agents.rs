@@ -125,7 +125,7 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
     for (id, agents) in said(asking, resource, None) {
         let Some(found) = render(asking, resource, agents) else { continue };
         let json: Value = serde_json::from_slice(&found.bytes).unwrap_or_default();
-        if documents::matches(&json, &search.criteria, state.context.time_zone())? {
+        if documents::matches(&state.reader(), &json, &search.criteria)? {
             all.push((id, found.bytes));
         }
     }

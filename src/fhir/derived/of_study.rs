@@ -173,7 +173,7 @@ fn hits(asking: &Asking<'_>, db: &mut Db, search: &Search) -> Result<Hits> {
         let mut places = Vec::new();
         for (place, bytes) in render(asking, search.resource, &study).iter().enumerate() {
             let json: Value = serde_json::from_slice(bytes).unwrap_or_default();
-            if documents::matches(&json, &own, asking.state.context.time_zone())? {
+            if documents::matches(&asking.state.reader(), &json, &own)? {
                 places.push(place);
             }
         }

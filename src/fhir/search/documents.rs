@@ -1,133 +1,152 @@
-//! Searches by looking at the resources: of those of which there are few, and of those that reports
-//! become, because the study or the patient was found before.
+//! Searches by what resources say themselves: a test and the values under its parameter.
 
-use jiff::tz::TimeZone;
-use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 
-use super::date::interval;
-use super::token::OfType;
+use serde_json::Value as Json;
+
+use super::quantity::Unit;
+use super::reference::Reference;
+use super::token::Token;
+use super::values::{Path, Reader, Value};
 use super::{Criterion, Test, unsupported};
 use crate::fhir::outcome::Result;
-use crate::imaging::fold;
 
-/// Whether a resource holds to all criteria. Dates without a zone are days of `zone`.
+/// Whether a resource holds to all criteria, of which none looks into other resources.
 pub(in crate::fhir) fn matches(
-    resource: &Value,
+    reader: &Reader<'_>,
+    resource: &Json,
     criteria: &[Criterion],
-    zone: Option<&TimeZone>,
 ) -> Result<bool> {
     for criterion in criteria {
-        if !one(resource, criterion, zone)? {
+        if let Test::Chain(_) | Test::Linked(_) = criterion.test {
+            return Err(unsupported(criterion, "a chain"));
+        }
+        let path = Path::parse(&criterion.parameter.path).unwrap_or_default();
+        let values = reader.values(&criterion.parameter, &path, resource);
+        let targets = Targets::of(&criterion.test);
+        if !holds(&criterion.test, targets.as_ref(), values.iter()) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// The values at a path, through every list on the way.
-fn values<'v>(resource: &'v Value, path: &str) -> Vec<&'v Value> {
-    let mut found = vec![resource];
-    for name in path.split('.') {
-        found = found
-            .into_iter()
-            .filter_map(|value| value.get(name))
-            .flat_map(|value| match value {
-                Value::Array(items) => items.iter().collect::<Vec<_>>(),
-                value => vec![value],
-            })
-            .collect();
-    }
-    // What only says why it is absent is absent.
-    found.retain(|value| !value.as_object().is_some_and(|of| of.keys().eq(["extension"])));
-    found
+/// What a reference may point at for a criterion to hold.
+#[derive(Debug, Default)]
+pub(in crate::fhir) struct Targets {
+    /// Ids by type.
+    pub(in crate::fhir) local: HashMap<String, HashSet<String>>,
+    /// Of any type.
+    pub(in crate::fhir) ids: HashSet<String>,
+    pub(in crate::fhir) urls: HashSet<String>,
+    pub(in crate::fhir) identifiers: Vec<Token>,
 }
 
-/// System and code of a code, a Coding, each Coding of a CodeableConcept, or an Identifier.
-fn tokens_of<'v>(value: &'v Value, system: &'v str) -> Vec<(Option<&'v str>, &'v str)> {
-    if let Value::String(code) = value {
-        return vec![(Some(system).filter(|system| !system.is_empty()), code)];
+impl Targets {
+    /// Those that a test names by itself.
+    pub(in crate::fhir) fn of(test: &Test) -> Option<Self> {
+        let mut targets = Self::default();
+        match test {
+            Test::References(references) => {
+                for reference in references {
+                    match reference {
+                        Reference::Local(Some(kind), id) => {
+                            targets.point_at(kind, id.clone());
+                        }
+                        Reference::Local(None, id) => {
+                            targets.ids.insert(id.clone());
+                        }
+                        Reference::Foreign(url) => {
+                            targets.urls.insert(url.clone());
+                        }
+                    }
+                }
+            }
+            Test::Identifiers(tokens) => targets.identifiers.clone_from(tokens),
+            Test::Chain(_) | Test::Linked(_) => {}
+            _ => return None,
+        }
+        Some(targets)
     }
-    if let Some(Value::Array(codings)) = value.get("coding") {
-        return codings.iter().flat_map(|coding| tokens_of(coding, "")).collect();
+
+    /// Adds something of this server.
+    pub(in crate::fhir) fn point_at(&mut self, kind: &str, id: String) {
+        match self.local.get_mut(kind) {
+            Some(ids) => ids.insert(id),
+            None => self.local.entry(kind.to_owned()).or_default().insert(id),
+        };
     }
-    let code = value.get("code").or_else(|| value.get("value")).and_then(Value::as_str);
-    let system = value.get("system").and_then(Value::as_str);
-    code.map(|code| (system, code)).into_iter().collect()
+
+    fn has(&self, value: &Value) -> bool {
+        match value {
+            Value::Local { kind, id } => {
+                self.ids.contains(&**id)
+                    || self.local.get(&**kind).is_some_and(|ids| ids.contains(&**id))
+            }
+            Value::Url(url) => self.urls.contains(&**url),
+            Value::Logical { system, value } => {
+                self.identifiers.iter().any(|token| token.matches(system.as_deref(), value))
+            }
+            _ => false,
+        }
+    }
 }
 
-/// Every text of a string or of a HumanName.
-fn texts_of(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(text) => vec![text],
-        Value::Array(items) => items.iter().flat_map(texts_of).collect(),
-        Value::Object(members) => members
-            .iter()
-            .filter(|(name, _)| {
-                ["text", "family", "given", "prefix", "suffix"].contains(&name.as_str())
-            })
-            .flat_map(|(_, member)| texts_of(member))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
-    }
-}
-
-fn one(resource: &Value, criterion: &Criterion, zone: Option<&TimeZone>) -> Result<bool> {
-    let parameter = &criterion.parameter;
-    let values = values(resource, &parameter.path);
-    let any_token = |matches: &dyn Fn(Option<&str>, &str) -> bool| {
-        values.iter().any(|value| {
-            tokens_of(value, &parameter.system)
-                .into_iter()
-                .any(|(system, code)| matches(system, code))
-        })
+/// Whether the values under a parameter hold to a test; `targets` are those of its references.
+pub(in crate::fhir) fn holds<'v>(
+    test: &Test,
+    targets: Option<&Targets>,
+    mut values: impl Iterator<Item = &'v Value>,
+) -> bool {
+    let is_token = |value: &Value, tokens: &[Token]| match value {
+        Value::Token { system, code, is_plain } => tokens.iter().any(|token| {
+            token.matches(system.as_deref(), code) || (*is_plain && token.matches(None, code))
+        }),
+        _ => false,
     };
-    Ok(match &criterion.test {
-        Test::Missing(missing) => values.is_empty() == *missing,
-        Test::Tokens(tokens) => {
-            any_token(&|system, code| tokens.iter().any(|token| token.matches(system, code)))
+    match test {
+        Test::Missing(missing) => values.next().is_none() == *missing,
+        Test::Tokens(tokens) => values.any(|value| is_token(value, tokens)),
+        Test::NotTokens(tokens) => !values.any(|value| is_token(value, tokens)),
+        Test::Text(texts) => values.any(|value| match value {
+            Value::Words(words) => texts.iter().any(|text| words.contains(text.as_str())),
+            _ => false,
+        }),
+        Test::OfType(asked) => values.any(|value| match value {
+            Value::Typed { system, code, value } => asked.iter().any(|asked| {
+                (asked.system.is_empty() || asked.system == **system)
+                    && asked.code == **code
+                    && asked.value == **value
+            }),
+            _ => false,
+        }),
+        Test::Dates(dates) => values.any(|value| match value {
+            Value::Date { from, to } => dates.iter().any(|date| date.matches(*from, *to)),
+            _ => false,
+        }),
+        Test::Strings(how, texts) => values.any(|value| match value {
+            Value::String { text, folded } => {
+                texts.iter().any(|asked| how.matches_folded(asked, text, folded))
+            }
+            _ => false,
+        }),
+        Test::Quantities(asked) => values.any(|value| match value {
+            Value::Quantity { low, high, system, code, unit } => {
+                let unit = Unit {
+                    system: system.as_deref(),
+                    code: code.as_deref(),
+                    unit: unit.as_deref(),
+                };
+                asked.iter().any(|asked| asked.matches(*low, *high, &unit))
+            }
+            _ => false,
+        }),
+        Test::Uris(how, asked) => values.any(|value| match value {
+            Value::Url(url) => asked.iter().any(|asked| how.matches(asked, url)),
+            _ => false,
+        }),
+        Test::References(_) | Test::Identifiers(_) | Test::Chain(_) | Test::Linked(_) => {
+            targets.is_some_and(|targets| values.any(|value| targets.has(value)))
         }
-        Test::NotTokens(tokens) => {
-            !any_token(&|system, code| tokens.iter().any(|token| token.matches(system, code)))
-        }
-        Test::Text(texts) => values.iter().any(|value| {
-            let codings = value.get("coding").and_then(Value::as_array);
-            let displays = codings.into_iter().flatten().chain([*value]);
-            let displays = displays.filter_map(|coding| coding.get("display"));
-            displays
-                .chain(value.get("text"))
-                .filter_map(Value::as_str)
-                .map(fold)
-                .any(|display| texts.iter().any(|text| display.contains(&fold(text))))
-        }),
-        Test::OfType(asked) => values.iter().any(|value| {
-            let types = value.get("type").map(|of| tokens_of(of, "")).unwrap_or_default();
-            let has = |OfType { system, code, value: number }: &OfType| {
-                value.get("value").and_then(Value::as_str) == Some(number)
-                    && types.iter().any(|(of, known)| {
-                        (system.is_empty() || of.unwrap_or("") == system) && known == code
-                    })
-            };
-            asked.iter().any(has)
-        }),
-        Test::References(references) => values.iter().any(|value| {
-            let reference = value.get("reference").and_then(Value::as_str).unwrap_or("");
-            let (kind, id) = reference.split_once('/').unwrap_or(("", reference));
-            references.iter().any(|asked| asked.id_of(kind) == Some(id))
-        }),
-        Test::Identifiers(tokens) => values.iter().any(|value| {
-            let identifier = value.get("identifier");
-            let known = identifier.map(|of| tokens_of(of, "")).unwrap_or_default();
-            known
-                .into_iter()
-                .any(|(system, code)| tokens.iter().any(|token| token.matches(system, code)))
-        }),
-        Test::Strings(how, texts) => values.iter().any(|value| {
-            texts_of(value).iter().any(|known| texts.iter().any(|text| how.matches(text, known)))
-        }),
-        Test::Dates(dates) => values.iter().any(|value| {
-            let known = value.as_str().and_then(|text| interval(text, zone));
-            known.is_some_and(|(from, to)| dates.iter().any(|date| date.matches(from, to)))
-        }),
-        Test::Chain(_) => return Err(unsupported(criterion, "the modifier")),
-    })
+    }
 }

@@ -50,7 +50,9 @@ impl Source for Records {
 }
 
 pub struct Server {
-    _data: tempfile::TempDir,
+    _data: Option<tempfile::TempDir>,
+    /// Its database goes when it does.
+    _fresh: Option<crate::support::Fresh>,
     pub store: Store,
     pub index: Arc<Index>,
     pub context: Context,
@@ -77,18 +79,33 @@ impl Reply {
 
 impl Server {
     pub fn new(records: Vec<Record>, change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path(), "").unwrap();
+        let mut server = Self::of(store, records, change);
+        server._data = Some(data);
+        server
+    }
+
+    /// On the PostgreSQL server of `VESALIUS_TEST_POSTGRES`, if there is one.
+    pub fn on_postgres(records: Vec<Record>) -> Option<Self> {
+        let fresh = crate::support::postgres()?;
+        let mut server = Self::of(fresh.store.clone(), records, |_| ());
+        server._fresh = Some(fresh);
+        Some(server)
+    }
+
+    fn of(store: Store, records: Vec<Record>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.server.public_url = "https://imaging.example".to_owned();
         config.archive.time_zone = "Europe/Prague".to_owned();
         config.archive.identifiers.study_id = "https://imaging.example/study-id".to_owned();
         change(&mut config);
-        let data = tempfile::tempdir().unwrap();
-        let store = Store::open(data.path(), "").unwrap();
         let context = Context::new(&config, b"a key of tests").unwrap();
         let index = Arc::new(Index::open(None, context.clone()));
         let state =
             State::new(&config, store.clone(), Arc::clone(&index), context.clone()).unwrap();
-        let server = Self { _data: data, store, index, context, state: web::Data::new(state) };
+        let server =
+            Self { _data: None, _fresh: None, store, index, context, state: web::Data::new(state) };
         server.ingest(records, 1_763_000_000_000_000);
         server
     }
