@@ -20,6 +20,8 @@ use super::tables::{Csv, Format, Issuer};
 pub struct ClinicalTable {
     /// Says that this file maps clinical data.
     pub kind: ClinicalKind,
+    /// Begins the ids of what the table gives, so it stays: small letters, digits, hyphens.
+    pub name: String,
     /// What the table is and where it comes from.
     pub title: String,
     /// How the file is written; without it the file's ending tells.
@@ -177,6 +179,37 @@ pub struct Known<'a> {
     pub id: &'a dyn Fn(&str) -> String,
 }
 
+/// What became of the resources of a row.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Kept {
+    /// Resources that were not there.
+    pub created: u64,
+    /// Resources that became a new version.
+    pub changed: u64,
+    /// Resources that were there with the same content.
+    pub unchanged: u64,
+}
+
+/// Where resources go.
+pub trait Writer {
+    /// What is wrong with a resource, in words: nothing when it may be kept.
+    fn check(&self, resource: &Value) -> Vec<String>;
+
+    /// Keeps the resources of each row, a row wholly or not at all.
+    ///
+    /// # Errors
+    /// When nothing can be kept; what is wrong with one row is said of that row.
+    fn put(&mut self, rows: &[Vec<Value>]) -> crate::error::Result<Vec<Result<Kept, String>>>;
+
+    /// Ids that begin so, of what earlier imports kept.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn standing(&self, _prefix: &str) -> crate::error::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
 /// The canonical base of `ig/`, by its compiled guide.
 pub static GUIDE: LazyLock<String> = LazyLock::new(|| {
     let text = include_str!("../../ig/compiled/ImplementationGuide.ndjson");
@@ -218,6 +251,11 @@ impl ClinicalTable {
     /// # Errors
     /// With the resource, the key and the remedy.
     pub fn check(&self) -> Result<(), String> {
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=24).contains(&self.name.len()) || !self.name.bytes().all(is_plain) {
+            return Err("`name` is 1 to 24 small letters, digits and hyphens".to_owned());
+        }
         if self.identity.key.is_empty() {
             return Err("`identity.key` is empty: name the columns that tell rows apart".to_owned());
         }
@@ -529,6 +567,7 @@ mod tests {
 
     const TABLE: &str = r#"
 kind = "clinical"
+name = "test"
 title = "A test"
 identity = { patient = "pid", issuer = { constant = "north" }, accession = "acc", key = ["pid", "round"] }
 
@@ -634,6 +673,7 @@ element = [{ column = "dx", path = "recordedDate", form = "date" }]
     #[test]
     fn a_mapping_that_contradicts_itself_is_refused() {
         for (from, to, reason) in [
+            ("name = \"test\"", "name = \"Test 1\"", "`name`"),
             ("key = [\"pid\", \"round\"]", "key = []", "identity.key"),
             ("name = \"cancer\"", "name = \"left\"", "twice"),
             ("needs = [\"dx\"]", "needs = []", "needs"),

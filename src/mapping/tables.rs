@@ -21,8 +21,8 @@ use crate::error::{Error, Result};
 use crate::imaging::{FINDING_KINDS, Keyword};
 
 use super::attributes::AttributeTable;
-use super::clinical::ClinicalTable;
 pub use super::attributes::Level;
+use super::clinical::ClinicalTable;
 
 /// The mappings that the binary carries: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[

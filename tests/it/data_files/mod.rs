@@ -21,6 +21,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("rules-profiles", "ig/rules/own/profiles.toml"),
     ("rules-value-sets", "ig/rules/own/value-sets.toml"),
     ("rules-types", "ig/rules/r4/types.toml"),
+    ("eucaim", "mappings/eucaim.toml"),
     ("mado", "mappings/mado.toml"),
     ("attributes", "mappings/mado-attributes.toml"),
 ];
