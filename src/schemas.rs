@@ -22,8 +22,10 @@ pub fn all() -> Vec<(&'static str, Schema)> {
     let mut all = vec![
         ("config", schemars::schema_for!(crate::config::Config)),
         ("series-table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
+        ("clinical-table", schemars::schema_for!(crate::mapping::clinical::ClinicalTable)),
         ("description-table", schemars::schema_for!(crate::mapping::tables::DescriptionTable)),
         ("attributes", schemars::schema_for!(crate::mapping::attributes::AttributeTable)),
+        ("eucaim", schemars::schema_for!(crate::mapping::eucaim::Eucaim)),
         ("elements", schemars::schema_for!(crate::mapping::element::File)),
         ("eu-profiles", schemars::schema_for!(crate::mapping::profiles::Profiles)),
         ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),

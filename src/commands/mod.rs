@@ -20,6 +20,8 @@ use crate::mapping::Context;
 use crate::store::Store;
 
 mod catalogue;
+mod clinical;
+mod completeness;
 mod count;
 mod doctor;
 mod ingest;

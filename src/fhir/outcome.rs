@@ -83,6 +83,21 @@ impl Failure {
         }
     }
 
+    /// What is wrong, in one line.
+    pub(super) fn words(&self) -> String {
+        let report = self.body.as_ref().and_then(|body| body.report.as_ref());
+        let issues = report.and_then(|report| report["issue"].as_array()).into_iter().flatten();
+        let said: Vec<String> = issues
+            .filter(|issue| issue["severity"] == "error")
+            .take(3)
+            .filter_map(|issue| {
+                let place = issue["expression"][0].as_str().unwrap_or_default();
+                Some(format!("{place}: {}", issue["diagnostics"].as_str()?))
+            })
+            .collect();
+        if said.is_empty() { self.diagnostics.clone() } else { said.join("; ") }
+    }
+
     /// A body that is not what the address takes.
     pub(super) fn unreadable(what: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "structure", what.to_owned())
