@@ -26,6 +26,7 @@ use crate::store::Store;
 use crate::store::read::IdSpace;
 
 mod archive;
+mod bulk;
 mod bundle;
 mod cache;
 mod capability;
@@ -38,6 +39,7 @@ mod outcome;
 mod provider;
 mod request;
 mod search;
+mod subscription;
 mod subset;
 pub mod table;
 pub mod validate;
@@ -75,6 +77,10 @@ pub struct State {
     /// In the order in which their answers are joined.
     providers: Vec<Arc<dyn Provider>>,
     operations: Vec<Box<dyn Operation>>,
+    /// Where notices may go.
+    subscriptions: crate::config::Subscriptions,
+    /// `None`: this server keeps none.
+    exports: Option<bulk::Desk>,
 }
 
 /// Bytes that are the same for everybody.
@@ -144,6 +150,8 @@ impl State {
             ],
             operations: vec![Box::new(Convert)],
             made,
+            exports: None,
+            subscriptions: config.subscriptions.clone(),
             disclosure: Rule {
                 threshold: config.disclosure.threshold,
                 rounding: config.disclosure.rounding,
@@ -161,6 +169,21 @@ impl State {
             table,
             base,
         })
+    }
+
+    /// The same with a folder for exports.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn with_exports(
+        mut self,
+        folder: &Path,
+        config: &crate::config::Exports,
+    ) -> crate::error::Result<Self> {
+        if config.most_mib > 0 {
+            self.exports = Some(bulk::Desk::open(folder, config)?);
+        }
+        Ok(self)
     }
 
     /// The tag of a version: the row's number, and what it was rendered by.

@@ -27,6 +27,7 @@ mod lock;
 pub mod meta;
 pub mod read;
 pub(crate) mod schema;
+pub mod subscriptions;
 pub mod verify;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -446,7 +447,7 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 }
 
 /// How many migrations this version has; a test counts the folders.
-pub const KNOWN_MIGRATIONS: usize = 3;
+pub const KNOWN_MIGRATIONS: usize = 4;
 
 /// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
 /// of what the tables held is left.

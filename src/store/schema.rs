@@ -119,3 +119,17 @@ diesel::table! {
         next_release -> Nullable<BigInt>,
     }
 }
+diesel::table! {
+    subscription (id) {
+        id -> Text,
+        subject -> Text,
+        body -> Text,
+        status -> Text,
+        error -> Nullable<Text>,
+        version -> Integer,
+        updated -> BigInt,
+        seq -> BigInt,
+        attempts -> Integer,
+        due -> BigInt,
+    }
+}

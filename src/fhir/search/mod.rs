@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::mapping::fhir::View;
 use date::DateTest;
 use reference::Reference;
-pub(super) use special::{CURSOR, Control, Include, Place, cursor, foreign_cursor};
+pub(super) use special::{CURSOR, Control, Include, Place, cursor, foreign_cursor, is_control};
 use string::How;
 use token::OfType;
 pub(super) use token::Token;
@@ -98,7 +98,7 @@ impl Search {
             if ["_format", "_pretty"].contains(&name.as_str()) {
                 continue;
             }
-            if special::is_control(&name) {
+            if is_control(&name) {
                 let may_repeat = ["_include", "_revinclude"].iter().any(|n| name.starts_with(n));
                 if !may_repeat && processed.iter().any(|(known, _)| *known == name) {
                     return Err(Failure::parameter(&name, "stands twice"));

@@ -1,6 +1,7 @@
 //! FHIR: what the rows of `mappings/` make of imaging values, and what a client sees.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
+mod bulk;
 mod documents;
 mod edges;
 mod hostile;
@@ -13,4 +14,5 @@ mod schemas;
 mod search;
 mod server;
 mod speed;
+mod subscription;
 mod validate;

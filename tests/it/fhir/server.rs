@@ -50,7 +50,8 @@ impl Source for Records {
 }
 
 pub struct Server {
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
+    config: Config,
     pub store: Store,
     pub index: Arc<Index>,
     pub context: Context,
@@ -88,7 +89,9 @@ impl Server {
         let index = Arc::new(Index::open(None, context.clone()));
         let state =
             State::new(&config, store.clone(), Arc::clone(&index), context.clone()).unwrap();
-        let server = Self { _data: data, store, index, context, state: web::Data::new(state) };
+        let state = state.with_exports(&data.path().join("exports"), &config.exports).unwrap();
+        let state = web::Data::new(state);
+        let server = Self { data, config, store, index, context, state };
         server.ingest(records, 1_763_000_000_000_000);
         server
     }
@@ -105,6 +108,23 @@ impl Server {
         let stop = AtomicBool::new(false);
         ingest(&self.store, &mut Records(records), &how, &|| now, &stop, &mut |_| ()).unwrap();
         self.index.catch_up(&self.store).unwrap();
+    }
+
+    /// The same store and folders behind a facade that was started anew.
+    pub fn restart(self) -> Self {
+        let Self { data, config, store, context, .. } = self;
+        let index = Arc::new(Index::open(None, context.clone()));
+        index.catch_up(&store).unwrap();
+        let state = State::new(&config, store.clone(), Arc::clone(&index), context.clone())
+            .unwrap()
+            .with_exports(&data.path().join("exports"), &config.exports)
+            .unwrap();
+        Self { data, config, store, index, context, state: web::Data::new(state) }
+    }
+
+    /// The folder of the data.
+    pub fn folder(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     pub fn state(&self) -> web::Data<State> {
