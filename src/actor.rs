@@ -84,25 +84,64 @@ pub enum Purpose {
 }
 
 /// The FHIR resource types that a scope may name.
-pub const SCOPED: [&str; 8] = [
+pub const SCOPED: &[&str] = &[
     "Patient",
     "ImagingStudy",
     "Endpoint",
     "Organization",
+    "DiagnosticReport",
+    "Composition",
+    "Bundle",
+    "Observation",
+    "Condition",
+    "Procedure",
+    "Specimen",
+    "ServiceRequest",
+    "Practitioner",
+    "PractitionerRole",
+    "Encounter",
+    "Consent",
+    "AdverseEvent",
+    "Basic",
+    "Provenance",
+    "Media",
     "DocumentReference",
     "List",
-    "Bundle",
     "Binary",
+    "AllergyIntolerance",
+    "Medication",
+    "MedicationRequest",
+    "MedicationStatement",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "Immunization",
+    "Device",
+    "BodyStructure",
+    "ConceptMap",
+    "CodeSystem",
 ];
 
-/// One scope of a token: `system/ImagingStudy.rs`, `system/*.r` (SMART App Launch 2.2, scopes
+/// What a scope lets do: the letters of SMART App Launch 2.2, in their order.
+const RIGHTS: &str = "cruds";
+
+/// The same in words: those of the EU API, and `write` of SMART 1.
+const WORDS: &[(&str, &str)] = &[
+    ("create", "c"),
+    ("read", "r"),
+    ("update", "u"),
+    ("delete", "d"),
+    ("search", "s"),
+    ("write", "cud"),
+];
+
+/// One scope of a token: `system/ImagingStudy.rs`, `system/*.cruds` (SMART App Launch 2.2, scopes
 /// for requesting FHIR resources), or in the words of the EU API `system/Patient.read|search`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Scope {
     /// The resource type; `None`: each.
     resource: Option<&'static str>,
-    may_read: bool,
-    may_search: bool,
+    /// Some of [`RIGHTS`].
+    rights: String,
 }
 
 impl Scope {
@@ -110,29 +149,36 @@ impl Scope {
     ///
     /// # Errors
     /// [`Error::Invalid`] for everything that would grant nothing here: other contexts than
-    /// `system`, types that are not served, writing, parameters.
+    /// `system`, types that are not served, parameters.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = || {
             Error::Invalid(format!(
                 "the scope `{text}` is not understood: write `system/TYPE.rs`, where TYPE is {} \
-                 or `*`, with `r` (read), `s` (search) or `rs`, or the words `read`, `search` or \
-                 `read|search`",
+                 or `*`, with some of `cruds` in this order (create, read, update, delete, \
+                 search), or words such as `read`, `search`, `read|search`, `write`",
                 SCOPED.join(", ")
             ))
         };
-        let (kind, rights) =
+        let (kind, asked) =
             text.strip_prefix("system/").and_then(|rest| rest.split_once('.')).ok_or_else(wrong)?;
         let resource = match kind {
             "*" => None,
             _ => Some(*SCOPED.iter().find(|known| **known == kind).ok_or_else(wrong)?),
         };
-        let (may_read, may_search) = match rights {
-            "rs" | "read|search" => (true, true),
-            "r" | "read" => (true, false),
-            "s" | "search" => (false, true),
-            _ => return Err(wrong()),
+        let mut order = RIGHTS.chars();
+        let are_letters =
+            !asked.is_empty() && asked.chars().all(|letter| order.any(|known| known == letter));
+        let rights = if are_letters {
+            asked.to_owned()
+        } else {
+            let of = |word: &str| WORDS.iter().find(|known| known.0 == word).map(|known| known.1);
+            asked.split('|').map(of).collect::<Option<_>>().ok_or_else(wrong)?
         };
-        Ok(Self { resource, may_read, may_search })
+        Ok(Self { resource, rights })
+    }
+
+    fn may(&self, right: char) -> bool {
+        self.rights.contains(right)
     }
 
     fn is_of(&self, resource: &str) -> bool {
@@ -186,13 +232,23 @@ impl Actor {
     /// Whether the scopes let the actor read a resource of the type by its id.
     #[must_use]
     pub fn has_read_scope(&self, resource: &str) -> bool {
-        self.has_scope(|scope| scope.may_read && scope.is_of(resource))
+        self.has_scope(|scope| scope.may('r') && scope.is_of(resource))
     }
 
     /// Whether the scopes let the actor search the type.
     #[must_use]
     pub fn has_search_scope(&self, resource: &str) -> bool {
-        self.has_scope(|scope| scope.may_search && scope.is_of(resource))
+        self.has_scope(|scope| scope.may('s') && scope.is_of(resource))
+    }
+
+    /// Whether the actor may write the type: `right` is `c` (create), `u` (update) or `d` (delete).
+    /// Only care writes, and only with a scope that says so: a token that was made for reading
+    /// does not begin to write.
+    #[must_use]
+    pub fn may_write(&self, resource: &str, right: char) -> bool {
+        let is_care = matches!(self.role, Role::Ehr | Role::ImagingIt);
+        let has = |scope: &Scope| scope.may(right) && scope.is_of(resource);
+        is_care && self.scopes.as_ref().is_some_and(|scopes| scopes.iter().any(has))
     }
 
     fn has_scope(&self, grants: impl Fn(&Scope) -> bool) -> bool {
@@ -233,6 +289,27 @@ mod tests {
     }
 
     #[test]
+    fn only_care_writes_and_only_with_a_scope_for_it() {
+        for (role, scopes, create, update, delete) in [
+            (Role::Ehr, "", false, false, false),
+            (Role::Ehr, "system/*.rs", false, false, false),
+            (Role::Ehr, "system/Condition.cud", true, true, true),
+            (Role::Ehr, "system/Condition.c", true, false, false),
+            (Role::ImagingIt, "system/*.cruds", true, true, true),
+            (Role::ImagingIt, "system/Observation.cud", false, false, false),
+            (Role::ImagingIt, "system/Condition.write", true, true, true),
+            (Role::ImagingIt, "system/Condition.create|update", true, true, false),
+            (Role::Researcher, "system/*.cruds", false, false, false),
+            (Role::Admin, "system/*.cruds", false, false, false),
+        ] {
+            let actor = Actor::new("a", role).with_scopes(scopes);
+            for (right, may) in [('c', create), ('u', update), ('d', delete)] {
+                assert_eq!(actor.may_write("Condition", right), may, "{role} {scopes} {right}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_scope_here_is_refused() {
         for wrong in [
             "",
@@ -243,13 +320,13 @@ mod tests {
             "system/Patient",
             "system/.rs",
             "system/patient.rs",
-            "system/Condition.rs",
-            "system/*.cruds",
+            "system/Elephant.rs",
+            "system/*.crudsx",
             "system/*.sr",
             "system/*.",
             "system/*.*",
             "system/Patient.rs?gender=female",
-            "system/Patient.write",
+            "system/Patient.write|erase",
         ] {
             assert!(Scope::parse(wrong).is_err(), "{wrong}");
         }

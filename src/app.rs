@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{BadToken, Tokens, actor_of, authenticate};
 use crate::catalogue::{
-    Desk, How, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
+    Desk, How, Log as _, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
 };
 use crate::commands::Node;
 use crate::dicomweb;
@@ -181,7 +181,7 @@ impl Server {
         let shelf: Arc<dyn Shelf> = Arc::new(StoreShelf(Arc::clone(&node.store)));
         let names = Names::new(Arc::clone(&release), &node.context);
         let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
-        let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program);
+        let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
         let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
         let pages = web::Data::new(crate::web::State::new(
             &node.config,
@@ -247,6 +247,8 @@ impl Server {
         let exporter = std::thread::spawn(move || facade.work_exports(&stopped));
         let (facade, stopped) = (Arc::clone(&self.facade), Arc::clone(&stop));
         let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
+        let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
+        let pinger = std::thread::spawn(move || ping(&node, &stopped));
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
         stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
@@ -258,7 +260,33 @@ impl Server {
         if exporter.join().is_err() {
             tracing::error!("the thread that makes exports panicked");
         }
+        // A ping that is under way is not waited for.
+        drop(pinger);
         ended
+    }
+}
+
+/// Tells FAIR Data Point indexes of this node until the server ends. The client is made here: it
+/// blocks, which a thread that answers requests may not.
+fn ping(node: &Node, stop: &AtomicBool) {
+    let mut pinger = match harvest::Pinger::new(&node.config) {
+        Ok(Some(pinger)) => pinger,
+        Ok(None) => return,
+        Err(failure) => {
+            tracing::error!(%failure, "no FAIR Data Point index is told");
+            return;
+        }
+    };
+    let shelf = StoreShelf(Arc::clone(&node.store));
+    while !stop.load(Ordering::Relaxed) {
+        // First a moment for the server to answer the index that comes back.
+        std::thread::sleep(Duration::from_secs(1));
+        match shelf.last_event() {
+            Ok(last) => {
+                pinger.ping(last.map_or(0, |last| last.seq), Instant::now());
+            }
+            Err(failure) => tracing::warn!(%failure, "the log of the catalogue cannot be read"),
+        }
     }
 }
 
@@ -339,12 +367,15 @@ impl Descriptions {
     }
 }
 
+/// What time it is.
+fn clock() -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(crate::commands::now()).unwrap_or_default()
+}
+
 /// Publishes the steward's descriptions and logs what came of it; one that fails stops nothing.
 fn publish(node: &Node) -> Result<()> {
     let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
-    let now = jiff::Timestamp::from_microsecond(crate::commands::now())
-        .map_err(|failure| Error::Internal(failure.to_string()))?;
-    let pass = desk.publish_folder(&node.descriptions, How::Publish, now)?;
+    let pass = desk.publish_folder(&node.descriptions, How::Publish, clock())?;
     for outcome in &pass.outcomes {
         let dataset = &outcome.slug;
         match outcome.verdict {
@@ -516,6 +547,10 @@ fn area(request: &HttpRequest) -> &'static str {
         ("/catalog", "catalogue"),
         ("/dataset", "catalogue"),
         ("/record", "catalogue"),
+        ("/changes", "catalogue"),
+        ("/fdp", "catalogue"),
+        ("/ldes", "catalogue"),
+        ("/oai", "catalogue"),
         ("/sparql", "sparql"),
         ("/healthz", "health"),
         ("/readyz", "health"),

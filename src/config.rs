@@ -162,6 +162,9 @@ pub struct Catalogue {
     pub release: String,
     /// Datasets on a page of `/catalog.*?page=`; at most 100.
     pub page_size: usize,
+    /// FAIR Data Point indexes that are told of `/fdp`: at the start, when datasets changed, and
+    /// every week.
+    pub fdp_indexes: Vec<String>,
 }
 
 /// How counts leave the house for secondary use.
@@ -261,6 +264,7 @@ impl Default for Catalogue {
             descriptions: String::new(),
             release: "r8".to_owned(),
             page_size: 100,
+            fdp_indexes: Vec::new(),
         }
     }
 }
@@ -310,7 +314,7 @@ pub const LANGUAGES: &[&str] = &[
 ];
 
 /// The built-in releases: the files of `catalogue/releases`.
-pub const RELEASES: &[&str] = &["r8"];
+pub const RELEASES: &[&str] = &["r6", "r8"];
 
 /// A setting that cannot be used.
 struct Fault {
@@ -425,7 +429,10 @@ impl Config {
             ("hdab.iri", &self.hdab.iri),
             ("hdab.page", &self.hdab.page),
         ];
-        for (key, url) in urls {
+        let indexes = self.catalogue.fdp_indexes.iter().map(|url| ("catalogue.fdp_indexes", url));
+        let viewer = self.archive.viewer_url.replace("{StudyInstanceUID}", "1.2.3");
+        let viewer = [("archive.viewer_url", &viewer)];
+        for (key, url) in urls.into_iter().chain(indexes).chain(viewer) {
             let is_http = url.starts_with("https://") || url.starts_with("http://");
             let is_iri = oxiri::Iri::parse(url.as_str()).is_ok();
             let is_usable = url.is_empty() || (is_http && is_iri);

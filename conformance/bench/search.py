@@ -37,7 +37,7 @@ def store(name, make):
 
 
 def generated(data):
-    archive = cache / f"archive-studies-{studies}"
+    archive = cache / f"archive-2-studies-{studies}"
     subprocess.run([binary, "sample", str(archive), "--studies", studies], check=True, capture_output=True)
     command(data, "ingest", "folder", str(archive))
 
@@ -81,8 +81,11 @@ def harvest(base, token):
                     put("basedon:identifier", token_of(one["identifier"]))
             for name, ones in (("referrer", [study.get("referrer", {})]), ("interpreter", study.get("interpreter", []))):
                 for one in ones:
+                    put(name, one.get("reference"))
                     if "identifier" in one:
                         put(name + ":identifier", token_of(one["identifier"]))
+            if "identifier" in study.get("encounter", {}):
+                put("encounter:identifier", token_of(study["encounter"]["identifier"]))
             for reason in study.get("reasonCode", []):
                 for coding in reason.get("coding", []):
                     put("reason", token_of(coding))
@@ -93,6 +96,9 @@ def harvest(base, token):
                 if "code" in series.get("bodySite", {}):
                     put("bodysite", token_of(series["bodySite"]))
                 for performer in series.get("performer", []):
+                    # The custodian and the place are no values of the parameter.
+                    if performer["actor"].get("reference", "").startswith(("PractitionerRole/", "Device/")):
+                        put("performer", performer["actor"]["reference"])
                     if "identifier" in performer["actor"]:
                         put("performer:identifier", token_of(performer["actor"]["identifier"]))
                 for instance in series.get("instance", [])[:3]:

@@ -17,14 +17,15 @@ from pyrofile_validator.config import ValidatorConfig
 
 OURS = (
     "http://hl7.eu/fhir/imaging/StructureDefinition/",
+    "http://hl7.eu/fhir/extensions/StructureDefinition/",
+    # Elements of R5 in R4, as HL7 Europe Imaging names them.
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-",
     "https://profiles.ihe.net/RAD/MADO/StructureDefinition/",
     "https://profiles.ihe.net/ITI/MHD/StructureDefinition/",
-    # Elements of R5 in R4, which MADO asks for (DocumentReference.modality and others).
-    "http://hl7.org/fhir/5.0/StructureDefinition/extension-",
 )
 # The narrative of a section is an element of R4 (composition.html); pyrofile-validator 0.3.0 takes
-# `text` for one of domain resources only.
-FALSE_ALARM = re.compile(r"^Unknown element Composition\.section\[\d+\]\.text$")
+# `text` for one of domain resources only, and refuses each official example for it.
+SECTION_TEXT = re.compile(r"Unknown element Composition\.section(\[\d+\])?\.text$")
 
 config = ValidatorConfig()
 reference = os.environ.get("VESALIUS_REFERENCE")
@@ -35,13 +36,16 @@ if reference:
     (package / "package.json").write_text(
         json.dumps({"name": "extensions", "version": "1.0.0", "fhirVersions": ["4.0.1"]})
     )
-    for guide in ("hl7-eu-imaging-r4", "ihe-rad-mado"):
+    for guide in (
+        "hl7-eu-imaging-r4", "hl7-eu-extensions-1.2.0", "ihe-rad-mado", "xver-r5-r4-standin"
+    ):
         for path in (Path(reference) / "eehrxf" / guide / "extensions").glob("*.json"):
             (package / path.name).write_bytes(path.read_bytes())
     config.local_package_paths = [str(package.parent)]
 validator = Validator(config)
 errors = 0
 passed = 0
+known = 0
 with open(sys.argv[1], encoding="utf-8") as lines:
     for number, line in enumerate(filter(str.strip, lines), 1):
         resource = json.loads(line)
@@ -49,15 +53,18 @@ with open(sys.argv[1], encoding="utf-8") as lines:
         for issue in report.issues:
             if issue.severity.value.lower() not in ("error", "fatal"):
                 continue
-            if issue.code == "element.unknown" and FALSE_ALARM.match(issue.message):
-                continue
             if issue.code == "extension.unknown" and any(url in issue.message for url in OURS):
                 passed += 1
+                continue
+            if issue.code == "element.unknown" and SECTION_TEXT.search(issue.message):
+                known += 1
                 continue
             errors += 1
             print(f"{number}: {resource['resourceType']}/{resource.get('id', '')}: "
                   f"{issue.path}: {issue.code}: {issue.message}")
 if passed:
     print(f"{passed} extensions of HL7 Europe, IHE and R5 without definition let pass", file=sys.stderr)
+if known:
+    print(f"{known} texts of sections that the judge does not know let pass", file=sys.stderr)
 print("complete")
 sys.exit(1 if errors else 0)

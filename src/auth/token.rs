@@ -146,7 +146,7 @@ mod tests {
         let minted = tokens.mint("ris", Role::ImagingIt, "system/Patient.r", 60, now()).unwrap();
         let actor = tokens.check(&minted.token).unwrap();
         assert!(actor.has_read_scope("Patient") && !actor.has_search_scope("Patient"));
-        for wrong in ["openid", "system/Patient.rs user/*.rs", "system/*.write"] {
+        for wrong in ["openid", "system/Patient.rs user/*.rs", "system/*.erase"] {
             assert!(tokens.mint("ris", Role::ImagingIt, wrong, 60, now()).is_err(), "{wrong}");
         }
     }

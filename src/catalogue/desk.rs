@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::gate::Gate;
 use super::kept::{IndexFacts, StoreShelf, open_selections};
-use super::publish::{Gate, Outcome, Publisher, Shelf, State};
+use super::log::{Log as _, Operation};
+use super::publish::{Outcome, Publisher};
 use super::release::Release;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -19,6 +21,7 @@ use crate::store::Store;
 pub struct Desk {
     config: Arc<Config>,
     index: Arc<Index>,
+    who: String,
     /// Namespaces and vocabularies.
     pub release: Release,
     /// The shapes.
@@ -70,11 +73,19 @@ impl Desk {
         Ok(Self {
             config: Arc::clone(config),
             index: Arc::clone(index),
+            who: "server".to_owned(),
             release,
             gate,
-            facts: IndexFacts::new(Arc::clone(index), zone),
+            facts: IndexFacts::new(Arc::clone(index), zone).with_store(Arc::clone(store)),
             shelf: StoreShelf(Arc::clone(store)),
         })
+    }
+
+    /// In whose name it publishes: what the history of descriptions says. Else: the server.
+    #[must_use]
+    pub fn in_the_name_of(mut self, who: &str) -> Self {
+        who.clone_into(&mut self.who);
+        self
     }
 
     /// Who publishes here.
@@ -95,23 +106,27 @@ impl Desk {
         let mut pass = Pass::default();
         let mut described = BTreeSet::new();
         for (file, text) in read_folder(folder)? {
+            let began = std::time::Instant::now();
             let outcome = match text {
                 Ok(text) if is_kept => {
-                    publisher.publish(&file, &text, &self.facts, &self.shelf, now)?
+                    let outcome = publisher.publish(&file, &text, &self.facts, &self.shelf, now)?;
+                    super::history::remember(&self.shelf.0, &outcome, &text, &self.who, now)?;
+                    outcome
                 }
                 Ok(text) => publisher.check(&file, &text, &self.facts, &self.shelf, now)?,
                 Err(reason) => {
                     publisher.refuse_unreadable(&file, &reason, &self.shelf, now, is_kept)?
                 }
             };
+            let milliseconds = began.elapsed().as_secs_f64() * 1e3;
+            tracing::debug!(dataset = outcome.slug, milliseconds, "a description was gone through");
             described.insert(outcome.slug.clone());
             pass.outcomes.push(outcome);
         }
-        for slug in self.shelf.slugs()?.into_iter().filter(|slug| !described.contains(slug)) {
-            let entry = self.shelf.find(&slug)?;
-            if entry.is_none_or(|entry| entry.state != State::Published) {
-                continue;
-            }
+        let last = self.shelf.last_event()?.map_or(0, |last| last.seq);
+        let published = self.shelf.standing(last, None)?.into_iter();
+        let published = published.filter(|one| one.operation != Operation::Delete);
+        for slug in published.map(|one| one.slug).filter(|slug| !described.contains(slug)) {
             match how {
                 How::WithdrawMissing => {
                     pass.outcomes.extend(publisher.withdraw_missing(&slug, &self.shelf, now)?);

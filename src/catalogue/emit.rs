@@ -26,11 +26,15 @@ pub enum Format {
     RdfXml,
     /// N-Triples.
     NTriples,
+    /// N-Quads, in the default graph: clients that prefer it (Comunica does) take what they get
+    /// by Accept for one graph, and would not find it under a name.
+    NQuads,
 }
 
 impl Format {
     /// Every form, the preferred first.
-    pub const ALL: &[Self] = &[Self::Turtle, Self::JsonLd, Self::RdfXml, Self::NTriples];
+    pub const ALL: &[Self] =
+        &[Self::Turtle, Self::JsonLd, Self::RdfXml, Self::NTriples, Self::NQuads];
 
     /// Its media type.
     #[must_use]
@@ -40,6 +44,7 @@ impl Format {
             Self::JsonLd => "application/ld+json",
             Self::RdfXml => "application/rdf+xml",
             Self::NTriples => "application/n-triples",
+            Self::NQuads => "application/n-quads",
         }
     }
 
@@ -51,7 +56,14 @@ impl Format {
             Self::JsonLd => "jsonld",
             Self::RdfXml => "rdf",
             Self::NTriples => "nt",
+            Self::NQuads => "nq",
         }
+    }
+
+    /// Whether it is the canonical lines.
+    #[must_use]
+    pub const fn is_lines(self) -> bool {
+        matches!(self, Self::NTriples | Self::NQuads)
     }
 
     /// The form of a suffix.
@@ -84,7 +96,13 @@ pub fn canonical(graph: &Graph) -> String {
 /// The digest of a canonical form: hexadecimal SHA-256.
 #[must_use]
 pub fn digest(canonical: &str) -> String {
-    Sha256::digest(canonical.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    digest_bytes(canonical.as_bytes())
+}
+
+/// The digest of bytes: hexadecimal SHA-256.
+#[must_use]
+pub fn digest_bytes(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
@@ -111,7 +129,7 @@ pub fn parse(canonical: &str) -> Result<Graph> {
 pub fn emit(graph: &Graph, format: Format, release: &Release, first: &str) -> Result<Vec<u8>> {
     match format {
         Format::Turtle => Ok(turtle(graph, release, first).into_bytes()),
-        Format::NTriples => Ok(canonical(graph).into_bytes()),
+        Format::NTriples | Format::NQuads => Ok(canonical(graph).into_bytes()),
         Format::RdfXml => rdf_xml(graph, release, first),
         Format::JsonLd => {
             let context = Context::read(&release.text("contexts/catalogue.jsonld")?, release)?;

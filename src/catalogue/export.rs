@@ -5,6 +5,7 @@ use std::path::Path;
 use super::emit::{self, Format};
 use super::graph::Writer;
 use super::listing::Page;
+use super::log::Snapshot;
 use super::publish::Shelf;
 use crate::error::{Error, Result};
 
@@ -46,11 +47,12 @@ impl Writer<'_> {
                 put(format!("dataset/{}/analytics.csv", entry.slug), csv.as_bytes())?;
             }
         }
+        let snapshot = Snapshot::take(shelf, None)?;
         for format in Format::ALL {
             let size = self.config.catalogue.page_size;
             let mut number = 1;
             while let Some(graph) =
-                self.page(shelf, Page { number, size, suffix: Some(*format) })?
+                self.page(shelf, &snapshot, Page { number, size, suffix: Some(*format) })?
             {
                 let first = self.iri("/catalog");
                 let bytes = emit::emit(&graph, *format, self.release, first.as_str())?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::quality::Measure;
 use super::{Day, Selection};
 use crate::error::Result;
 use crate::imaging::Facet;
@@ -24,6 +25,12 @@ pub trait Facts: Send + Sync {
     /// # Errors
     /// When the index or the store does not answer.
     fn wholly_open(&self, selection: &Selection, others: &[Selection]) -> Result<u64>;
+
+    /// The studies of a selection that have a finding of one of these kinds, and their persons.
+    ///
+    /// # Errors
+    /// When the index or the store does not answer.
+    fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell>;
 }
 
 /// Exact figures of a selection. They never leave the house but through [`Figures::disclose`],
@@ -56,6 +63,22 @@ pub struct Figures {
     /// DICOM keywords that the selection holds, with the studies and *distinct* patients that
     /// have them. Keywords whose facet has terms need not be repeated.
     pub attributes: Vec<Cell>,
+    /// Pixel spacings in micrometres, the finest first.
+    pub spacings: Vec<Cell>,
+    /// How the studies came into the archive.
+    pub arrivals: Vec<Arrival>,
+}
+
+/// A way by which studies came into the archive: the runs of the sources of one kind.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(default)]
+pub struct Arrival {
+    /// `folder`, `dicomweb`, `table`. The name of a source stays in the house.
+    pub kind: String,
+    /// The day of the first run that changed one of the studies.
+    pub from: Option<Day>,
+    /// The day of the last one.
+    pub to: Option<Day>,
 }
 
 /// The facets whose counts the catalogue publishes. The finer ones (model, month, performer …)
@@ -104,6 +127,14 @@ pub struct Disclosed {
     pub age_bands: Vec<Shown>,
     /// DICOM keywords that the data hold.
     pub attributes: Vec<String>,
+    /// Per DICOM keyword the share of studies that have it, in percent.
+    pub coverage: BTreeMap<String, u8>,
+    /// The finest pixel spacing, in micrometres.
+    pub spacing: Option<u32>,
+    /// How the studies came into the archive.
+    pub arrivals: Vec<Arrival>,
+    /// What the metrics of the label measured.
+    pub measures: Vec<Measure>,
     /// Sizes of the distributions that narrow the selection, in their order.
     pub parts: Vec<Part>,
     /// The selection that was counted.
@@ -153,6 +184,10 @@ impl Figures {
             facets: self.shown_facets().map(|(facet, cells)| (facet, show(&cells))).collect(),
             age_bands: show(&self.age_bands),
             attributes: self.keywords(1),
+            coverage: self.coverage(Rule { threshold: 1, rounding: 1 }),
+            spacing: self.spacings.first().and_then(|cell| cell.term.parse().ok()),
+            arrivals: self.arrivals.clone(),
+            measures: Vec::new(),
             parts: Vec::new(),
             selection: selection.clone(),
             narrowed_to: None,
@@ -193,6 +228,10 @@ impl Figures {
             facets: self.shown_facets().map(|(facet, cells)| (facet, table(&cells))).collect(),
             age_bands: table(&bands),
             attributes: self.keywords(rule.threshold),
+            coverage: self.coverage(rule),
+            spacing: rule.bounds(&self.spacings).and_then(|(finest, _)| finest.parse().ok()),
+            arrivals: self.arrivals.clone(),
+            measures: Vec::new(),
             parts: Vec::new(),
             selection: selection.clone(),
             narrowed_to: None,
@@ -206,6 +245,31 @@ impl Figures {
             cells.sort_by(|a, b| a.term.cmp(&b.term));
             Some((*facet, cells))
         })
+    }
+
+    /// The share of studies that have each keyword. Below the threshold neither those who have it
+    /// nor those who lack it are told apart: a keyword of few persons is absent, one that few lack
+    /// is everybody's.
+    fn coverage(&self, rule: Rule) -> BTreeMap<String, u8> {
+        let share = |cell: &Cell| Some((cell.term.clone(), self.percent(cell, rule)?));
+        self.attributes.iter().filter_map(share).collect()
+    }
+
+    /// The share of the studies that a cell holds, in percent, through the rule.
+    #[must_use]
+    pub fn percent(&self, cell: &Cell, rule: Rule) -> Option<u8> {
+        if cell.individuals < rule.threshold || self.records == 0 {
+            return None;
+        }
+        let lacking = self.records.saturating_sub(cell.records);
+        let of_persons = self.individuals.saturating_sub(cell.individuals);
+        // Who lacks it may be of a person who has it in another study: the larger count bounds.
+        if lacking.max(of_persons) < rule.threshold {
+            return Some(100);
+        }
+        let (part, whole) = (rule.round(cell.records), rule.round(self.records));
+        let percent = part.min(whole).saturating_mul(100).checked_div(whole)?;
+        u8::try_from(percent).ok()
     }
 
     /// Keywords that at least so many persons have: that a few persons have one is a small cell,

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roaring::RoaringBitmap;
 
+use super::figures::Arrival;
+use super::log::{Event, Log, Operation, Standing};
 use super::publish::{Entry, Shelf, ShelfState, State};
+use super::quality::Figure;
 use super::{AccessRights, Day, FACETS, Facts, Figures, Selection};
 use crate::actor::Actor;
 use crate::config::{Config, Identity};
@@ -14,12 +18,15 @@ use crate::imaging::Facet;
 use crate::index::disclosure::{Cell, age_band};
 use crate::index::{Criteria, FacetCount, Index};
 use crate::store::Store;
-use crate::store::datasets::{self, DatasetRow};
+use crate::store::datasets::{self, DatasetRow, PUBLISHED, WITHDRAWN};
+use crate::store::events::{self, EventRow, StandingRow};
+use crate::store::{findings, journal};
 
 /// Figures counted by the index, for the operator of the node: they leave the house only
 /// through the disclosure rule.
 pub struct IndexFacts {
     index: Arc<Index>,
+    store: Option<Arc<Store>>,
     zone: jiff::tz::TimeZone,
 }
 
@@ -27,13 +34,97 @@ impl IndexFacts {
     /// Figures of an index; days are those of `zone`.
     #[must_use]
     pub fn new(index: Arc<Index>, zone: Option<&jiff::tz::TimeZone>) -> Self {
-        Self { index, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+        Self { index, store: None, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+    }
+
+    /// With the store, which knows the findings and what kind each source is.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// The studies that lower a figure, and the numbers of the first `limit` of them. Of figures
+    /// that are not about single studies: none.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn lowering(
+        &self,
+        selection: &Selection,
+        figure: &Figure,
+        limit: usize,
+    ) -> Result<Lowering> {
+        let actor = Actor::operator();
+        let criteria = Criteria::from(selection);
+        let studies = match figure {
+            Figure::Attributes { of } => {
+                let view = self.index.read();
+                let whole = view.selected_studies(&actor, &criteria);
+                let mut lacking = RoaringBitmap::new();
+                for keyword in of {
+                    let having = selection.and(&Selection::of(Facet::Attribute, &[keyword]));
+                    let mut having = Criteria::from(&having);
+                    having.whole_studies = criteria.whole_studies;
+                    lacking |= &whole - view.selected_studies(&actor, &having);
+                }
+                lacking
+            }
+            Figure::Without { of } => self.studies_with(selection, of)?,
+            Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
+        };
+        Ok(Lowering {
+            studies: studies.len(),
+            numbers: studies.iter().take(limit).map(i64::from).collect(),
+        })
+    }
+
+    /// The studies of a selection with a finding of one of these kinds.
+    fn studies_with(&self, selection: &Selection, kinds: &[String]) -> Result<RoaringBitmap> {
+        let Some(store) = &self.store else { return Ok(RoaringBitmap::new()) };
+        let named = store.read(|db| findings::list_studies_with(db, kinds))?;
+        let mut studies: RoaringBitmap =
+            named.into_iter().filter_map(|study| u32::try_from(study).ok()).collect();
+        let criteria = Criteria::from(selection);
+        studies &= self.index.read().selected_studies(&Actor::operator(), &criteria);
+        Ok(studies)
+    }
+
+    /// How the studies came in: per kind of source, the days of the first and the last change.
+    fn arrivals(&self, spans: &BTreeMap<String, (i64, i64)>) -> Result<Vec<Arrival>> {
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        let kinds: BTreeMap<String, String> = store
+            .read(journal::list_sources)?
+            .into_iter()
+            .map(|source| (source.name, source.kind))
+            .collect();
+        let mut arrivals: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        for (name, (from, to)) in spans {
+            let Some(kind) = kinds.get(name) else { continue };
+            let span = arrivals.entry(kind).or_insert((*from, *to));
+            *span = (span.0.min(*from), span.1.max(*to));
+        }
+        let arrival = |(kind, (from, to)): (&str, (i64, i64))| Arrival {
+            kind: kind.to_owned(),
+            from: self.day(from),
+            to: self.day(to),
+        };
+        Ok(arrivals.into_iter().map(arrival).collect())
     }
 
     fn day(&self, micros: i64) -> Option<Day> {
         let instant = Timestamp::from_microsecond(micros).ok()?;
         Some(Day(instant.to_zoned(self.zone.clone()).date()))
     }
+}
+
+/// The studies that lower a figure.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Lowering {
+    /// How many.
+    pub studies: u64,
+    /// The store's numbers of the first of them.
+    pub numbers: Vec<i64>,
 }
 
 impl From<&Selection> for Criteria {
@@ -96,6 +187,26 @@ impl Facts for IndexFacts {
                 .collect(),
             age_bands,
             attributes: attributes.into_iter().map(cell).collect(),
+            spacings: view
+                .spacings(&actor, &criteria)
+                .into_iter()
+                .map(|(spacing, counts)| Cell {
+                    term: spacing.to_string(),
+                    records: counts.studies,
+                    individuals: counts.patients,
+                })
+                .collect(),
+            arrivals: self.arrivals(&view.arrivals(&actor, &criteria))?,
+        })
+    }
+
+    fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell> {
+        let studies = self.studies_with(selection, kinds)?;
+        let view = self.index.read();
+        Ok(Cell {
+            term: String::new(),
+            records: studies.len(),
+            individuals: view.patients_of(&studies).len(),
         })
     }
 
@@ -112,13 +223,11 @@ fn cell(count: FacetCount) -> Cell {
 /// Entries kept in the store; every change takes its number in the change feed.
 pub struct StoreShelf(pub Arc<Store>);
 
-const PUBLISHED: &str = "published";
-
 const fn state_name(state: State) -> &'static str {
     match state {
         State::Published => PUBLISHED,
         State::Failed => "failed",
-        State::Withdrawn => "withdrawn",
+        State::Withdrawn => WITHDRAWN,
     }
 }
 
@@ -133,7 +242,7 @@ fn entry(row: DatasetRow) -> Result<Entry> {
         next_release: row.next_release.map(time).transpose()?,
         state: match row.state.as_str() {
             PUBLISHED => State::Published,
-            "withdrawn" => State::Withdrawn,
+            WITHDRAWN => State::Withdrawn,
             _ => State::Failed,
         },
         slug: row.slug,
@@ -143,6 +252,80 @@ fn entry(row: DatasetRow) -> Result<Entry> {
         document: row.document,
         report: row.report,
     })
+}
+
+fn moment(micros: i64) -> Result<Timestamp> {
+    Timestamp::from_microsecond(micros)
+        .map_err(|_| Error::Store("the log of the catalogue is damaged".to_owned()))
+}
+
+const fn operation(code: i16) -> Operation {
+    match code {
+        events::CREATED => Operation::Create,
+        events::DELETED => Operation::Delete,
+        _ => Operation::Update,
+    }
+}
+
+fn event(row: EventRow) -> Result<Event> {
+    Ok(Event {
+        seq: row.seq.unsigned_abs(),
+        slug: row.slug,
+        operation: operation(row.operation),
+        version: row.version,
+        access: AccessRights::of_code(&row.access),
+        time: moment(row.time)?,
+        hash: row.hash,
+        bytes: row.bytes.unsigned_abs(),
+        published: row.published.unsigned_abs(),
+        successor: row.successor.map(i64::unsigned_abs),
+    })
+}
+
+fn standing((slug, seq, code, time, access): StandingRow) -> Result<Standing> {
+    Ok(Standing {
+        slug,
+        seq: seq.unsigned_abs(),
+        operation: operation(code),
+        time: moment(time)?,
+        access: AccessRights::of_code(&access),
+    })
+}
+
+/// A number of the log as the database has it; what is too large for it is beyond the end.
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+impl Log for StoreShelf {
+    fn last_event(&self) -> Result<Option<Event>> {
+        self.0.read(events::last_event)?.map(event).transpose()
+    }
+
+    fn event(&self, seq: u64) -> Result<Option<Event>> {
+        self.0.read(|db| events::find_event(db, number(seq)))?.map(event).transpose()
+    }
+
+    fn newest(&self, slug: &str) -> Result<Option<Event>> {
+        self.0.read(|db| events::find_newest_event(db, slug))?.map(event).transpose()
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.0.read(|db| events::list_events(db, number(after), limit))?;
+        rows.into_iter().map(event).collect()
+    }
+
+    fn standing(&self, seq: u64, since: Option<Timestamp>) -> Result<Vec<Standing>> {
+        let since = since.map(Timestamp::as_microsecond);
+        let rows = self.0.read(|db| events::list_standing(db, number(seq), since))?;
+        rows.into_iter().map(standing).collect()
+    }
+
+    fn entries(&self, slugs: &[String]) -> Result<Vec<Entry>> {
+        let rows = self.0.read(|db| datasets::find_datasets(db, slugs))?;
+        rows.into_iter().map(entry).collect()
+    }
 }
 
 impl Shelf for StoreShelf {
@@ -164,7 +347,8 @@ impl Shelf for StoreShelf {
             modified: entry.modified.as_microsecond(),
             next_release: entry.next_release.map(Timestamp::as_microsecond),
         };
-        self.0.write(|db| datasets::put_dataset(db, &row))
+        let access = entry.description().access_rights.map_or("", AccessRights::code);
+        self.0.write(|db| datasets::put_dataset(db, &row, access))
     }
 
     fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>> {
@@ -182,8 +366,7 @@ impl Shelf for StoreShelf {
     }
 
     fn state(&self) -> Result<ShelfState> {
-        let (change, published, latest) =
-            self.0.read(|db| datasets::dataset_state(db, PUBLISHED))?;
+        let (change, published, latest) = self.0.read(datasets::dataset_state)?;
         Ok(ShelfState {
             change: change.unsigned_abs(),
             published: usize::try_from(published).unwrap_or(0),
@@ -212,7 +395,17 @@ pub(super) fn open_to_secondary_use(
     if config.archive.identity != Identity::DeIdentified {
         return Ok(Vec::new());
     }
-    let published = shelf.published(0, usize::MAX)?;
+    // The log knows which ones may be open; the others need not be read.
+    let last = shelf.last_event()?.map_or(0, |last| last.seq);
+    let may_be_open: Vec<String> = shelf
+        .standing(last, None)?
+        .into_iter()
+        .filter(|one| one.operation != Operation::Delete)
+        .filter(|one| one.access.is_none_or(|access| access == AccessRights::Public))
+        .map(|one| one.slug)
+        .collect();
+    let mut published = shelf.entries(&may_be_open)?;
+    published.retain(|entry| entry.state == State::Published);
     let open = published.into_iter().filter_map(|entry| {
         let description = entry.description();
         let is_public = description.access_rights == Some(AccessRights::Public);

@@ -9,7 +9,8 @@ use oxrdf::{Graph, NamedNode};
 
 use super::emit::{self, Format};
 use super::graph::{Draft, Writer, moment};
-use super::publish::{Entry, STATUS, Shelf, language_code};
+use super::log::{Log, Snapshot};
+use super::publish::{Entry, STATUS, Shelf, State, language_code};
 use super::release::Scheme;
 use crate::error::Result;
 
@@ -26,41 +27,82 @@ pub struct Page {
 }
 
 impl Writer<'_> {
-    /// A page of the catalogue; `None` when there is no such page.
+    /// A page of a snapshot of the catalogue; `None` when there is no such page. A dataset that
+    /// was withdrawn meanwhile is on it as its tombstone and record, not as a Dataset.
     ///
     /// # Errors
     /// When the shelf does not answer.
-    pub fn page(&self, shelf: &dyn Shelf, page: Page) -> Result<Option<Graph>> {
-        let state = shelf.state()?;
-        let size = page.size.max(1);
-        let pages = state.published.div_ceil(size).max(1);
-        if page.number == 0 || page.number > pages {
+    pub fn page(
+        &self,
+        log: &(impl Log + ?Sized),
+        snapshot: &Snapshot,
+        page: Page,
+    ) -> Result<Option<Graph>> {
+        let Some((mut graph, documents)) = self.frame(log, snapshot, page)? else {
             return Ok(None);
+        };
+        for document in &documents {
+            for triple in &emit::parse(document)? {
+                graph.insert(triple);
+            }
         }
-        let entries = shelf.published((page.number - 1) * size, size)?;
+        Ok(Some(graph))
+    }
+
+    /// The same as canonical lines: what a full download takes, without a graph in between.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn page_lines(
+        &self,
+        log: &(impl Log + ?Sized),
+        snapshot: &Snapshot,
+        page: Page,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some((graph, documents)) = self.frame(log, snapshot, page)? else { return Ok(None) };
+        let frame = emit::canonical(&graph);
+        let texts = documents.iter().chain([&frame]);
+        let mut lines: Vec<&str> = texts.flat_map(|text| text.split_inclusive('\n')).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        Ok(Some(lines.concat().into_bytes()))
+    }
+
+    /// What a page says of its datasets, and their documents.
+    fn frame(
+        &self,
+        log: &(impl Log + ?Sized),
+        snapshot: &Snapshot,
+        page: Page,
+    ) -> Result<Option<(Graph, Vec<String>)>> {
+        let Some(entries) = snapshot.page(log, page.number, page.size)? else { return Ok(None) };
         let mut draft = Draft::new(*self);
         let catalog = self.iri("/catalog");
-        self.describe(&mut draft, &catalog, state.latest);
-        for entry in &entries {
-            let dataset = self.dataset_iri(&entry.slug);
-            for triple in &emit::parse(&entry.document)? {
-                draft.graph.insert(triple);
-            }
-            draft.add(&catalog, "dcat:dataset", dataset.clone());
+        self.describe(&mut draft, &catalog, snapshot.time);
+        let mut documents = Vec::with_capacity(entries.len());
+        for entry in entries {
             draft.add(&catalog, "dcat:record", self.record_iri(&entry.slug));
-            put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, "COMPLETED");
-            self.put_series(&mut draft, entry);
+            let is_withdrawn = entry.state == State::Withdrawn;
+            let status = if is_withdrawn { "WITHDRAWN" } else { "COMPLETED" };
+            put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+            if !is_withdrawn {
+                draft.add(&catalog, "dcat:dataset", self.dataset_iri(&entry.slug));
+                self.put_record_about(&mut draft, &entry);
+                self.put_series(&mut draft, &entry);
+            }
+            documents.push(entry.document);
         }
-        self.hydra(&mut draft, &catalog, page, pages, state.published);
-        Ok(Some(draft.graph))
+        self.hydra(&mut draft, &catalog, page, snapshot);
+        Ok(Some((draft.graph, documents)))
     }
 
     /// The record of a dataset: its own document.
     #[must_use]
     pub fn record(&self, entry: &Entry) -> Graph {
         let mut draft = Draft::new(*self);
-        let status = if entry.state == super::State::Withdrawn { "WITHDRAWN" } else { "COMPLETED" };
+        let status = if entry.state == State::Withdrawn { "WITHDRAWN" } else { "COMPLETED" };
         put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+        self.put_record_about(&mut draft, entry);
         draft.graph
     }
 
@@ -110,14 +152,22 @@ impl Writer<'_> {
         if let Some(latest) = latest {
             draft.typed(catalog, "dct:modified", &moment(latest), "xsd:dateTime");
         }
-        let publisher = NamedNode::new(config.organisation.iri.as_str())
-            .unwrap_or_else(|_| self.iri("/agent/organisation"));
-        draft.add(catalog, "dct:publisher", publisher);
-        let own = [self.agent("organisation").unwrap_or_default(), self.service()];
-        for triple in own.iter().flatten() {
+        self.put_publisher(draft, catalog);
+        for triple in &self.service() {
             draft.graph.insert(triple);
         }
         draft.add(catalog, "dcat:service", self.iri("/service/fhir"));
+        self.put_about(draft, catalog);
+    }
+
+    /// The data holder as publisher of a catalogue.
+    pub(super) fn put_publisher(&self, draft: &mut Draft<'_>, node: &NamedNode) {
+        let publisher = NamedNode::new(self.config.organisation.iri.as_str())
+            .unwrap_or_else(|_| self.iri("/agent/organisation"));
+        draft.add(node, "dct:publisher", publisher);
+        for triple in &self.agent("organisation").unwrap_or_default() {
+            draft.graph.insert(triple);
+        }
     }
 
     fn put_series(&self, draft: &mut Draft<'_>, entry: &Entry) {
@@ -133,20 +183,21 @@ impl Writer<'_> {
             Scheme::Legislation,
             &self.release.file.legislation,
         );
+        self.put_series_about(draft, &node, entry);
         draft.add(&node, "dcat:seriesMember", dataset.clone());
         draft.add(&dataset, "dcat:inSeries", node);
     }
 
-    fn hydra(
-        &self,
-        draft: &mut Draft<'_>,
-        catalog: &NamedNode,
-        page: Page,
-        pages: usize,
-        total: usize,
-    ) {
+    fn hydra(&self, draft: &mut Draft<'_>, catalog: &NamedNode, page: Page, snapshot: &Snapshot) {
+        let (pages, total) = (snapshot.pages(page.size), snapshot.standing().len());
         let suffix = page.suffix.map_or_else(String::new, |format| format!(".{}", format.suffix()));
-        let address = |number: usize| self.iri(&format!("/catalog{suffix}?page={number}"));
+        let since = snapshot.since.map_or_else(String::new, |since| {
+            format!("&modified_since={}", since.strftime("%Y-%m-%dT%H:%M:%S%.fZ"))
+        });
+        let token = snapshot.token();
+        let address = |number: usize| {
+            self.iri(&format!("/catalog{suffix}?page={number}&snapshot={token}{since}"))
+        };
         let view = address(page.number);
         draft.kind(catalog, "hydra:Collection");
         draft.add(catalog, "hydra:view", view.clone());

@@ -6,42 +6,57 @@
 //! Governed by HealthDCAT-AP Release 8 (Regulation (EU) 2026/2098), DCAT-AP 3.0.1, W3C SHACL,
 //! RDFC-1.0, Hydra. Absent: HTTP, SQL, the counting itself.
 
+mod about;
 mod check;
 mod description;
 mod desk;
+mod elements;
 mod emit;
 mod export;
+mod fdp;
+mod feed;
 mod figures;
+mod gate;
 mod graph;
+pub mod history;
 mod kept;
 mod listing;
+mod log;
 mod names;
 mod publish;
+mod quality;
 mod release;
 mod selection;
+mod service;
 mod shacl;
 pub mod sparql;
+mod summary;
 
-use crate::imaging::Facet;
-
+pub use about::{About, PartCatalog, Service};
 pub use check::{Refusal, is_slug, read};
 pub use description::{
-    AccessRights, Activity, Agent, Contact, Day, Description, Distribution, LegalBasis, Period,
-    Precision, Series, Text, Words,
+    AccessRights, Activity, Agent, Attribution, Checksum, Contact, Day, Description, Distribution,
+    Eucaim, Hours, LegalBasis, Location, Period, Policy, Precision, Relationship, Series, Table,
+    Text, Waiver, Words,
 };
 pub use desk::{Desk, How, Pass, read_folder, stamp_folder};
-pub use emit::{Format, canonical, digest, emit, gzip, parse};
-pub use figures::{Disclosed, FACETS, Facts, Figures, Part};
+pub use elements::{Due, Element, ElementsFile, When, completeness};
+pub use emit::{Format, canonical, digest, digest_bytes, emit, gzip, parse};
+pub use fdp::FDP_SPECIFICATION;
+pub use feed::{FRAGMENT, FeedPage};
+pub use figures::{Arrival, Disclosed, FACETS, Facts, Figures, Part};
+pub use gate::Gate;
 pub use graph::{Subject, Writer, configured, moment};
-pub use kept::{IndexFacts, StoreShelf, open_selections};
+pub use kept::{IndexFacts, Lowering, StoreShelf, open_selections};
 pub use listing::Page;
+pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
-pub use publish::{
-    Entry, Gate, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict,
-};
+pub use publish::{Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict};
+pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
 pub use release::{
-    CodeSystemsFile, LicencesFile, Release, Scheme, VariableTable, VariablesFile, VocabularyFile,
-    samples, schemas,
+    Carrier, CodeSystemsFile, CodeValues, Form, LicencesFile, Release, Scheme, VariableTable,
+    VariablesFile, VocabularyFile, WaiverRow, samples, schemas,
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};
+pub use summary::{Place, Summary};

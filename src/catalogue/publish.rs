@@ -12,13 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{self, Refusal};
 use super::description::{AccessRights, Description, Precision};
+use super::elements::{self, completeness};
 use super::emit;
 use super::figures::{Disclosed, Facts, Figures, Part};
+use super::gate::Gate;
 use super::graph::{Draft, Subject, Writer};
 use super::kept::open_to_secondary_use;
+use super::log::{self, Event, Log, Standing};
 use super::release::{Release, Scheme};
 use super::selection::Selection;
-use super::shacl::{FieldsFile, Problem, Severity, Shapes};
+use super::shacl::{Problem, Severity};
 use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
 use crate::imaging::Facet;
@@ -92,12 +95,12 @@ pub struct ShelfState {
     pub change: u64,
     /// How many datasets are published.
     pub published: usize,
-    /// The last change of any document, withdrawn ones included.
+    /// The last event of the log.
     pub latest: Option<Timestamp>,
 }
 
 /// Where datasets are kept: the store.
-pub trait Shelf: Send + Sync {
+pub trait Shelf: Log {
     /// The dataset of that slug, in whatever state.
     ///
     /// # Errors
@@ -128,7 +131,41 @@ pub trait Shelf: Send + Sync {
 /// A shelf in memory, for tests and for trying out.
 #[derive(Debug, Default)]
 pub struct MemoryShelf {
-    inner: Mutex<(u64, BTreeMap<String, Entry>)>,
+    inner: Mutex<(u64, BTreeMap<String, Entry>, Vec<Event>)>,
+}
+
+impl Log for MemoryShelf {
+    fn last_event(&self) -> Result<Option<Event>> {
+        Ok(self.inner.lock().unwrap_or_else(PoisonError::into_inner).2.last().cloned())
+    }
+
+    fn event(&self, seq: u64) -> Result<Option<Event>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(inner.2.iter().find(|event| event.seq == seq).cloned())
+    }
+
+    fn newest(&self, slug: &str) -> Result<Option<Event>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(inner.2.iter().rev().find(|event| event.slug == slug).cloned())
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(inner.2.iter().filter(|event| event.seq > after).take(limit).cloned().collect())
+    }
+
+    fn standing(&self, seq: u64, since: Option<Timestamp>) -> Result<Vec<Standing>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(log::standing_of(&inner.2, seq, since))
+    }
+
+    fn entries(&self, slugs: &[String]) -> Result<Vec<Entry>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Entry> =
+            slugs.iter().filter_map(|slug| inner.1.get(slug).cloned()).collect();
+        found.sort_by(|a, b| a.slug.cmp(&b.slug));
+        Ok(found)
+    }
 }
 
 impl Shelf for MemoryShelf {
@@ -139,7 +176,8 @@ impl Shelf for MemoryShelf {
     fn put(&self, entry: &Entry) -> Result<()> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.0 += 1;
-        inner.1.insert(entry.slug.clone(), entry.clone());
+        let before = inner.1.insert(entry.slug.clone(), entry.clone());
+        log::append(&mut inner.2, before.as_ref(), entry);
         Ok(())
     }
 
@@ -157,67 +195,8 @@ impl Shelf for MemoryShelf {
     fn state(&self) -> Result<ShelfState> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let published = inner.1.values().filter(|entry| entry.state == State::Published).count();
-        let served = inner.1.values().filter(|entry| !entry.document.is_empty());
-        let latest = served.map(|entry| entry.modified).max();
+        let latest = inner.2.last().map(|event| event.time);
         Ok(ShelfState { change: inner.0, published, latest })
-    }
-}
-
-/// The shapes of the three levels, the vocabularies they look up, the steward's words.
-#[derive(Debug)]
-pub struct Gate {
-    levels: BTreeMap<AccessRights, Shapes>,
-    background: Graph,
-    fields: FieldsFile,
-}
-
-impl Gate {
-    /// Reads the shapes of a release.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] for a broken file.
-    pub fn load(release: &Release) -> Result<Self> {
-        let files = &release.file.shapes;
-        let text = |name: &str| release.text(&format!("shapes/{name}"));
-        let common = text(&files.common)?;
-        let mut levels = BTreeMap::new();
-        for (rights, name) in [
-            (AccessRights::Public, &files.public),
-            (AccessRights::Restricted, &files.restricted),
-            (AccessRights::NonPublic, &files.non_public),
-        ] {
-            let own = text(name)?;
-            levels.insert(rights, Shapes::read(&[(&files.common, &common), (name, &own)])?);
-        }
-        let fields = toml::from_str(&text("fields.toml")?).map_err(|failure| {
-            Error::Configuration(format!("catalogue/shapes/fields.toml: {failure}"))
-        })?;
-        Ok(Self { levels, background: release.background(), fields })
-    }
-
-    /// Holds a document to the shapes of its level.
-    #[must_use]
-    pub fn check(&self, rights: AccessRights, document: &Graph, release: &Release) -> Vec<Problem> {
-        let Some(shapes) = self.levels.get(&rights) else { return Vec::new() };
-        let mut problems: Vec<Problem> = shapes
-            .validate(document, &self.background)
-            .iter()
-            .map(|outcome| self.fields.problem(outcome, document, release))
-            .collect();
-        problems.dedup();
-        problems
-    }
-
-    /// The shapes of a level, for judging the engine.
-    #[must_use]
-    pub fn shapes(&self, rights: AccessRights) -> Option<&Shapes> {
-        self.levels.get(&rights)
-    }
-
-    /// The vocabularies that shapes look up.
-    #[must_use]
-    pub const fn background(&self) -> &Graph {
-        &self.background
     }
 }
 
@@ -393,9 +372,16 @@ impl Publisher<'_> {
         // `read` has made sure of it.
         let rights = description.access_rights.unwrap_or(AccessRights::NonPublic);
         let mut problems = self.gate.check(rights, &graph, self.release);
+        self.gate.excuse(&description, &mut problems, self.release, now);
         if problems.iter().any(|problem| problem.severity == Severity::Violation) {
             return self.refused(slug, text, before, Vec::new(), problems, shelf, now, keep);
         }
+        if description.eucaim.is_some() {
+            let view = self.writer().eucaim(&subject(modified));
+            problems.extend(self.gate.check_eucaim(&description, &view, self.release, now));
+        }
+        let dataset = self.writer().dataset_iri(&slug);
+        problems.extend(elements::missing(&completeness(&graph, &dataset, rights, self.release)));
         if let Some(counted) = &counted.open {
             problems.extend(self.partly_open(&slug, &description, counted, facts, shelf)?);
         }
@@ -704,7 +690,7 @@ impl Publisher<'_> {
                 }
             }
         };
-        if description.hdab.is_none() {
+        if description.hdab.is_none() && !description.is_excused("hdab") {
             need("hdab", "Health data access body", &self.config.hdab);
         }
         if description.publisher.is_none() || description.custodian.is_none() {
@@ -801,6 +787,15 @@ impl Publisher<'_> {
             let bytes = show(&facts.figures(&selection)?, &selection).bytes;
             figures.parts.push(Part { selection, bytes });
         }
+        let rule = if is_exact { Rule { threshold: 1, rounding: 1 } } else { rule };
+        figures.measures = self.release.quality.measure(
+            &counted,
+            &figures,
+            facts,
+            &description.selection,
+            rule,
+            now,
+        )?;
         let days = i64::from(self.config.disclosure.release_days);
         let next_release = if is_open { None } else { now.checked_add((days * 24).hours()).ok() };
         Ok(Ok(Counted { figures, next_release, open: is_open.then_some(counted) }))

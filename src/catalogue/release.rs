@@ -27,17 +27,36 @@ const PREFIXES: &[&str] = &[
     "dpv",
     "dqv",
     "eli",
+    "eucaim",
     "foaf",
+    "geo",
     "geodcatap",
     "healthdcatap",
     "hydra",
+    "locn",
     "oa",
+    "odrl",
     "prov",
     "rdf",
     "rdfs",
     "skos",
+    "spdx",
+    "time",
     "vcard",
     "xsd",
+];
+
+/// Namespaces of the doors, not of HealthDCAT-AP: the same in every release, unless its file says
+/// otherwise.
+const DOORS: &[(&str, &str)] = &[
+    ("as", "https://www.w3.org/ns/activitystreams#"),
+    ("fdp-o", "https://w3id.org/fdp/fdp-o#"),
+    ("formats", "http://www.w3.org/ns/formats/"),
+    ("ldes", "https://w3id.org/ldes#"),
+    ("ldp", "http://www.w3.org/ns/ldp#"),
+    ("sd", "http://www.w3.org/ns/sparql-service-description#"),
+    ("spdx", "http://spdx.org/rdf/terms#"),
+    ("tree", "https://w3id.org/tree#"),
 ];
 
 /// The controlled vocabularies that descriptions choose from.
@@ -66,6 +85,22 @@ pub enum Scheme {
     LegalBasis,
     Legislation,
     MediaType,
+    Role,
+    ChecksumAlgorithm,
+    LicenceType,
+    Place,
+    Geonames,
+    EucaimTier,
+    EucaimCondition,
+    EucaimCollectionMethod,
+    EucaimDataType,
+    EucaimLabel,
+    EucaimAlgorithm,
+    EucaimSex,
+    EucaimModality,
+    EucaimManufacturer,
+    EucaimBodyPart,
+    EucaimAccessCondition,
 }
 
 impl Scheme {
@@ -92,6 +127,22 @@ impl Scheme {
         (Self::LegalBasis, "legal-basis"),
         (Self::Legislation, "legislation"),
         (Self::MediaType, "media-type"),
+        (Self::Role, "role"),
+        (Self::ChecksumAlgorithm, "checksum-algorithm"),
+        (Self::LicenceType, "licence-type"),
+        (Self::Place, "place"),
+        (Self::Geonames, "geonames"),
+        (Self::EucaimTier, "eucaim-tier"),
+        (Self::EucaimCondition, "eucaim-condition"),
+        (Self::EucaimCollectionMethod, "eucaim-collection-method"),
+        (Self::EucaimDataType, "eucaim-data-type"),
+        (Self::EucaimLabel, "eucaim-label"),
+        (Self::EucaimAlgorithm, "eucaim-algorithm"),
+        (Self::EucaimSex, "eucaim-sex"),
+        (Self::EucaimModality, "eucaim-modality"),
+        (Self::EucaimManufacturer, "eucaim-manufacturer"),
+        (Self::EucaimBodyPart, "eucaim-body-part"),
+        (Self::EucaimAccessCondition, "eucaim-access-condition"),
     ];
 
     /// The name of its file in `vocabularies/`.
@@ -111,12 +162,72 @@ pub struct ReleaseFile {
     pub profile: String,
     /// Legislation when a description names none.
     pub legislation: String,
+    /// How it writes what other releases write otherwise.
+    pub form: Form,
+    /// Rules that a description may be excused from.
+    #[serde(default, rename = "waiver")]
+    pub waivers: Vec<WaiverRow>,
     /// Files of shapes.
     pub shapes: ShapeFiles,
     /// Prefixes and namespaces.
     pub namespaces: BTreeMap<String, String>,
     /// Vocabularies and their hosts.
     pub schemes: BTreeMap<Scheme, SchemeRow>,
+}
+
+/// How a release writes what other releases write otherwise.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a difference between releases")]
+pub struct Form {
+    /// What carries `healthdcatap:hasVariables`.
+    pub variables_on: Carrier,
+    /// The property of a column's title.
+    pub column_title: String,
+    /// Whether a `csvw:TableGroup` has a title.
+    pub table_group_title: bool,
+    /// Whether `healthdcatap:hasStructuredData` is known.
+    pub structured_data: bool,
+    /// Whether `healthdcatap:hdabCoordinator` is known.
+    pub hdab_coordinator: bool,
+    /// What code values are.
+    pub code_values: CodeValues,
+    /// Whether the dataset itself says its status (`adms:status`).
+    pub dataset_status: bool,
+    /// Whether the publisher stands for a creator that nobody named.
+    pub creator_is_publisher: bool,
+}
+
+/// What carries the dictionary of variables.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carrier {
+    /// The dataset.
+    Dataset,
+    /// Its first distribution.
+    Distribution,
+}
+
+/// What code values are.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum CodeValues {
+    /// Literals: `DCM MG`.
+    Literal,
+    /// Concepts, each with its notation.
+    Concept,
+}
+
+/// A rule that a description may be excused from.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaiverRow {
+    /// Its name in `[[waiver]]` of a description.
+    pub rule: String,
+    /// The property that may be missing.
+    pub property: String,
+    /// The last day on which anybody is excused.
+    pub until: Option<super::Day>,
 }
 
 /// Files of shapes, per level.
@@ -143,6 +254,11 @@ pub struct SchemeRow {
     pub base: String,
     /// Class that a property's range asks of the concept; empty: none but `skos:Concept`.
     pub class: String,
+    /// Whether documents say the scheme of each concept, because no validator loads it.
+    #[serde(default)]
+    pub says_scheme: bool,
+    /// Codes that are taken although `vocabularies/` does not list them: a regular expression.
+    pub pattern: Option<String>,
 }
 
 /// A file of `vocabularies/` with concepts.
@@ -159,6 +275,8 @@ pub struct VocabularyFile {
 pub struct Concept {
     /// Its code: the last part of its IRI.
     pub code: String,
+    /// Another name that descriptions and facets may use for it.
+    pub alias: Option<String>,
     /// Its English label.
     pub label: String,
 }
@@ -201,6 +319,12 @@ pub struct Variable {
     pub description: String,
     /// `csvw:propertyUrl`.
     pub property: Option<String>,
+    /// Titles in other languages.
+    #[serde(default)]
+    pub titles: super::Text,
+    /// Descriptions in other languages.
+    #[serde(default)]
+    pub descriptions: super::Text,
 }
 
 /// `vocabularies/licences.toml`.
@@ -221,6 +345,8 @@ pub struct Licence {
     pub iri: String,
     /// Title.
     pub title: String,
+    /// Code of the ADMS licence type (`dct:type`).
+    pub kind: Option<String>,
 }
 
 /// `vocabularies/code-systems.toml`.
@@ -268,7 +394,14 @@ pub struct Release {
     pub licences: Vec<Licence>,
     /// How facets become codes.
     pub code_systems: CodeSystemsFile,
+    /// What is said about the catalogue itself.
+    pub about: super::about::About,
+    /// The minimum elements of the implementing act.
+    pub elements: Vec<super::elements::Element>,
+    /// The metrics of the data quality and utility label.
+    pub quality: super::quality::QualityFile,
     vocabularies: BTreeMap<Scheme, Vec<Concept>>,
+    patterns: BTreeMap<Scheme, regex::Regex>,
     modalities: HashMap<String, String>,
     phrases: BTreeMap<String, BTreeMap<String, String>>,
     folder: Option<PathBuf>,
@@ -281,7 +414,11 @@ impl Release {
     /// [`Error::Configuration`] with the file and what is wrong in it.
     pub fn load(name: &str, folder: Option<&Path>) -> Result<Self> {
         let path = format!("releases/{name}.toml");
-        let file: ReleaseFile = read(&path, folder)?;
+        let mut file: ReleaseFile = read(&path, folder)?;
+        for (prefix, namespace) in DOORS {
+            let given = file.namespaces.entry((*prefix).to_owned());
+            given.or_insert_with(|| (*namespace).to_owned());
+        }
         let wrong =
             |problem: String| Err(Error::Configuration(format!("catalogue/{path}: {problem}")));
         for prefix in PREFIXES {
@@ -295,6 +432,7 @@ impl Release {
             }
         }
         let mut vocabularies = BTreeMap::new();
+        let mut patterns = BTreeMap::new();
         for (scheme, scheme_name) in Scheme::ALL {
             let Some(row) = file.schemes.get(scheme) else {
                 return wrong(format!("scheme `{scheme_name}` is missing; add it"));
@@ -309,6 +447,12 @@ impl Release {
                 || !is_known
             {
                 return wrong(format!("scheme `{scheme_name}` has a wrong IRI or class"));
+            }
+            if let Some(pattern) = &row.pattern {
+                let Ok(pattern) = regex::Regex::new(pattern) else {
+                    return wrong(format!("scheme `{scheme_name}`: the pattern is no regex"));
+                };
+                patterns.insert(*scheme, pattern);
             }
             let path = format!("vocabularies/{scheme_name}.toml");
             let vocabulary: VocabularyFile = read(&path, folder)?;
@@ -351,7 +495,11 @@ impl Release {
             variables: variables.variable,
             licences: licences.licence,
             code_systems: read("vocabularies/code-systems.toml", folder)?,
+            about: super::about::read(folder)?,
+            elements: super::elements::read(folder)?,
+            quality: super::quality::read(folder)?,
             vocabularies,
+            patterns,
             modalities: modalities.concept.into_iter().map(|c| (c.code, c.label)).collect(),
             phrases: read("vocabularies/phrases.toml", folder)?,
             folder: folder.map(Path::to_owned),
@@ -388,17 +536,33 @@ impl Release {
         &self.file.schemes[&scheme]
     }
 
-    /// The concept of that code, if the vocabulary has it. A full IRI below the vocabulary's
-    /// base counts as its code.
+    /// The concept of that code, alias or IRI, if the vocabulary has it or the code fits the
+    /// scheme's pattern.
     #[must_use]
     pub fn concept(&self, scheme: Scheme, code: &str) -> Option<NamedNode> {
         let base = &self.scheme(scheme).base;
         let code = code.strip_prefix(base.as_str()).unwrap_or(code);
-        self.vocabularies
+        let known = self
+            .vocabularies
             .get(&scheme)?
             .iter()
-            .find(|concept| concept.code == code)
-            .map(|concept| NamedNode::new_unchecked(format!("{base}{}", concept.code)))
+            .find(|concept| concept.code == code || concept.alias.as_deref() == Some(code))
+            .map(|concept| concept.code.as_str());
+        let fits = || self.is_by_pattern(scheme, code).then_some(code);
+        known.or_else(fits).map(|code| NamedNode::new_unchecked(format!("{base}{code}")))
+    }
+
+    /// Whether a code is taken only because it fits the scheme's pattern: documents then say the
+    /// scheme, because no background knows it.
+    #[must_use]
+    pub fn is_by_pattern(&self, scheme: Scheme, code: &str) -> bool {
+        let base = &self.scheme(scheme).base;
+        let code = code.strip_prefix(base.as_str()).unwrap_or(code);
+        self.patterns.get(&scheme).is_some_and(|pattern| {
+            pattern.is_match(code)
+                && NamedNode::new(format!("{base}{code}")).is_ok()
+                && !self.concepts(scheme).iter().any(|concept| concept.code == code)
+        })
     }
 
     /// The concepts of a vocabulary.
@@ -460,6 +624,9 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("licences", schemars::schema_for!(LicencesFile)),
         ("code-systems", schemars::schema_for!(CodeSystemsFile)),
         ("fields", schemars::schema_for!(super::shacl::FieldsFile)),
+        ("catalogue", schemars::schema_for!(super::about::About)),
+        ("minimum-elements", schemars::schema_for!(super::elements::ElementsFile)),
+        ("quality", schemars::schema_for!(super::quality::QualityFile)),
     ]
 }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use oxigraph::sparql::results::{QueryResultsFormat, QueryResultsSerializer};
 use oxigraph::sparql::{QueryResults, SparqlEvaluator};
-use oxrdf::{Dataset, Graph};
+use oxrdf::{Dataset, Graph, GraphName, NamedNode, NamedOrBlankNode};
 use serde::{Deserialize, Serialize};
 
 use super::emit::{self, Format};
@@ -82,6 +82,34 @@ pub struct Question {
     pub results: Option<ResultsFormat>,
     /// For CONSTRUCT and DESCRIBE.
     pub graph: Option<Format>,
+    /// The data set by parameter of the protocol, which stands above `FROM` in the query.
+    pub graphs: Graphs,
+}
+
+/// A data set by name (SPARQL 1.1 Protocol section 2.1.4): IRIs of graphs. A name that no graph
+/// has is an empty graph.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Graphs {
+    /// `default-graph-uri`: together the default graph.
+    pub default: Vec<String>,
+    /// `named-graph-uri`.
+    pub named: Vec<String>,
+}
+
+impl Graphs {
+    /// Whether the query's own data set is meant.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.default.is_empty() && self.named.is_empty()
+    }
+
+    fn nodes(iris: &[String]) -> Result<Vec<NamedNode>, Reply> {
+        let node = |iri: &String| {
+            NamedNode::new(iri.as_str())
+                .map_err(|failure| Reply::Invalid(format!("`{iri}` is no IRI ({failure})")))
+        };
+        iris.iter().map(node).collect()
+    }
 }
 
 /// An answer.
@@ -268,6 +296,8 @@ struct Ask {
     text: String,
     results: Option<ResultsFormat>,
     graph: Option<String>,
+    #[serde(default)]
+    graphs: Graphs,
     rows: usize,
 }
 
@@ -430,7 +460,14 @@ fn answer(dataset: &Dataset, ask: &Ask) -> Result<(String, bool, Vec<u8>), Reply
     let mut query = SparqlEvaluator::new()
         .parse_query(&ask.text)
         .map_err(|failure| Reply::Invalid(failure.to_string()))?;
-    if query.dataset().is_default_dataset() {
+    if !ask.graphs.is_empty() {
+        let default = Graphs::nodes(&ask.graphs.default)?;
+        let named = Graphs::nodes(&ask.graphs.named)?;
+        let data = query.dataset_mut();
+        data.set_default_graph(default.into_iter().map(GraphName::from).collect());
+        let named = named.into_iter().map(NamedOrBlankNode::from).collect();
+        data.set_available_named_graphs(named);
+    } else if query.dataset().is_default_dataset() {
         query.dataset_mut().set_default_graph_as_union();
     }
     let results =
@@ -472,7 +509,7 @@ fn answer(dataset: &Dataset, ask: &Ask) -> Result<(String, bool, Vec<u8>), Reply
                 .graph
                 .as_deref()
                 .and_then(Format::of_suffix)
-                .ok_or_else(|| no_form("text/turtle, application/ld+json, application/rdf+xml or application/n-triples"))?;
+                .ok_or_else(|| no_form("text/turtle, application/ld+json, application/rdf+xml, application/n-triples or application/n-quads"))?;
             let mut graph = Graph::new();
             let mut is_truncated = false;
             for triple in triples {
@@ -605,6 +642,7 @@ impl Endpoint {
             text: question.text.clone(),
             results: question.results,
             graph: question.graph.map(|format| format.suffix().to_owned()),
+            graphs: question.graphs.clone(),
             rows: self.rows,
         };
         let ask =

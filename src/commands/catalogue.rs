@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::{Common, Ended, Node, event, say};
-use crate::catalogue::{Desk, Entry, How, Outcome, Pass, Shelf as _, Verdict};
+use crate::catalogue::{
+    Desk, Entry, How, Log as _, Outcome, Pass, Shelf as _, State, Verdict, digest,
+};
 use crate::error::{Error, Result};
 
 #[derive(Args)]
@@ -42,7 +44,11 @@ impl Catalogue {
 
 /// The desk of a node.
 pub(super) fn desk(node: &Node) -> Result<Desk> {
-    Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())
+    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let who =
+        user.map_or_else(|| "command line".to_owned(), |user| format!("command line: {user}"));
+    let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
+    Ok(desk.in_the_name_of(&who))
 }
 
 pub(super) fn run(common: &Common, command: &Catalogue) -> Result<Ended> {
@@ -200,11 +206,17 @@ pub(super) fn differences(node: &Node) -> Result<Vec<String>> {
     let publisher = desk.publisher();
     let mut found = Vec::new();
     for slug in desk.shelf.slugs()? {
-        if let Some(entry) = desk.shelf.find(&slug)?
-            && publisher.remake(&entry) != entry.document
-        {
+        let Some(entry) = desk.shelf.find(&slug)? else { continue };
+        if publisher.remake(&entry) != entry.document {
             found.push(format!(
                 "the document of dataset `{slug}` is not what its description gives"
+            ));
+        }
+        let logged = desk.shelf.newest(&slug)?.map(|event| event.hash);
+        let served = (entry.state != State::Failed).then(|| digest(&entry.document));
+        if logged != served {
+            found.push(format!(
+                "the log of the catalogue does not end with the document of dataset `{slug}`"
             ));
         }
     }

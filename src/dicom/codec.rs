@@ -6,8 +6,8 @@
 use super::plan::Plan;
 use super::read::Outcome;
 use crate::imaging::{
-    Attributes, FINDING_KINDS, Finding, Instance, Keyword, PatientKey, Quarantine, Record, Uid,
-    Value,
+    Attributes, FINDING_KINDS, Finding, Instance, Keyword, PatientKey, Quarantine, Record, Report,
+    Uid, Value,
 };
 
 /// How deep items may nest, as in the table of attributes.
@@ -45,6 +45,9 @@ fn encode_record(plan: &Plan, record: &Record, out: &mut Vec<u8>) {
         .map_or_else(Vec::new, |instance| Instance::pack(std::slice::from_ref(instance)));
     put(out, packed.len() as u64);
     out.extend_from_slice(&packed);
+    let report = record.report.as_ref().map_or_else(Vec::new, |report| report.pack());
+    put(out, report.len() as u64);
+    out.extend_from_slice(&report);
     put(out, record.bytes);
     put(out, record.findings.len() as u64);
     for finding in &record.findings {
@@ -183,6 +186,11 @@ impl<'a> Bytes<'a> {
         let series = self.bag(plan, 0)?;
         let packed = self.number()?;
         let instance = Instance::unpack(self.take(packed)?).ok()?.pop()?;
+        let packed = self.number()?;
+        let report = match self.take(packed)? {
+            [] => None,
+            packed => Some(Box::new(Report::unpack(packed).ok()?)),
+        };
         let bytes = self.number()?;
         let mut findings = Vec::new();
         for _ in 0..self.number()? {
@@ -202,6 +210,7 @@ impl<'a> Bytes<'a> {
             study,
             series,
             instance: Some(instance),
+            report,
             count: 1,
             bytes,
             sop_classes: Vec::new(),

@@ -7,12 +7,10 @@ use super::charset;
 use super::digest::Digest;
 use super::plan::{Goal, Plan, Wanted};
 use super::record::{Source, assemble};
+use super::sr;
 use super::value;
 use super::walk::Collected;
 use crate::imaging::{Attributes, Finding, Keyword, Quarantine, Record, Uid, Value};
-
-/// Items of one sequence that are kept, as of files.
-const ITEMS: usize = 64;
 
 /// One instance's metadata, as WADO-RS `/metadata` serves it, by the table and rules of files.
 /// The size of the instance is not known, and the digest is of the attributes that are read.
@@ -41,8 +39,30 @@ pub fn record_from_json(instance: &Map<String, Json>, origin: &str) -> Result<Re
             add(&mut digest, value);
         }
     }
+    let class = collected.text(plan, "SOPClassUID").and_then(|uid| Uid::parse_lenient(uid).ok());
+    let content = class.filter(sr::is_report).map(|_| {
+        let mut content = Collected::within(sr::plan(), sr::LIMITS);
+        collect(sr::plan(), 0, instance, &mut content, &mut Vec::new());
+        content.settle();
+        for (row, value) in sr::plan().rows.iter().zip(&content.rows) {
+            if let Some(value) = value {
+                digest.add(row.keyword.as_str().as_bytes());
+                add(&mut digest, value);
+            }
+        }
+        content
+    });
     let digest = digest.finish();
-    assemble(plan, collected, Source { origin, bytes: 0, digest, transfer_syntax: syntax })
+    let source = Source { origin, bytes: 0, digest, transfer_syntax: syntax };
+    let mut record = assemble(plan, collected, source)?;
+    if let (Some(instance), Some(content)) = (&record.instance, content) {
+        let (report, findings) = sr::report(instance, content);
+        record.report = Some(Box::new(report));
+        for finding in findings {
+            value::note(&mut record.findings, finding);
+        }
+    }
+    Ok(record)
 }
 
 fn add(digest: &mut Digest, value: &Value) {
@@ -98,7 +118,7 @@ fn sequence(plan: &Plan, place: u16, values: &[Json], into: &mut Collected) -> O
         let Some(object) = value.as_object() else { continue };
         let mut bag = Vec::new();
         collect(plan, place, object, into, &mut bag);
-        if !bag.is_empty() && items.len() < ITEMS {
+        if !bag.is_empty() && items.len() < into.limits.items {
             items.push(bag.into_iter().collect());
         }
     }
@@ -109,7 +129,7 @@ fn text(wanted: &Wanted, values: &[Json], into: &mut Collected) -> Option<String
     let parts: Vec<String> = values.iter().map(|value| part(wanted.vr, value)).collect();
     let joined = charset::clean(&parts.join("\\"));
     let keyword = wanted.keyword.as_str();
-    if joined.len() > 16 * 1024 {
+    if joined.len() > into.limits.value as usize {
         into.note(Finding::new("value-too-long", keyword, ""));
         return None;
     }

@@ -22,6 +22,7 @@ pub mod read;
 mod record;
 pub mod render;
 mod scan;
+pub mod sr;
 mod to_json;
 pub mod value;
 mod walk;

@@ -9,7 +9,7 @@ use dicom_dictionary_std::StandardDataDictionary;
 
 use crate::error::{Error, Result};
 use crate::imaging::Keyword;
-use crate::mapping::attributes::{AttributeTable, Level};
+use crate::mapping::attributes::{AttributeTable, Level, Title};
 
 /// A tag as one number that sorts like the tag: group in the upper half.
 pub(super) const fn tag(group: u16, element: u16) -> u32 {
@@ -78,6 +78,7 @@ pub struct Plan {
     /// Rows in the order of their keywords, so that bags are filled at their end.
     pub(super) by_keyword: Vec<u16>,
     titles: Vec<(String, u16)>,
+    descriptions: Vec<(String, u16)>,
     row_of: HashMap<&'static str, u16>,
     /// Every keyword that can occur, sorted: a record between processes names them by place.
     pub(super) keywords: Vec<Keyword>,
@@ -117,6 +118,7 @@ impl Plan {
             rows: Vec::new(),
             by_keyword: Vec::new(),
             titles: Vec::new(),
+            descriptions: Vec::new(),
             row_of: HashMap::new(),
             keywords: Vec::new(),
             table: table.clone(),
@@ -152,11 +154,15 @@ impl Plan {
                 plan.want(place, Wanted { tag, keyword, vr, goal, items });
             }
         }
-        for title in &table.titles {
-            if let Some(row) = plan.row_of.get(title.keyword.as_str()) {
-                plan.titles.push((title.sop_class.clone(), *row));
-            }
-        }
+        let row_of = &plan.row_of;
+        let rows_of = |titles: &[Title]| {
+            let row = |title: &Title| {
+                Some((title.sop_class.clone(), *row_of.get(title.keyword.as_str())?))
+            };
+            titles.iter().filter_map(row).collect()
+        };
+        let (titles, descriptions) = (rows_of(&table.titles), rows_of(&table.descriptions));
+        (plan.titles, plan.descriptions) = (titles, descriptions);
         for place in &mut plan.places {
             place.sort_by_key(|wanted| wanted.tag);
         }
@@ -194,14 +200,12 @@ impl Plan {
 
     /// The row that names instances of a SOP class.
     pub(super) fn title(&self, sop_class: &str) -> Option<u16> {
-        let fits = |pattern: &str| {
-            if pattern.ends_with('.') {
-                sop_class.starts_with(pattern)
-            } else {
-                sop_class == pattern
-            }
-        };
-        self.titles.iter().find(|(pattern, _)| fits(pattern)).map(|(_, row)| *row)
+        first_that_fits(&self.titles, sop_class)
+    }
+
+    /// The row that describes instances of a SOP class.
+    pub(super) fn description(&self, sop_class: &str) -> Option<u16> {
+        first_that_fits(&self.descriptions, sop_class)
     }
 
     fn want(&mut self, place: u16, wanted: Wanted) {
@@ -261,6 +265,13 @@ impl Plan {
         }
         Ok(place)
     }
+}
+
+fn first_that_fits(rows: &[(String, u16)], sop_class: &str) -> Option<u16> {
+    let fits = |pattern: &str| {
+        if pattern.ends_with('.') { sop_class.starts_with(pattern) } else { sop_class == pattern }
+    };
+    rows.iter().find(|(pattern, _)| fits(pattern)).map(|(_, row)| *row)
 }
 
 fn too_many() -> Error {

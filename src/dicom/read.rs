@@ -10,6 +10,8 @@ use super::digest::Digest;
 use super::input::{Inflating, Input, LARGEST, Slice, Trouble, Window};
 use super::plan::{Plan, spell, tag};
 use super::record::{Source, assemble};
+use super::sr;
+use super::value;
 use super::walk::{Collected, Encoding, head, walk};
 use crate::imaging::{Attributes, Finding, Quarantine, Record, Uid};
 
@@ -117,7 +119,30 @@ fn attempt<I: Input>(
     let digest = digest(input, meta.end, collected.end.min(size), size)?;
     let transfer_syntax = meta.syntax.as_deref().and_then(|text| Uid::parse_lenient(text).ok());
     let source = Source { origin, bytes: size, digest, transfer_syntax };
-    assemble(plan, collected, source).map(Some)
+    let mut record = assemble(plan, collected, source)?;
+    if let Some(instance) = record.instance.as_ref().filter(|i| sr::is_report(&i.sop_class)) {
+        // A second walk: few files are reports, and theirs is a tree that others do not have.
+        let (declared, is_deflated) = encoding_of(meta.syntax.as_deref().unwrap_or_default());
+        let mut content = Collected::within(sr::plan(), sr::LIMITS);
+        if is_deflated {
+            let mut inflating = Inflating::new(input, meta.end);
+            let encoding = detect(&mut inflating, 0, declared)?;
+            walk(sr::plan(), &mut inflating, 0, encoding, &mut content);
+            content.document = content.document.map(|(_, length)| (0, length));
+        } else {
+            let encoding = detect(input, meta.end, declared)?;
+            walk(sr::plan(), input, meta.end, encoding, &mut content);
+        }
+        let (mut report, findings) = sr::report(instance, content);
+        if let Some(document) = report.document.as_mut().filter(|_| is_deflated) {
+            document.offset = None;
+        }
+        record.report = Some(Box::new(report));
+        for finding in findings {
+            value::note(&mut record.findings, finding);
+        }
+    }
+    Ok(Some(record))
 }
 
 /// The attributes of a data set that is no image and is kept whole, at its top: everything that

@@ -4,7 +4,8 @@
 use super::plan::Plan;
 use super::walk::Collected;
 use crate::imaging::{
-    Attributes, Finding, Instance, Keyword, Laterality, PatientKey, Quarantine, Record, Uid, Value,
+    Attributes, Concept, Finding, Instance, Keyword, Laterality, PatientKey, Quarantine, Record,
+    Uid, Value,
 };
 use crate::mapping::attributes::Level;
 
@@ -59,6 +60,8 @@ pub(super) fn assemble(
         laterality,
         transfer_syntax: source.transfer_syntax,
         title: title(plan, &collected, sop_class.as_str()),
+        description: description(plan, &collected, sop_class.as_str()),
+        concept: concept(plan, &collected, sop_class.as_str()),
         digest: source.digest,
         uid,
         sop_class,
@@ -104,6 +107,7 @@ pub(super) fn assemble(
         study,
         series,
         instance: Some(instance),
+        report: None,
         count: 1,
         bytes: source.bytes,
         sop_classes: Vec::new(),
@@ -175,6 +179,25 @@ fn note_odd(plan: &Plan, collected: &mut Collected) {
     if let Some(species) = species.filter(|s| !s.contains("homo sapiens") && !s.contains("human")) {
         collected.note(Finding::new("not-human", "PatientSpeciesDescription", &species));
     }
+}
+
+fn description(plan: &Plan, collected: &Collected, sop_class: &str) -> Option<String> {
+    let value = collected.rows.get(usize::from(plan.description(sop_class)?))?.as_ref()?;
+    match value {
+        Value::Text(text) => Some(text.to_string()).filter(|text| !text.trim().is_empty()),
+        Value::Items(_) => None,
+    }
+}
+
+/// The code of what names the instance, where that is a coded concept.
+fn concept(plan: &Plan, collected: &Collected, sop_class: &str) -> Option<Box<Concept>> {
+    let value = collected.rows.get(usize::from(plan.title(sop_class)?))?.as_ref()?;
+    let Value::Items(items) = value else { return None };
+    let item = items.first()?;
+    let part = |keyword| item.first(keyword).unwrap_or_default().to_owned();
+    let code = item.first("CodeValue").or_else(|| item.first("LongCodeValue"))?.to_owned();
+    let (designator, meaning) = (part("CodingSchemeDesignator"), part("CodeMeaning"));
+    Some(Box::new(Concept { designator, code, meaning }))
 }
 
 fn title(plan: &Plan, collected: &Collected, sop_class: &str) -> Option<String> {

@@ -9,7 +9,7 @@ use dicom_core::VR;
 
 use super::charset::{Charset, Delimiters};
 use super::input::{Input, Trouble};
-use super::plan::{Goal, Plan, Wanted, spell, tag};
+use super::plan::{Bounds, Goal, Plan, Wanted, spell, tag};
 use super::value;
 use crate::imaging::{Attributes, Finding, Keyword, Quarantine, Value};
 
@@ -18,10 +18,33 @@ const DEPTH: usize = 64;
 /// Elements and items of a data set. An enhanced multi-frame object of 100,000 frames has some
 /// millions.
 const ELEMENTS: u32 = 16_000_000;
-/// Bytes of one value that are read.
-const VALUE: u32 = 16 * 1024;
-/// Numbers of one binary value that are read.
-const NUMBERS: usize = 64;
+
+/// How much of a data set is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Items of one sequence.
+    pub(super) items: usize,
+    /// Items of all sequences that are read; more of them end the walk.
+    pub(super) all_items: u32,
+    /// Bytes of one value.
+    pub(super) value: u32,
+    /// Bytes of the text of all items.
+    pub(super) budget: usize,
+    /// Numbers of one binary value.
+    pub(super) numbers: usize,
+}
+
+impl Limits {
+    /// Those of the attributes that describe an instance.
+    pub(super) const ATTRIBUTES: Self =
+        Self { items: 64, all_items: u32::MAX, value: 16 * 1024, budget: 1 << 20, numbers: 64 };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::ATTRIBUTES
+    }
+}
 
 const UNDEFINED: u32 = 0xffff_ffff;
 const ITEM: u32 = tag(0xfffe, 0xe000);
@@ -29,6 +52,7 @@ const ITEM_END: u32 = tag(0xfffe, 0xe00d);
 const SEQUENCE_END: u32 = tag(0xfffe, 0xe0dd);
 const CHARACTER_SET: u32 = tag(0x0008, 0x0005);
 const DIRECTORY_RECORDS: u32 = tag(0x0004, 0x1220);
+const ENCAPSULATED_DOCUMENT: u32 = tag(0x0042, 0x0011);
 const PIXEL_DATA: u32 = tag(0x7fe0, 0x0010);
 const FIRST_PIXELS: u32 = tag(0x7fe0, 0x0000);
 
@@ -58,15 +82,23 @@ pub(super) struct Collected {
     pub(super) end: u64,
     /// Whether a sequence has more items than are kept.
     pub(super) is_cut: bool,
+    /// Where the bytes of an encapsulated document begin, and how many they are.
+    pub(super) document: Option<(u64, u64)>,
+    pub(super) limits: Limits,
     kept: usize,
-    budget: usize,
 }
 
 impl Collected {
     pub(super) fn new(plan: &Plan) -> Self {
+        let Bounds { items, text } = plan.bounds;
+        Self::within(plan, Limits { items, budget: text, ..Limits::ATTRIBUTES })
+    }
+
+    /// One that keeps within other limits.
+    pub(super) fn within(plan: &Plan, limits: Limits) -> Self {
         let mut rows = Vec::new();
         rows.resize_with(plan.rows.len(), || None);
-        Self { rows, budget: plan.bounds.text, ..Self::default() }
+        Self { rows, limits, ..Self::default() }
     }
 
     pub(super) fn put(&mut self, goal: Goal, value: Value) {
@@ -110,7 +142,7 @@ impl Collected {
     /// Whether text of that length may still be kept.
     pub(super) fn affords(&mut self, keyword: Keyword, length: usize) -> bool {
         self.kept += length;
-        let affords = self.kept <= self.budget;
+        let affords = self.kept <= self.limits.budget;
         if !affords {
             self.note(Finding::new("value-too-long", keyword.as_str(), ""));
         }
@@ -221,7 +253,17 @@ pub(super) fn walk<I: Input>(
     encoding: Encoding,
     into: &mut Collected,
 ) {
-    let mut walk = Walk { plan, at: start, tag: 0, elements: 0, is_cut: false, frames: Vec::new() };
+    let limits = into.limits;
+    let mut walk = Walk {
+        plan,
+        limits,
+        at: start,
+        tag: 0,
+        elements: 0,
+        items: 0,
+        is_cut: false,
+        frames: Vec::new(),
+    };
     walk.frames.push(Frame {
         is_sequence: false,
         is_fragments: false,
@@ -248,10 +290,13 @@ pub(super) fn walk<I: Input>(
 
 struct Walk<'a> {
     plan: &'a Plan,
+    limits: Limits,
     at: u64,
     tag: u32,
     elements: u32,
     is_cut: bool,
+    /// Items of sequences that are read.
+    items: u32,
     frames: Vec<Frame>,
 }
 
@@ -373,9 +418,9 @@ impl Walk<'_> {
             ITEM => {
                 let Some(frame) = self.frames.last_mut() else { return Ok(()) };
                 frame.count += 1;
-                let is_full =
-                    frame.goal != Goal::Way && frame.items.len() >= self.plan.bounds.items;
-                self.is_cut |= is_full && frame.place.is_some();
+                let is_read = frame.place.is_some();
+                let is_full = frame.goal != Goal::Way && frame.items.len() >= self.limits.items;
+                self.is_cut |= is_full && is_read;
                 let (place, mut encoding, charset, is_guessed, is_fragments) = (
                     // What would not be kept is not read; on a way to something all items count.
                     frame.place.filter(|_| !is_full),
@@ -384,6 +429,11 @@ impl Walk<'_> {
                     frame.is_guessed,
                     frame.is_fragments,
                 );
+                self.items += u32::from(is_read);
+                if self.items > self.limits.all_items {
+                    let detail = format!("more than {} items", self.limits.all_items);
+                    return Err(self.fail("too-many-items", true, detail));
+                }
                 let begin = self.at + head.size;
                 let is_open = head.length == UNDEFINED;
                 if !is_open && u64::from(head.length) > end.saturating_sub(begin) {
@@ -497,7 +547,9 @@ impl Walk<'_> {
         if length > left {
             return Err(self.beyond(length, left));
         }
-        if head.tag == CHARACTER_SET {
+        if depth == 1 && head.tag == ENCAPSULATED_DOCUMENT {
+            into.document = Some((begin, length));
+        } else if head.tag == CHARACTER_SET {
             let found = input.at(begin, 256.min(head.length as usize));
             let found = found.map_err(|trouble| self.trouble(trouble))?;
             let text = String::from_utf8_lossy(found).into_owned();
@@ -527,7 +579,7 @@ impl Walk<'_> {
                     );
                 }
                 into.note(Finding::new("vr-odd", wanted.keyword.as_str(), vr_text(head.vr)));
-            } else if head.length > VALUE {
+            } else if head.length > self.limits.value {
                 into.note(Finding::new("value-too-long", wanted.keyword.as_str(), ""));
             } else if head.length > 0 {
                 let found = input.at(begin, head.length as usize);
@@ -604,7 +656,7 @@ impl Walk<'_> {
         let Some(frame) = self.frames.pop() else { return };
         let Some(outer) = self.frames.last_mut() else { return };
         if !frame.is_sequence {
-            if !frame.bag.is_empty() && outer.items.len() < self.plan.bounds.items {
+            if !frame.bag.is_empty() && outer.items.len() < self.limits.items {
                 outer.items.push(frame.bag.into_iter().collect());
             }
         } else if !frame.items.is_empty() {
@@ -674,6 +726,7 @@ fn read(
     into: &mut Collected,
 ) -> Option<Box<str>> {
     let keyword = wanted.keyword.as_str();
+    let most = into.limits.numbers;
     if let Some(found) = found.filter(|found| *found != wanted.vr) {
         // SH where LO should be changes nothing; it is odd nevertheless.
         into.note(Finding::new("vr-odd", keyword, vr_text(Some(found))));
@@ -681,14 +734,14 @@ fn read(
     // UN and nothing: by the dictionary (PS3.5 section 6.2.2).
     let vr = found.filter(|found| *found != VR::UN).unwrap_or(wanted.vr);
     let text = match vr {
-        VR::US => numbers(bytes, 2, |four| u16_at(four, 0, big).to_string()),
-        VR::SS => numbers(bytes, 2, |two| u16_at(two, 0, big).cast_signed().to_string()),
-        VR::UL => numbers(bytes, 4, |four| u32_at(four, 0, big).to_string()),
-        VR::SL => numbers(bytes, 4, |four| u32_at(four, 0, big).cast_signed().to_string()),
-        VR::FL => numbers(bytes, 4, |four| {
+        VR::US => numbers(bytes, 2, most, |four| u16_at(four, 0, big).to_string()),
+        VR::SS => numbers(bytes, 2, most, |two| u16_at(two, 0, big).cast_signed().to_string()),
+        VR::UL => numbers(bytes, 4, most, |four| u32_at(four, 0, big).to_string()),
+        VR::SL => numbers(bytes, 4, most, |four| u32_at(four, 0, big).cast_signed().to_string()),
+        VR::FL => numbers(bytes, 4, most, |four| {
             value::shortest(f64::from(f32::from_bits(u32_at(four, 0, big))))
         }),
-        VR::FD => numbers(bytes, 8, |eight| {
+        VR::FD => numbers(bytes, 8, most, |eight| {
             let (one, two) = (u64::from(u32_at(eight, 0, big)), u64::from(u32_at(eight, 4, big)));
             value::shortest(f64::from_bits(if big { one << 32 | two } else { two << 32 | one }))
         }),
@@ -714,7 +767,12 @@ fn read(
     value::normalise(wanted.vr, keyword, &text, &mut into.findings).map(Into::into)
 }
 
-fn numbers(bytes: &[u8], size: usize, spell: impl Fn(&[u8]) -> String) -> Cow<'static, str> {
-    let all: Vec<String> = bytes.chunks_exact(size).take(NUMBERS).map(spell).collect();
+fn numbers(
+    bytes: &[u8],
+    size: usize,
+    most: usize,
+    spell: impl Fn(&[u8]) -> String,
+) -> Cow<'static, str> {
+    let all: Vec<String> = bytes.chunks_exact(size).take(most).map(spell).collect();
     Cow::Owned(all.join("\\"))
 }

@@ -19,7 +19,7 @@ use crate::mapping::fhir::render_patient;
 use crate::store::read;
 
 /// Most resources that includes add to a page.
-const MOST_INCLUDED: usize = 1_000;
+pub(super) const MOST_INCLUDED: usize = 1_000;
 
 /// The provider.
 pub(super) struct Archive;

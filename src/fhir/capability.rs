@@ -3,15 +3,70 @@
 
 use serde_json::{Value, json};
 
-use super::table::{ResourceRow, Table};
+use super::operation::Operation;
+use super::table::{Resource, ResourceRow, Table};
 use crate::mapping::Context;
 
 /// When the statement last said something else.
-const DATE: &str = "2026-11-21";
+const DATE: &str = "2026-11-22";
+
+/// The operations that have addresses of their own: type (none: the system), name, definition.
+const ROUTED: &[(Option<Resource>, &str, &str)] = &[
+    (None, "export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"),
+    (
+        Some(Resource::Patient),
+        "export",
+        "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export",
+    ),
+];
+
+/// Those of a type, or of the system.
+fn routed(of: Option<Resource>) -> impl Iterator<Item = Value> {
+    let own = ROUTED.iter().filter(move |(resource, ..)| *resource == of);
+    own.map(|(_, name, definition)| json!({ "name": name, "definition": definition }))
+}
+
+/// Subscriptions have addresses of their own, too.
+fn subscriptions() -> Value {
+    let parameters: Vec<Value> = [
+        ("_id", "token", "Resource-id"),
+        ("status", "token", "Subscription-status"),
+        ("url", "uri", "Subscription-url"),
+    ]
+    .iter()
+    .map(|(name, kind, definition)| {
+        let definition = format!("http://hl7.org/fhir/SearchParameter/{definition}");
+        json!({ "name": name, "type": kind, "definition": definition })
+    })
+    .collect();
+    let codes = ["read", "search-type", "create", "update", "delete"];
+    let interactions: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
+    json!({
+        "type": "Subscription",
+        "profile": "http://hl7.org/fhir/StructureDefinition/Subscription",
+        "documentation": "Notices of new and changed resources by `rest-hook`, with or without payload, for the role `imaging-it`: criteria are searches of ImagingStudy, Patient or DiagnosticReport. A notice is sent until it is answered with 2xx; what is the matter stands in `error`.",
+        "interaction": interactions,
+        "versioning": "versioned-update",
+        "readHistory": false,
+        "updateCreate": false,
+        "conditionalCreate": false,
+        "conditionalRead": "not-supported",
+        "conditionalUpdate": false,
+        "conditionalDelete": "not-supported",
+        "searchParam": parameters,
+    })
+}
 
 /// The statement.
-pub(super) fn statement(table: &Table, context: &Context, base: &str) -> Value {
-    let resources: Vec<Value> = table.resource.iter().map(|row| resource(table, row)).collect();
+pub(super) fn statement(
+    table: &Table,
+    operations: &[Box<dyn Operation>],
+    context: &Context,
+    base: &str,
+) -> Value {
+    let mut resources: Vec<Value> =
+        table.resource.iter().map(|row| resource(table, operations, row)).collect();
+    resources.push(subscriptions());
     json!({
         "resourceType": "CapabilityStatement",
         "url": format!("{base}/metadata"),
@@ -33,7 +88,7 @@ pub(super) fn statement(table: &Table, context: &Context, base: &str) -> Value {
         "format": ["json", "xml"],
         "rest": [{
             "mode": "server",
-            "documentation": "Read and search by GET and POST. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
+            "documentation": "Read and search by GET and POST; write what the archive does not derive, one by one or in batches and transactions, checked against R4 and the profiles that it claims. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
             "security": {
                 "cors": false,
                 "service": [{ "coding": [{
@@ -41,14 +96,16 @@ pub(super) fn statement(table: &Table, context: &Context, base: &str) -> Value {
                     "code": "SMART-on-FHIR",
                     "display": "SMART-on-FHIR",
                 }] }],
-                "description": "A bearer token with a role is needed for everything but this statement and /.well-known/smart-configuration. Its scopes, if it has any, narrow the role: `system/ImagingStudy.rs`, `system/*.r`, or in words `.read`, `.search`, `.read|search`.",
+                "description": "A bearer token with a role is needed for everything but this statement and /.well-known/smart-configuration. Its scopes, if it has any, narrow the role: `system/ImagingStudy.rs`, `system/*.r`, or in words `.read`, `.search`, `.read|search`. Writing needs a scope that says so: `system/Condition.cud`, `system/*.cruds`.",
             },
             "resource": resources,
+            "operation": routed(None).collect::<Vec<_>>(),
+            "interaction": [{ "code": "batch" }, { "code": "transaction" }, { "code": "history-system" }],
         }],
     })
 }
 
-fn resource(table: &Table, row: &ResourceRow) -> Value {
+fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow) -> Value {
     let parameters: Vec<Value> = table
         .parameters(row.resource)
         .flat_map(|parameter| {
@@ -67,24 +124,27 @@ fn resource(table: &Table, row: &ResourceRow) -> Value {
             })
         })
         .collect();
-    let interactions = if row.is_read_only_by_id {
-        json!([{ "code": "read" }])
-    } else {
-        json!([{ "code": "read" }, { "code": "search-type" }])
-    };
+    let mut codes = vec!["read"];
+    if !row.is_read_only_by_id {
+        codes.push("search-type");
+    }
+    if row.is_written {
+        codes.extend(["vread", "create", "update", "delete", "history-instance", "history-type"]);
+    }
+    let interactions: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
     let parameters = if row.is_read_only_by_id { Vec::new() } else { parameters };
     let mut entry = json!({
         "type": row.resource.name(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{}", row.resource.name()),
         "documentation": row.documentation,
         "interaction": interactions,
-        "versioning": "versioned",
-        "readHistory": false,
-        "updateCreate": false,
-        "conditionalCreate": false,
+        "versioning": if row.is_written { "versioned-update" } else { "versioned" },
+        "readHistory": row.is_written,
+        "updateCreate": row.is_written,
+        "conditionalCreate": row.is_written,
         "conditionalRead": "not-match",
-        "conditionalUpdate": false,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": row.is_written,
+        "conditionalDelete": if row.is_written { "single" } else { "not-supported" },
         "referencePolicy": ["literal", "logical"],
         "searchParam": parameters,
     });
@@ -92,6 +152,15 @@ fn resource(table: &Table, row: &ResourceRow) -> Value {
         if !values.is_empty() {
             entry[name] = json!(values);
         }
+    }
+    let called: Vec<Value> = operations
+        .iter()
+        .filter(|of| [false, true].iter().any(|has_id| of.serves(Some(row.resource), *has_id)))
+        .map(|of| json!({ "name": of.name(), "definition": of.definition(row.resource) }))
+        .chain(routed(Some(row.resource)))
+        .collect();
+    if !called.is_empty() {
+        entry["operation"] = called.into();
     }
     entry
 }

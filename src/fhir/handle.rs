@@ -12,6 +12,7 @@ use super::negotiate::{self, Format};
 use super::operation::xml_of;
 use super::operation::{Body, Call, Reply};
 use super::outcome::{Failure, Result};
+use super::records::write::{Act, BODY_LIMIT, Conditions, Return, Target, wrap};
 use super::request::{self, Parameters};
 use super::search::{Control, Handling, Search};
 use super::table::Resource;
@@ -56,11 +57,16 @@ pub(super) fn format_of(query: &str) -> Option<String> {
 /// What an address below `/fhir` names.
 #[derive(Debug, PartialEq)]
 enum Address<'a> {
+    /// Where batches and transactions go.
+    Base,
     Metadata,
     Smart,
     Type(Resource),
     SearchForm(Resource),
     One(Resource, &'a str),
+    /// `_history` of everything, a type or a resource.
+    History(Option<Resource>, Option<&'a str>),
+    Version(Resource, &'a str, &'a str),
     /// `$name` of the system, a type or a resource.
     Operation(Option<Resource>, Option<&'a str>, &'a str),
 }
@@ -73,6 +79,15 @@ fn address(path: &str) -> Result<Address<'_>> {
     // An id that is empty names nothing, and above all not everything.
     let is_id = |id: &str| !id.is_empty() && !id.starts_with(['_', '$']);
     match parts.as_slice() {
+        [""] => Ok(Address::Base),
+        ["_history"] => Ok(Address::History(None, None)),
+        [name, "_history"] => Ok(Address::History(Some(resource(name)?), None)),
+        [name, id, "_history"] if is_id(id) => {
+            Ok(Address::History(Some(resource(name)?), Some(id)))
+        }
+        [name, id, "_history", version] if is_id(id) && is_id(version) => {
+            Ok(Address::Version(resource(name)?, id, version))
+        }
         ["metadata"] => Ok(Address::Metadata),
         [".well-known", "smart-configuration"] => Ok(Address::Smart),
         [name] => match name.strip_prefix('$') {
@@ -119,6 +134,7 @@ async fn answer(
 ) -> Result<HttpResponse> {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_post = *request.method() == Method::POST;
+    let is_write = is_post || [Method::PUT, Method::DELETE].contains(request.method());
     let path = request.path().to_owned();
     let address = address(&path);
     if let Ok(Address::Metadata | Address::Smart) = address {
@@ -132,8 +148,19 @@ async fn answer(
     let mut parameters = Parameters::new();
     request::decode(request.query_string(), &mut parameters)?;
     let mut call = None;
+    let mut body = None;
     let mut is_binary = false;
     match address? {
+        Address::Base if is_post => body = Some(read_body(payload, BODY_LIMIT).await?),
+        Address::Base => return Err(Failure::method("POST")),
+        Address::Type(_) if is_write => body = Some(read_body(payload, BODY_LIMIT).await?),
+        Address::One(..) if is_write && !is_post => {
+            body = Some(read_body(payload, BODY_LIMIT).await?);
+        }
+        Address::Type(_) if !is_get => {
+            return Err(Failure::method("GET, HEAD, POST, PUT, DELETE"));
+        }
+        Address::One(..) if !is_get => return Err(Failure::method("GET, HEAD, PUT, DELETE")),
         Address::SearchForm(_) if is_post => {
             let media = request.content_type().to_ascii_lowercase();
             let body = form(payload).await?;
@@ -181,26 +208,23 @@ async fn answer(
     let handling = handling(request);
     // What is inside a Binary is decoded first.
     let takes_gzip = !is_content && takes_gzip(request.headers());
+    let write = body.map(|body| Writing::of(request, body));
     let now = jiff::Timestamp::now().as_microsecond();
     let state = state.into_inner();
     let done = web::block(move || {
         let asking = Asking { state: &state, actor: &actor, view, now };
-        let mut reply = match self::address(&path)? {
-            Address::Type(resource) | Address::SearchForm(resource) => {
-                state.answer_search(&asking, resource, parameters, handling)?
-            }
-            Address::One(resource, id) => {
-                state.answer_read(&asking, resource, &request::id(id)?, &parameters, handling)?
-            }
-            Address::Operation(resource, id, name) => {
+        let mut reply = match (self::address(&path)?, write) {
+            (Address::Operation(resource, id, name), _) => {
                 let operation = state.operation(resource, id.is_some(), name);
                 let operation = operation.ok_or_else(|| Failure::no_such_address(&path))?;
                 let id = id.map(request::id).transpose()?;
                 let (media, body) = call.unwrap_or_default();
                 operation.run(&asking, Call { resource, id, parameters, handling, media, body })?
             }
-            // They were answered above.
-            Address::Metadata | Address::Smart => return Err(Failure::no_such_address(&path)),
+            (address, Some(write)) => {
+                state.answer_write(&asking, address, &path, parameters, handling, write)?
+            }
+            (_, None) => state.get(&asking, &path, parameters, handling)?,
         };
         if format == Format::Xml {
             reply = reply.into_xml()?;
@@ -235,7 +259,159 @@ fn takes_other(request: &HttpRequest) -> bool {
         .any(|range| !range.contains("json") && !range.contains("xml"))
 }
 
+/// A request that writes, taken out of HTTP.
+struct Writing {
+    method: Method,
+    /// With its parameters.
+    media: String,
+    body: Bytes,
+    conditions: Conditions,
+    /// `Prefer: return=…`; `None`: it says nothing of that.
+    wanted: Option<Return>,
+}
+
+impl Writing {
+    fn of(request: &HttpRequest, body: Bytes) -> Self {
+        let text = |name: &str| {
+            let value = request.headers().get(name)?;
+            // What is no text is a condition that cannot hold.
+            Some(value.to_str().unwrap_or("\u{fffd}").to_owned())
+        };
+        let wanted = preferences(request).find_map(|one| match one {
+            "return=minimal" => Some(Return::Minimal),
+            "return=representation" => Some(Return::Representation),
+            "return=OperationOutcome" => Some(Return::Outcome),
+            _ => None,
+        });
+        Self {
+            method: request.method().clone(),
+            media: text("Content-Type").unwrap_or_default(),
+            body,
+            conditions: Conditions {
+                if_match: text("If-Match"),
+                if_none_match: text("If-None-Match"),
+                if_none_exist: text("If-None-Exist"),
+            },
+            wanted,
+        }
+    }
+}
+
+/// The preferences of a request (RFC 7240).
+fn preferences(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    request
+        .headers()
+        .get_all("Prefer")
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .map(str::trim)
+}
+
 impl State {
+    /// A read, search or history.
+    pub(super) fn get(
+        &self,
+        asking: &Asking<'_>,
+        path: &str,
+        parameters: Parameters,
+        handling: Handling,
+    ) -> Result<Reply> {
+        match address(path)? {
+            Address::Type(resource) | Address::SearchForm(resource) => {
+                self.answer_search(asking, resource, parameters, handling)
+            }
+            Address::One(resource, id) => {
+                self.answer_read(asking, resource, &request::id(id)?, &parameters, handling)
+            }
+            Address::History(resource, id) => {
+                let id = id.map(request::id).transpose()?;
+                self.history(asking, resource, id.as_deref(), &parameters, handling)
+            }
+            Address::Version(resource, id, version) => {
+                self.version(asking, resource, &request::id(id)?, version)
+            }
+            Address::Operation(resource, id, name) => {
+                let operation = self.operation(resource, id.is_some(), name);
+                let operation = operation
+                    .filter(|operation| operation.takes_get())
+                    .ok_or_else(|| Failure::no_such_address(path))?;
+                let id = id.map(request::id).transpose()?;
+                let (media, body) = (String::new(), Bytes::new());
+                operation.run(asking, Call { resource, id, parameters, handling, media, body })
+            }
+            Address::Base | Address::Metadata | Address::Smart => {
+                Err(Failure::no_such_address(path))
+            }
+        }
+    }
+
+    fn answer_write(
+        &self,
+        asking: &Asking<'_>,
+        address: Address<'_>,
+        path: &str,
+        parameters: Parameters,
+        handling: Handling,
+        write: Writing,
+    ) -> Result<Reply> {
+        let Writing { method, media, body, conditions, wanted } = write;
+        let own = |(name, _): &(String, String)| !["_format", "_pretty"].contains(&name.as_str());
+        let parameters: Parameters = parameters.into_iter().filter(own).collect();
+        let is_fhir = negotiate::is_readable(&media);
+        let bare = media.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        if address == Address::Base {
+            if !is_fhir {
+                return Err(Failure::unsupported_media(&media));
+            }
+            let wanted = wanted.unwrap_or(Return::Minimal);
+            let (_, body) = as_json(bare, body)?;
+            return self.process(asking, &body, handling, wanted);
+        }
+        let (resource, id) = match address {
+            Address::Type(resource) => (resource, None),
+            Address::One(resource, id) => (resource, Some(request::id(id)?)),
+            _ => return Err(Failure::no_such_address(path)),
+        };
+        let right = match method {
+            Method::POST => 'c',
+            Method::PUT => 'u',
+            _ => 'd',
+        };
+        // Rights first: who may not write learns nothing of what is wrong with it.
+        self.permit_write(asking, resource, right)?;
+        let incoming = || {
+            if is_fhir {
+                let (_, body) = as_json(bare.clone(), body.clone())?;
+                return self.incoming(resource, &body);
+            }
+            let is_content =
+                resource == Resource::Binary && bare.contains('/') && Format::of(&bare).is_none();
+            if !is_content {
+                return Err(Failure::unsupported_media(&media));
+            }
+            self.incoming(resource, &wrap(&bare, id.as_deref(), &body))
+        };
+        let target = |parameters: Parameters| match &id {
+            Some(id) => Ok(Target::Id(id.clone())),
+            None => {
+                Ok::<_, Failure>(Target::Where(self.condition_of(asking, resource, parameters)?))
+            }
+        };
+        let act = match method {
+            Method::POST => {
+                let unless = conditions.if_none_exist.as_deref();
+                let unless = unless.map(|query| self.condition(asking, resource, query));
+                Act::Create { incoming: incoming()?, unless: unless.transpose()? }
+            }
+            Method::PUT => {
+                Act::Update { incoming: incoming()?, target: target(parameters)?, conditions }
+            }
+            _ => Act::Delete { resource, target: target(parameters)?, conditions },
+        };
+        let written = self.write(asking, act)?;
+        Ok(self.written(written, wanted.unwrap_or_default()))
+    }
+
     fn answer_search(
         &self,
         asking: &Asking<'_>,
@@ -309,12 +485,7 @@ pub(super) async fn read_body(mut payload: web::Payload, longest: usize) -> Resu
 }
 
 pub(super) fn handling(request: &HttpRequest) -> Handling {
-    let is_strict = request
-        .headers()
-        .get_all("Prefer")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split([',', ';']))
-        .any(|preference| preference.trim().eq_ignore_ascii_case("handling=strict"));
+    let is_strict = preferences(request).any(|one| one.eq_ignore_ascii_case("handling=strict"));
     if is_strict { Handling::Strict } else { Handling::Lenient }
 }
 
@@ -337,7 +508,8 @@ fn respond(request: &HttpRequest, reply: Reply) -> HttpResponse {
     let mut is_unchanged = false;
     if let Some((version, updated)) = &reply.version {
         let etag = format!("W/\"{version}\"");
-        is_unchanged = reply.status == StatusCode::OK && is_known(request, &etag);
+        let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+        is_unchanged = is_get && reply.status == StatusCode::OK && is_known(request, &etag);
         response.insert_header((header::ETAG, etag));
         if let Some(updated) = updated.and_then(|of| jiff::Timestamp::from_microsecond(of).ok()) {
             response.insert_header((header::LAST_MODIFIED, http_date(updated)));

@@ -97,8 +97,9 @@ impl Provider for Made {
     fn search(&self, asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page> {
         let row = asking.state.table.row(search.resource);
         let mut matches = Vec::new();
+        let reader = asking.state.reader();
         for one in self.resources.iter().filter(|one| one.resource == search.resource) {
-            if documents::matches(&one.json, &search.criteria)? {
+            if documents::matches(&reader, &one.json, &search.criteria)? {
                 let cut = search.control.subset.cut(row, &one.bytes);
                 matches.push(one.entry(cut.map_or_else(|| one.bytes.clone(), Bytes::from)));
             }

@@ -1,4 +1,4 @@
-//! The FHIR R4 facade: reads, searches and operations.
+//! The FHIR R4 facade: reads, searches, writing and operations.
 //!
 //! In: requests with an [`Actor`]. Out: JSON bytes that `mapping` rendered, joined to Bundles, or
 //! the same as XML;
@@ -6,7 +6,8 @@
 //! it stands in `mappings/search-parameters.toml`. A search is evaluated through the index only,
 //! which takes away what the actor may not see before anything is counted, sorted or included.
 //! Governed by FHIR R4 4.0.1 (http.html, search.html), HL7 Europe Imaging for the names of R5.
-//! Absent: writing, history; the store's rows are changed by ingest alone.
+//! What clients write is a provider of its own (`records`); the archive's rows are changed by
+//! ingest alone. Absent: PATCH.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -30,6 +31,7 @@ mod bulk;
 mod bundle;
 mod cache;
 mod capability;
+mod derived;
 mod documents;
 mod handle;
 mod made;
@@ -37,22 +39,28 @@ mod negotiate;
 mod operation;
 mod outcome;
 mod provider;
+mod records;
+mod reports;
 mod request;
 mod search;
 mod subscription;
 mod subset;
 pub mod table;
+mod terminology;
 pub mod validate;
 mod xml;
 
 use archive::Archive;
 use cache::Cache;
+use derived::Derived;
 use documents::{Convert, Documents};
 pub use handle::routes;
 use made::Made;
 use operation::Operation;
 use provider::Provider;
+use records::Records;
 use table::Table;
+use terminology::Terminology;
 
 /// Largest form of a search by POST.
 pub const FORM_LIMIT: usize = 64 * 1024;
@@ -74,6 +82,8 @@ pub struct State {
     metadata: Prepared,
     smart: Prepared,
     made: Arc<Made>,
+    records: Arc<Records>,
+    terminology: Arc<Terminology>,
     /// In the order in which their answers are joined.
     providers: Vec<Arc<dyn Provider>>,
     operations: Vec<Box<dyn Operation>>,
@@ -140,18 +150,34 @@ impl State {
         let table = Table::load(folder.map(Path::new))?;
         let base = format!("{}/fhir", context.base());
         let made = Arc::new(Made::new(&context));
+        let records = Arc::new(Records::new(&table));
+        let operations: Vec<Box<dyn Operation>> = vec![
+            Box::new(Convert),
+            Box::new(reports::FhirReport),
+            Box::new(records::checked::Validate),
+            Box::new(records::everything::Everything),
+            Box::new(terminology::Translate),
+            Box::new(terminology::Lookup),
+        ];
+        let terminology = Arc::new(Terminology::new(&context, &base));
         Ok(Self {
-            metadata: Prepared::new(&capability::statement(&table, &context, &base)),
+            metadata: Prepared::new(&capability::statement(&table, &operations, &context, &base)),
             smart: Prepared::new(&smart_configuration(&base)),
             providers: vec![
                 Arc::new(Archive),
+                Arc::new(reports::Reports),
+                Arc::new(Derived),
                 Arc::clone(&made) as Arc<dyn Provider>,
                 Arc::new(Documents),
+                Arc::clone(&records) as Arc<dyn Provider>,
+                Arc::clone(&terminology) as Arc<dyn Provider>,
             ],
-            operations: vec![Box::new(Convert)],
+            operations,
             made,
+            terminology,
             exports: None,
             subscriptions: config.subscriptions.clone(),
+            records,
             disclosure: Rule {
                 threshold: config.disclosure.threshold,
                 rounding: config.disclosure.rounding,
@@ -186,6 +212,11 @@ impl State {
         Ok(self)
     }
 
+    /// By which the values of resources are read.
+    fn reader(&self) -> search::values::Reader<'_> {
+        search::values::Reader { base: &self.base, zone: self.context.time_zone() }
+    }
+
     /// The tag of a version: the row's number, and what it was rendered by.
     fn tag(&self, asking: &Asking<'_>, number: impl Display) -> String {
         let view = format!("{:?}", asking.view);
@@ -200,7 +231,11 @@ fn smart_configuration(base: &str) -> Value {
     json!({
         "issuer": base,
         "grant_types_supported": [],
-        "scopes_supported": SCOPED.map(|resource| format!("system/{resource}.rs")),
+        "scopes_supported": SCOPED
+            .iter()
+            .map(|resource| format!("system/{resource}.rs"))
+            .chain(["system/*.cruds".to_owned()])
+            .collect::<Vec<_>>(),
         // The words `read` and `search` are those of the EU API, where `read` is no search.
         "capabilities": ["permission-v2"],
     })

@@ -40,6 +40,16 @@ const JSON: &[&str] =
 const XML: &[&str] =
     &["application/fhir+xml", "application/xml", "application/xml+fhir", "text/xml"];
 
+/// Whether a body of this media type (without parameters) is read as FHIR JSON.
+pub(super) fn is_fhir_json(media: &str) -> bool {
+    Format::of(media) == Some(Format::Json)
+}
+
+/// Whether the media type of a body, with its parameters, is one of this version of FHIR.
+pub(super) fn is_readable(media: &str) -> bool {
+    acceptable(media, false).is_some()
+}
+
 /// The format that the client likes best; JSON where it likes both alike. Another format and
 /// another version than 4.0 are refused. `_format` stands above the header (R4 http, 3.1.0.1.11).
 pub(super) fn accept(headers: &HeaderMap, format: Option<&str>) -> Result<Format> {

@@ -17,7 +17,6 @@ use crate::error::Error;
 
 /// What is asked of an operation.
 #[derive(Debug)]
-#[allow(dead_code, reason = "the operations that come in by themselves use each")]
 pub(super) struct Call {
     /// The type that it was called on; `None`: the system.
     pub(super) resource: Option<Resource>,
@@ -37,6 +36,12 @@ pub(super) struct Call {
 pub(super) trait Operation: Send + Sync {
     /// The name without `$`.
     fn name(&self) -> &'static str;
+
+    /// The URL of its definition, for the CapabilityStatement.
+    fn definition(&self, resource: Resource) -> String {
+        let of = if self.name() == "validate" { "Resource" } else { resource.name() };
+        format!("http://hl7.org/fhir/OperationDefinition/{of}-{}", self.name())
+    }
 
     /// Whether it can be called on the system (no type), a type, or a resource of it.
     fn serves(&self, resource: Option<Resource>, has_id: bool) -> bool;
@@ -71,7 +76,6 @@ pub(super) struct Reply {
 
 /// The body of a reply.
 #[derive(Debug)]
-#[allow(dead_code, reason = "the operations that come in by themselves use each")]
 pub(super) enum Body {
     Empty,
     /// A resource.

@@ -5,8 +5,8 @@ use actix_web::http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use super::negotiate::Format;
+use super::table::Resource;
 use super::xml;
-
 use crate::error::Error;
 use crate::http::RETRY_AFTER;
 
@@ -19,10 +19,21 @@ pub struct Failure {
     diagnostics: String,
     /// The parameter that it is about.
     parameter: Option<String>,
+    /// What is said of a body.
+    body: Option<Box<AboutBody>>,
     /// For 405: what may be asked.
     allow: Option<&'static str>,
     /// For 401: why the token that came was refused.
     bad_token: Option<String>,
+}
+
+/// What is wrong with a body.
+#[derive(Debug, Default)]
+struct AboutBody {
+    /// Where it is.
+    expression: Option<String>,
+    /// The whole OperationOutcome, where there is more to say.
+    report: Option<Value>,
 }
 
 /// The result of everything in this room.
@@ -55,11 +66,96 @@ impl From<Error> for Failure {
             }
             _ => error.to_string(),
         };
-        Self { status, code, diagnostics, parameter, allow: None, bad_token: None }
+        Self { parameter, ..Self::new(status, code, diagnostics) }
     }
 }
 
 impl Failure {
+    fn new(status: StatusCode, code: &'static str, diagnostics: String) -> Self {
+        Self {
+            status,
+            code,
+            diagnostics,
+            parameter: None,
+            body: None,
+            allow: None,
+            bad_token: None,
+        }
+    }
+
+    /// A body that is not what the address takes.
+    pub(super) fn unreadable(what: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "structure", what.to_owned())
+    }
+
+    /// A type, or one resource of it, that only the archive and the configuration make.
+    pub(super) fn read_only(resource: Resource) -> Self {
+        let diagnostics = format!(
+            "this {} is derived from what the archive holds, and read-only: correct it at its \
+             source, and the archive follows",
+            resource.name()
+        );
+        let allow = Some("GET, HEAD");
+        Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", diagnostics) }
+    }
+
+    /// Versions of what keeps none.
+    pub(super) fn no_history() -> Self {
+        let diagnostics = "no versions are kept of what is derived from the archive";
+        Self::new(StatusCode::NOT_FOUND, "not-supported", diagnostics.to_owned())
+    }
+
+    /// A condition of the request that does not hold.
+    pub(super) fn precondition(what: &str) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "conflict", what.to_owned())
+    }
+
+    /// What contradicts the present state.
+    pub(super) fn conflict(what: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", what.to_owned())
+    }
+
+    /// A resource that breaks a rule of this server.
+    pub(super) fn rule(what: &str) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "business-rule", what.to_owned())
+    }
+
+    /// A resource that is not valid, with the report.
+    pub(super) fn invalid_resource(report: Value) -> Self {
+        let diagnostics = "the resource is not valid".to_owned();
+        let failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invariant", diagnostics);
+        let about = AboutBody { report: Some(report), expression: None };
+        Self { body: Some(Box::new(about)), ..failure }
+    }
+
+    /// A body of a type that is not read.
+    pub(super) fn unsupported_media(media: &str) -> Self {
+        let shown: String = media.chars().take(80).collect();
+        let diagnostics = format!("`{shown}` is not read: send `application/fhir+json`");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", diagnostics)
+    }
+
+    /// The same, said of an entry of a Bundle.
+    pub(super) fn within(mut self, entry: usize) -> Self {
+        let place = format!("Bundle.entry[{entry}]");
+        let body = self.body.get_or_insert_default();
+        if let Some(report) = &mut body.report {
+            for issue in report["issue"].as_array_mut().into_iter().flatten() {
+                let inner = issue["expression"][0].as_str().unwrap_or("");
+                let path =
+                    inner.split_once('.').map_or(String::new(), |(_, rest)| format!(".{rest}"));
+                issue["expression"] = json!([format!("{place}.resource{path}")]);
+            }
+        }
+        body.expression = Some(place);
+        self
+    }
+
+    /// The status.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// A parameter that cannot be used.
     pub(super) fn parameter(name: &str, reason: impl Into<String>) -> Self {
         Error::Parameter { name: name.to_owned(), reason: reason.into() }.into()
@@ -73,50 +169,32 @@ impl Failure {
 
     /// A method that the address does not take.
     pub(super) fn method(allow: &'static str) -> Self {
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            code: "not-supported",
-            diagnostics: format!("the address takes {allow}"),
-            parameter: None,
-            allow: Some(allow),
-            bad_token: None,
-        }
+        let diagnostics = format!("the address takes {allow}");
+        let allow = Some(allow);
+        Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", diagnostics) }
     }
 
     /// A body that is not the form that `_search` takes.
     pub(super) fn media_type() -> Self {
-        Self {
-            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            code: "not-supported",
-            diagnostics: "`_search` takes `application/x-www-form-urlencoded`".to_owned(),
-            parameter: None,
-            allow: None,
-            bad_token: None,
-        }
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-supported",
+            "`_search` takes `application/x-www-form-urlencoded`".to_owned(),
+        )
     }
 
     /// An address that names nothing here.
     pub(super) fn no_such_address(what: &str) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: "not-supported",
-            diagnostics: format!("`{what}` is not served; see /fhir/metadata"),
-            parameter: None,
-            allow: None,
-            bad_token: None,
-        }
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-supported",
+            format!("`{what}` is not served; see /fhir/metadata"),
+        )
     }
 
     /// Something that follows from the archive and cannot be had of it: 404 with the reason.
     pub(super) fn unavailable(reason: &str) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: "not-supported",
-            diagnostics: reason.to_owned(),
-            parameter: None,
-            allow: None,
-            bad_token: None,
-        }
+        Self::new(StatusCode::NOT_FOUND, "not-supported", reason.to_owned())
     }
 
     /// A body of another media type than those.
@@ -138,18 +216,7 @@ impl Failure {
             parameter: None,
             allow: None,
             bad_token: None,
-        }
-    }
-
-    /// A version that is not the one that there is.
-    pub(super) fn precondition() -> Self {
-        Self {
-            status: StatusCode::PRECONDITION_FAILED,
-            code: "conflict",
-            diagnostics: "the resource has changed meanwhile: read it again".to_owned(),
-            parameter: None,
-            allow: None,
-            bad_token: None,
+            body: None,
         }
     }
 
@@ -162,6 +229,7 @@ impl Failure {
             parameter: None,
             allow: None,
             bad_token: None,
+            body: None,
         }
     }
 
@@ -177,14 +245,11 @@ impl Failure {
 
     /// A body of more than `longest` bytes.
     pub(super) fn too_large(longest: usize) -> Self {
-        Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            code: "too-long",
-            diagnostics: format!("the body may have at most {longest} bytes"),
-            parameter: None,
-            allow: None,
-            bad_token: None,
-        }
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-long",
+            format!("the body may have at most {longest} bytes"),
+        )
     }
 
     /// A token that was refused, and why.
@@ -206,8 +271,18 @@ impl Failure {
         challenge
     }
 
-    fn to_json(&self) -> Value {
-        outcome("error", self.code, &self.diagnostics, self.parameter.as_deref())
+    /// The OperationOutcome.
+    pub(super) fn to_json(&self) -> Value {
+        let body = self.body.as_deref();
+        if let Some(report) = body.and_then(|body| body.report.as_ref()) {
+            return report.clone();
+        }
+        let mut json = outcome("error", self.code, &self.diagnostics, self.parameter.as_deref());
+        let place = body.and_then(|body| body.expression.as_ref());
+        if let (Some(place), Some(issue)) = (place, json["issue"].get_mut(0)) {
+            issue["expression"] = json!([place]);
+        }
+        json
     }
 
     /// The response, in the format that the client asked for.

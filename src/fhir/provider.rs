@@ -1,6 +1,7 @@
 //! Where the resources of a type come from: the archive's rows, the configuration, what was
 //! written. A type may have several providers; their answers are joined to one.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use actix_web::web::Bytes;
@@ -8,11 +9,12 @@ use actix_web::web::Bytes;
 use super::Asking;
 use super::bundle::{Bundle, Total};
 use super::outcome::{Failure, Result};
-use super::search::{self, Place, Search};
+use super::search::{self, Criterion, Place, Search, Test};
 use super::subset::Subset;
 use super::table::Resource;
 use super::{State, request};
 use crate::error::Error;
+use crate::store::Db;
 
 /// The answer to a read, before it is put into HTTP.
 #[derive(Clone, Debug)]
@@ -86,6 +88,45 @@ pub(super) trait Provider: Send + Sync {
     /// # Errors
     /// When a parameter cannot be used, or the store does not answer.
     fn search(&self, asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page>;
+
+    /// Whether clients write what it has.
+    fn is_written(&self) -> bool {
+        false
+    }
+
+    /// The ids of everything that a search finds, where they are known without rendering.
+    ///
+    /// # Errors
+    /// As [`Provider::search`].
+    fn ids(
+        &self,
+        _asking: &Asking<'_>,
+        _db: &mut Db,
+        _search: &Search,
+    ) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+}
+
+/// What a search asks of a provider, `None`: nothing of it can match. What no client wrote lacks
+/// whatever only written resources are searched by.
+pub(super) fn asked_of<'s>(provider: &dyn Provider, search: &'s Search) -> Option<Cow<'s, Search>> {
+    let is_foreign =
+        |criterion: &Criterion| criterion.parameter.is_of_written && !provider.is_written();
+    if !search.criteria.iter().any(is_foreign) {
+        return Some(Cow::Borrowed(search));
+    }
+    let mut rest = search.clone();
+    rest.criteria.clear();
+    for criterion in &search.criteria {
+        match &criterion.test {
+            _ if !is_foreign(criterion) => rest.criteria.push(criterion.clone()),
+            // What is absent is missing, and is not this.
+            Test::Missing(true) | Test::NotTokens(_) => {}
+            _ => return None,
+        }
+    }
+    Some(Cow::Owned(rest))
 }
 
 /// That there is none of that id.
@@ -94,7 +135,7 @@ pub(super) fn not_found(resource: Resource, id: &str) -> Failure {
 }
 
 impl State {
-    fn providers(&self, resource: Resource) -> impl Iterator<Item = &dyn Provider> {
+    pub(super) fn providers(&self, resource: Resource) -> impl Iterator<Item = &dyn Provider> {
         self.providers
             .iter()
             .map(|provider| &**provider)
@@ -134,7 +175,10 @@ impl State {
         };
         let mut pages = Vec::with_capacity(providers.len());
         for (provider, place) in providers.iter().zip(&started) {
-            pages.push(provider.search(asking, search, place.as_ref())?);
+            pages.push(match asked_of(*provider, search) {
+                Some(asked) => provider.search(asking, &asked, place.as_ref())?,
+                None => Page::count(Total::Known(0)),
+            });
         }
         Ok(Joined::new(pages, started, search))
     }
@@ -165,10 +209,12 @@ impl State {
         for entry in &joined.matches {
             bundle.push(&self.url(entry), &entry.bytes, "match");
         }
-        for entry in &joined.included {
+        let mut notes = joined.notes;
+        let linked = self.linked(asking, search, &joined.matches, &joined.included, &mut notes)?;
+        for entry in joined.included.iter().chain(&linked) {
             bundle.push(&self.url(entry), &entry.bytes, "include");
         }
-        for (code, text) in joined.notes {
+        for (code, text) in notes {
             bundle.push_outcome(code, text);
         }
         Ok(bundle.finish())

@@ -1,14 +1,16 @@
 //! `mappings/search-parameters.toml`: resources and their search parameters as rows.
 
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::search::values::Path;
 use crate::error::{Error, Result};
 use crate::mapping::read_table;
 
-/// The file.
+/// The files: what the archive answers, and what clients write.
+const FILES: [&str; 2] = ["search-parameters.toml", "search-parameters-records.toml"];
+
+/// A file.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -16,6 +18,9 @@ pub struct Table {
     pub resource: Vec<ResourceRow>,
     /// The search parameters that it answers.
     pub parameter: Vec<Parameter>,
+    /// Those of what clients write, also where the archive answers one of that name.
+    #[serde(skip)]
+    pub written: Vec<Parameter>,
 }
 
 macro_rules! resources {
@@ -44,16 +49,68 @@ resources! {
     ImagingStudy,
     /// The archive's WADO-RS service.
     Endpoint,
-    /// The data holder.
+    /// The data holder, and what clients wrote.
     Organization,
-    /// Manifests of studies (IHE MADO), by what they are found by.
+    /// Reports.
+    DiagnosticReport,
+    /// Heads of documents.
+    Composition,
+    /// Documents and collections.
+    Bundle,
+    /// Measurements and assessments.
+    Observation,
+    /// Diagnoses and problems.
+    Condition,
+    /// What was done.
+    Procedure,
+    /// Samples.
+    Specimen,
+    /// Orders.
+    ServiceRequest,
+    /// Persons who treat.
+    Practitioner,
+    /// What persons do for organisations.
+    PractitionerRole,
+    /// Visits and stays.
+    Encounter,
+    /// What patients allow or refuse.
+    Consent,
+    /// Harm, or nearly.
+    AdverseEvent,
+    /// What has no type of its own.
+    Basic,
+    /// Where resources come from.
+    Provenance,
+    /// Pictures that are not DICOM.
+    Media,
+    /// Documents and where they are.
     DocumentReference,
     /// The manifests of a study together (IHE MHD SubmissionSet).
     List,
-    /// Manifests as they are, in FHIR.
-    Bundle,
-    /// Manifests as they are, in DICOM.
+    /// Content as it is.
     Binary,
+    /// Allergies and intolerances.
+    AllergyIntolerance,
+    /// Products and substances.
+    Medication,
+    /// Prescriptions.
+    MedicationRequest,
+    /// What is said to be taken.
+    MedicationStatement,
+    /// What was given.
+    MedicationAdministration,
+    /// What was handed over.
+    MedicationDispense,
+    /// Vaccinations.
+    Immunization,
+    /// Devices and software.
+    Device,
+    /// Places of a body.
+    BodyStructure,
+    /// The archive's tables as maps between code systems.
+    ConceptMap,
+    /// The codes of DICOM that have no code system elsewhere.
+    CodeSystem,
 }
 
 impl Resource {
@@ -71,6 +128,9 @@ pub struct ResourceRow {
     /// The type.
     #[serde(rename = "type")]
     pub resource: Resource,
+    /// Whether clients write resources of it.
+    #[serde(default)]
+    pub is_written: bool,
     /// Whether its resources are about patients: a search of the role `ehr` must name one.
     #[serde(default)]
     pub is_of_patients: bool,
@@ -101,8 +161,14 @@ pub enum Kind {
     Date,
     /// References.
     Reference,
-    /// Names.
+    /// Names and words.
     String,
+    /// Numbers with a unit.
+    Quantity,
+    /// Numbers.
+    Number,
+    /// URIs.
+    Uri,
 }
 
 impl Kind {
@@ -114,6 +180,9 @@ impl Kind {
             Self::Date => "date",
             Self::Reference => "reference",
             Self::String => "string",
+            Self::Quantity => "quantity",
+            Self::Number => "number",
+            Self::Uri => "uri",
         }
     }
 }
@@ -144,10 +213,16 @@ pub enum Answer {
     Performer,
     Interpreter,
     Referrer,
+    /// The visit.
+    Encounter,
+    /// A number of an order.
+    OrderIdentifier,
+    ProcedureCode,
+    RequestedCode,
     Reason,
     Nothing,
     Status,
-    /// By looking at the resource itself: there are few of its type.
+    /// By looking at the resource itself.
     Document,
     /// The logical id of a manifest: a study's, and which encoding.
     DocumentId,
@@ -183,10 +258,16 @@ pub struct Parameter {
     pub definition: String,
     /// What answers it.
     pub answer: Answer,
-    /// Where the value stands in a resource that the configuration makes.
+    /// Where the values stand, for `answer = "document"`.
     #[serde(default)]
     pub path: String,
-    /// Types that a reference may point at.
+    /// The system of a plain code.
+    #[serde(default)]
+    pub system: String,
+    /// For `answer = "status"`: the code that every resource of the type has.
+    #[serde(default)]
+    pub code: String,
+    /// Types that a reference may point at; of what is evaluated on the resource, none: any.
     #[serde(default)]
     pub targets: Vec<String>,
     /// Whether a value names one patient or study.
@@ -198,6 +279,9 @@ pub struct Parameter {
     pub is_chain: bool,
     /// For the CapabilityStatement.
     pub documentation: Option<String>,
+    /// Whether only what clients wrote is searched by it.
+    #[serde(skip)]
+    pub is_of_written: bool,
 }
 
 impl Parameter {
@@ -227,6 +311,8 @@ impl Parameter {
             | Answer::Performer
             | Answer::Interpreter
             | Answer::Referrer
+            | Answer::Encounter
+            | Answer::OrderIdentifier
             | Answer::DocumentId
             | Answer::DocumentIdentifier
             | Answer::StudyUid
@@ -241,6 +327,8 @@ impl Parameter {
             | Answer::Reason
             | Answer::Nothing
             | Answer::Status
+            | Answer::ProcedureCode
+            | Answer::RequestedCode
             | Answer::Document
             | Answer::DocumentFormat
             | Answer::DocumentConstant
@@ -254,24 +342,18 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Configuration`] with file, line and rule.
-    pub fn load(folder: Option<&Path>) -> Result<Self> {
-        let name = "search-parameters.toml";
-        let table: Self =
-            read_table(name, include_str!("../../mappings/search-parameters.toml"), folder)?;
-        for row in &table.parameter {
-            if row.resource != "*" && Resource::parse(&row.resource).is_none() {
-                return Err(Error::Configuration(format!(
-                    "mappings/{name}: parameter `{}`: no resource `{}`",
-                    row.name, row.resource
-                )));
-            }
-            if row.answer == Answer::Document && row.path.is_empty() {
-                return Err(Error::Configuration(format!(
-                    "mappings/{name}: parameter `{}`: `answer = \"document\"` needs a `path`",
-                    row.name
-                )));
-            }
-        }
+    pub fn load(folder: Option<&std::path::Path>) -> Result<Self> {
+        let mut table: Self =
+            read_table(FILES[0], include_str!("../../mappings/search-parameters.toml"), folder)?;
+        table.check(FILES[0])?;
+        let written: Self = read_table(
+            FILES[1],
+            include_str!("../../mappings/search-parameters-records.toml"),
+            folder,
+        )?;
+        written.check(FILES[1])?;
+        table.join(written);
+        let name = FILES[0];
         for resource in Resource::ALL {
             if !table.resource.iter().any(|row| row.resource == *resource) {
                 return Err(Error::Configuration(format!(
@@ -281,6 +363,72 @@ impl Table {
             }
         }
         Ok(table)
+    }
+
+    fn check(&self, name: &str) -> Result<()> {
+        for row in &self.parameter {
+            let wrong = |what: String| {
+                let parameter = &row.name;
+                Error::Configuration(format!("mappings/{name}: parameter `{parameter}`: {what}"))
+            };
+            if row.resource != "*" && Resource::parse(&row.resource).is_none() {
+                return Err(wrong(format!("no resource `{}`", row.resource)));
+            }
+            if row.answer == Answer::Document && Path::parse(&row.path).is_none() {
+                return Err(wrong(format!(
+                    "`answer = \"document\"` needs a `path`, and `{}` is none",
+                    row.path
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the second file: a type that both have is served from both, and the first file's
+    /// parameters stand. Each reference parameter can be followed, both ways.
+    fn join(&mut self, other: Self) {
+        for row in other.resource {
+            match self.resource.iter_mut().find(|known| known.resource == row.resource) {
+                None => self.resource.push(row),
+                Some(known) => {
+                    known.is_written |= row.is_written;
+                    known.is_read_only_by_id &= !row.is_written;
+                    known.sort.extend(row.sort);
+                    known.sort.dedup();
+                }
+            }
+        }
+        let written = |name: &str| {
+            self.resource.iter().any(|row| row.is_written && row.resource.name() == name)
+        };
+        let own = |row: &&Parameter| row.answer == Answer::Document && written(&row.resource);
+        self.written = self.parameter.iter().filter(own).cloned().collect();
+        self.written.retain(|row| {
+            !other.parameter.iter().any(|of| of.resource == row.resource && of.name == row.name)
+        });
+        self.written.extend(other.parameter.iter().cloned());
+        for mut row in other.parameter {
+            let resource = row.resource.clone();
+            if row.kind == Kind::Reference {
+                let follows = format!("{resource}:{}", row.name);
+                for known in &mut self.resource {
+                    let name = known.resource.name();
+                    let is_target =
+                        row.targets.is_empty() || row.targets.iter().any(|target| target == name);
+                    if is_target && !known.revinclude.contains(&follows) {
+                        known.revinclude.push(follows.clone());
+                    }
+                    if name == resource && !known.include.contains(&follows) {
+                        known.include.push(follows.clone());
+                    }
+                }
+            }
+            let is_known = |known: &Parameter| known.resource == resource && known.name == row.name;
+            if !self.parameter.iter().any(is_known) {
+                row.is_of_written = true;
+                self.parameter.push(row);
+            }
+        }
     }
 
     /// The row of a type.

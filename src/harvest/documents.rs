@@ -1,444 +1,211 @@
-//! `/catalog`, `/dataset`, `/record` and their parts: by `Accept`, by suffix, conditionally.
+//! `/dataset`, `/record` and their parts, `/series`, `/agent`, `/service`.
 
-use std::sync::Arc;
-
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
-use jiff::Timestamp;
+use actix_web::http::StatusCode;
 use oxrdf::Graph;
-use serde::Deserialize;
 
-use super::negotiate::{is_current, preferred};
-use super::{Key, Rendition, State, Topic, problem};
-use crate::catalogue::{self as rdf, Entry, Format, Page};
+use super::State;
+use super::doors::{Ask, CROISSANT, DATACITE, DATASET, Found, Refused, SCHEMA_ORG};
+use crate::catalogue::{self as rdf, Entry, Summary};
 use crate::error::{Error, Result};
-use crate::http::{http_date, takes_gzip};
 
-/// What is asked for.
-enum Wanted {
-    Graph(Format),
-    Html,
-}
-
-/// A resource that can be written.
-struct Resource {
-    /// Its path: the key of the cache.
-    path: String,
-    /// The state that the graph is of.
-    state: String,
-    modified: Option<Timestamp>,
-    status: StatusCode,
-    /// More headers: `Link`.
-    links: Vec<String>,
-}
-
-type Maker = Box<dyn FnOnce(&State) -> Result<Graph> + Send>;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ListingQuery {
-    page: Option<String>,
-}
-
-/// The form by suffix, else by `Accept`.
-fn wanted(request: &HttpRequest, suffix: Option<&str>, has_html: bool) -> Result<Wanted> {
-    if let Some(suffix) = suffix {
-        if suffix == "html" && has_html {
-            return Ok(Wanted::Html);
-        }
-        return Format::of_suffix(suffix)
-            .map(Wanted::Graph)
-            .ok_or_else(|| Error::NotFound { kind: "form", id: suffix.to_owned() });
-    }
-    let mut offers: Vec<&str> = Format::ALL.iter().map(|format| format.media_type()).collect();
-    if has_html {
-        offers.push("text/html");
-        offers.push("application/xhtml+xml");
-    }
-    let offer = preferred(request, &offers).ok_or_else(|| {
-        Error::NotAcceptable(format!("this resource comes as {}", offers.join(", ")))
-    })?;
-    Ok(Format::ALL
-        .iter()
-        .find(|format| format.media_type() == offer)
-        .map_or(Wanted::Html, |format| Wanted::Graph(*format)))
-}
-
-/// `breast.ttl` → `breast`, `ttl`.
-fn split(name: &str) -> (&str, Option<&str>) {
-    match name.rsplit_once('.') {
-        Some((slug, suffix)) => (slug, Some(suffix)),
-        None => (name, None),
-    }
-}
-
-async fn hand_over(state: &State, request: HttpRequest, topic: Topic) -> HttpResponse {
-    match &state.page {
-        Some(page) => page(request, topic).await,
-        None => problem(&Error::NotAcceptable(
-            "there are no pages here; ask for text/turtle".to_owned(),
-        )),
-    }
-}
-
-/// Answers with the resource in a form; `make` runs only when no rendition is kept.
-async fn answer(
-    state: web::Data<State>,
-    request: &HttpRequest,
-    format: Format,
-    resource: Resource,
-    make: Maker,
-) -> HttpResponse {
-    let key = Key { resource: resource.path.clone(), state: resource.state.clone(), format };
-    let rendition = match state.kept(&key) {
-        Some(rendition) => rendition,
-        None => {
-            let worker = state.clone();
-            let path = resource.path.clone();
-            let made = web::block(move || -> Result<Arc<Rendition>> {
-                let graph = make(&worker)?;
-                let first = worker.writer().iri(&path);
-                let plain = rdf::emit(&graph, format, &worker.release, first.as_str())?;
-                let gzip = rdf::gzip(&plain);
-                let digest = rdf::digest(&rdf::canonical(&graph));
-                let rendition = Arc::new(Rendition { plain, gzip, digest });
-                worker.keep(key, &rendition);
-                Ok(rendition)
-            })
-            .await;
-            match made {
-                Ok(Ok(rendition)) => rendition,
-                Ok(Err(failure)) => return problem(&failure),
-                Err(failure) => return problem(&Error::Internal(failure.to_string())),
-            }
-        }
-    };
-    send(request, &resource, &rendition, format.media_type(), format.suffix())
-}
-
-fn send(
-    request: &HttpRequest,
-    resource: &Resource,
-    rendition: &Rendition,
-    media_type: &str,
-    suffix: &str,
-) -> HttpResponse {
-    // A strong tag names the bytes: another form or coding has another one.
-    let short = rendition.digest.get(..32).unwrap_or(&rendition.digest);
-    let tags = [format!("\"{short}-{suffix}\""), format!("\"{short}-{suffix}-gz\"")];
-    let is_gzip = takes_gzip(request.headers());
-    let tag = if is_gzip { &tags[1] } else { &tags[0] };
-    let has_it = resource.status == StatusCode::OK && is_current(request, &tags, resource.modified);
-    let status = if has_it { StatusCode::NOT_MODIFIED } else { resource.status };
-    let mut response = HttpResponse::build(status);
-    response
-        .insert_header((header::ETAG, tag.as_str()))
-        .insert_header((header::VARY, "Accept, Accept-Encoding"))
-        .insert_header((header::CACHE_CONTROL, "public, no-cache"));
-    if let Some(modified) = resource.modified {
-        response.insert_header((header::LAST_MODIFIED, http_date(modified)));
-    }
-    for link in &resource.links {
-        response.append_header((header::LINK, link.as_str()));
-    }
-    if has_it {
-        return response.finish();
-    }
-    let charset = if media_type == "application/ld+json" { "" } else { "; charset=utf-8" };
-    response.insert_header((header::CONTENT_TYPE, format!("{media_type}{charset}")));
-    let bytes = if is_gzip {
-        response.insert_header((header::CONTENT_ENCODING, "gzip"));
-        rendition.gzip.clone()
-    } else {
-        rendition.plain.clone()
-    };
-    // For HEAD the server sends the length and no body.
-    response.body(bytes)
-}
-
-fn profile(state: &State) -> String {
-    // As a header, not as dct:conformsTo: Release 8 closes that property on a Dataset.
+/// The profile of our documents, as a header and not as `dct:conformsTo`: Release 8 closes that
+/// property on a Dataset.
+pub(super) fn profile(state: &State) -> String {
     format!("<{}>; rel=\"profile\"", state.release.file.profile)
 }
 
+fn unknown(kind: &'static str, id: &str) -> Error {
+    Error::NotFound { kind, id: id.chars().take(200).collect() }
+}
+
 /// The entry of a slug that may be seen: published or withdrawn.
-async fn entry(state: &web::Data<State>, slug: &str) -> Result<Entry> {
-    let unknown = || Error::NotFound { kind: "dataset", id: slug.chars().take(100).collect() };
+pub(super) fn entry(state: &State, slug: &str) -> Result<Entry> {
     if !rdf::is_slug(slug) {
-        return Err(unknown());
+        return Err(unknown("dataset", slug));
     }
-    let (worker, name) = (state.clone(), slug.to_owned());
-    let found = web::block(move || worker.shelf.find(&name))
-        .await
-        .map_err(|failure| Error::Internal(failure.to_string()))??;
-    found.filter(|entry| entry.state != rdf::State::Failed).ok_or_else(unknown)
+    let found = state.shelf.find(slug)?;
+    found.filter(|entry| entry.state != rdf::State::Failed).ok_or_else(|| unknown("dataset", slug))
 }
 
-pub(super) async fn catalog(
-    state: web::Data<State>,
-    request: HttpRequest,
-    query: web::Query<ListingQuery>,
-) -> HttpResponse {
-    let suffix = request.match_info().get("suffix");
-    let format = match wanted(&request, suffix, true) {
-        Ok(Wanted::Graph(format)) => format,
-        Ok(Wanted::Html) => return hand_over(&state, request, Topic::Catalogue).await,
-        Err(failure) => return problem(&failure),
-    };
-    let number = match query.page.as_deref().map(str::parse::<usize>) {
-        None => 1,
-        Some(Ok(number)) if number > 0 => number,
-        Some(_) => {
-            return problem(&Error::Parameter {
-                name: "page".to_owned(),
-                reason: "write a number from 1".to_owned(),
-            });
-        }
-    };
-    let worker = state.clone();
-    let shelf = match web::block(move || worker.shelf.state()).await {
-        Ok(Ok(shelf)) => shelf,
-        Ok(Err(failure)) => return problem(&failure),
-        Err(failure) => return problem(&Error::Internal(failure.to_string())),
-    };
-    let size = state.config.catalogue.page_size;
-    let by_suffix = suffix.map(|_| format);
-    let page = Page { number, size, suffix: by_suffix };
-    let resource = Resource {
-        path: "/catalog".to_owned(),
-        state: format!("{} {number} {}", shelf.change, suffix.unwrap_or_default()),
-        modified: shelf.latest,
-        status: StatusCode::OK,
-        links: Vec::new(),
-    };
-    let make = Box::new(move |state: &State| {
-        state
-            .writer()
-            .page(&*state.shelf, page)?
-            .ok_or_else(|| Error::NotFound { kind: "page", id: number.to_string() })
-    });
-    answer(state, &request, format, resource, make).await
+/// The entry of a slug that is published.
+fn published(state: &State, slug: &str) -> Result<Entry> {
+    let found = entry(state, slug)?;
+    if found.state != rdf::State::Published {
+        return Err(Error::Gone { kind: "dataset", id: slug.to_owned() });
+    }
+    Ok(found)
 }
 
-pub(super) async fn dataset(
-    state: web::Data<State>,
-    request: HttpRequest,
-    name: web::Path<String>,
-) -> HttpResponse {
-    let (slug, suffix) = split(&name);
-    let found = match entry(&state, slug).await {
-        Ok(found) => found,
-        Err(failure) => return problem(&failure),
-    };
-    let format = match wanted(&request, suffix, true) {
-        Ok(Wanted::Graph(format)) => format,
-        Ok(Wanted::Html) => {
-            return hand_over(&state, request, Topic::Dataset(slug.to_owned())).await;
-        }
-        Err(failure) => return problem(&failure),
-    };
+/// What changes with the bytes of an entry's document.
+fn stamp(entry: &Entry) -> String {
+    format!("{:?} {} {}", entry.state, entry.modified, rdf::digest(&entry.document))
+}
+
+pub(super) fn dataset(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    let found = entry(state, &ask.slug)?;
     let is_withdrawn = found.state == rdf::State::Withdrawn;
-    let record = state.writer().record_iri(slug);
-    let resource = Resource {
-        path: format!("/dataset/{slug}"),
-        state: rdf::digest(&found.document),
-        modified: Some(found.modified),
-        status: if is_withdrawn { StatusCode::GONE } else { StatusCode::OK },
-        links: vec![profile(&state), format!("<{}>; rel=\"describedby\"", record.as_str())],
+    let form = ask.form.filter(|form| form.rdf.is_none());
+    if is_withdrawn && form.is_some() {
+        return Err(Error::Gone { kind: "dataset", id: ask.slug.clone() }.into());
+    }
+    let (key, modified) = (format!("{} {}", ask.path, stamp(&found)), found.modified);
+    let links = signposts(state, &found);
+    let first = state.writer().dataset_iri(&ask.slug);
+    let answer = match form {
+        Some(form) => Found::bytes(key, move |state| {
+            let summary = Summary::read(&found, state.writer())?;
+            let value = match form {
+                CROISSANT => summary.croissant(&found.figures().csv())?,
+                DATACITE => summary.datacite(),
+                SCHEMA_ORG => summary.schema_org(),
+                other => return Err(unknown("form", other.suffix)),
+            };
+            serde_json::to_vec_pretty(&value)
+                .map_err(|failure| Error::Internal(failure.to_string()))
+        }),
+        None => Found::graph(key, &first, move |_| rdf::parse(&found.document)),
     };
-    answer(state, &request, format, resource, Box::new(move |_| rdf::parse(&found.document))).await
+    let status = if is_withdrawn { StatusCode::GONE } else { StatusCode::OK };
+    Ok(Found { status, ..answer.modified(Some(modified)).links(links) })
 }
 
-pub(super) async fn record(
-    state: web::Data<State>,
-    request: HttpRequest,
-    name: web::Path<String>,
-) -> HttpResponse {
-    let (slug, suffix) = split(&name);
-    let found = match entry(&state, slug).await {
-        Ok(found) => found,
-        Err(failure) => return problem(&failure),
-    };
-    let format = match wanted(&request, suffix, false) {
-        Ok(Wanted::Graph(format)) => format,
-        Ok(Wanted::Html) => {
-            return problem(&Error::NotAcceptable("a record has no page".to_owned()));
-        }
-        Err(failure) => return problem(&failure),
-    };
-    let resource = Resource {
-        path: format!("/record/{slug}"),
-        state: format!("{:?} {} {}", found.state, found.issued, found.modified),
-        modified: Some(found.modified),
-        status: StatusCode::OK,
-        links: Vec::new(),
-    };
-    answer(
-        state,
-        &request,
-        format,
-        resource,
-        Box::new(move |state| Ok(state.writer().record(&found))),
-    )
-    .await
+/// Signposting (FAIR Signposting Profile, level 1): what the dataset is, how to cite it, what
+/// describes it, of what it consists, under which licence.
+fn signposts(state: &State, entry: &Entry) -> Vec<String> {
+    let writer = state.writer();
+    let (node, record) = (writer.dataset_iri(&entry.slug), writer.record_iri(&entry.slug));
+    let mut links = vec![
+        profile(state),
+        format!("<{}>; rel=\"cite-as\"", node.as_str()),
+        "<https://schema.org/Dataset>; rel=\"type\"".to_owned(),
+        format!("<{}>; rel=\"collection\"", writer.iri("/catalog").as_str()),
+        format!("<{}>; rel=\"describedby\"", record.as_str()),
+    ];
+    if entry.state != rdf::State::Published {
+        return links;
+    }
+    links.extend(DATASET.iter().map(|form| {
+        let kind = form.media_type.split(';').next().unwrap_or_default();
+        format!("<{}.{}>; rel=\"describedby\"; type=\"{kind}\"", node.as_str(), form.suffix)
+    }));
+    // The stored form is one triple on a line: no need to read the graph for three properties.
+    for (predicate, relation) in [
+        ("dcat:distribution", "item"),
+        ("healthdcatap:analytics", "item"),
+        ("dct:license", "license"),
+    ] {
+        let predicate = format!(" {} <", state.release.term(predicate));
+        let mut objects: Vec<&str> = entry
+            .document
+            .lines()
+            .filter_map(|line| line.split_once(&predicate)?.1.strip_suffix("> ."))
+            .collect();
+        objects.sort_unstable();
+        objects.dedup();
+        links.extend(
+            objects.iter().take(100).map(|object| format!("<{object}>; rel=\"{relation}\"")),
+        );
+    }
+    links
+}
+
+pub(super) fn record(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    let found = entry(state, &ask.slug)?;
+    let modified = found.modified;
+    let key = format!("{} {:?} {} {modified}", ask.path, found.state, found.issued);
+    let first = state.writer().record_iri(&ask.slug);
+    let answer = Found::graph(key, &first, move |state| Ok(state.writer().record(&found)));
+    Ok(answer.modified(Some(modified)))
 }
 
 /// A part with an address of its own (distribution, analytics, sample): the triples about it and
 /// about what it names, from the dataset's document.
-pub(super) async fn part(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    let slug = request.match_info().get("slug").unwrap_or_default().to_owned();
-    let (path, suffix) = match request.path().rsplit_once('/') {
-        Some((before, last)) => {
-            let (last, suffix) = split(last);
-            (format!("{before}/{last}"), suffix.map(str::to_owned))
-        }
-        None => (request.path().to_owned(), None),
-    };
-    let found = match entry(&state, &slug).await {
-        Ok(found) if found.state == rdf::State::Published => found,
-        Ok(_) => return problem(&Error::Gone { kind: "dataset", id: slug }),
-        Err(failure) => return problem(&failure),
-    };
-    let format = match wanted(&request, suffix.as_deref(), false) {
-        Ok(Wanted::Graph(format)) => format,
-        Ok(Wanted::Html) => return problem(&Error::NotAcceptable("a part has no page".to_owned())),
-        Err(failure) => return problem(&failure),
-    };
-    let resource = Resource {
-        path: path.clone(),
-        state: rdf::digest(&found.document),
-        modified: Some(found.modified),
-        status: StatusCode::OK,
-        links: Vec::new(),
-    };
-    let make = Box::new(move |state: &State| {
+pub(super) fn part(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    let found = published(state, &ask.slug)?;
+    let modified = found.modified;
+    let (path, node) = (ask.path.clone(), state.writer().iri(&ask.path));
+    if oxrdf::NamedNode::new(node.as_str()).is_err() {
+        return Err(unknown("part", &path).into());
+    }
+    let first = node.clone();
+    let answer = Found::graph(format!("{path} {}", stamp(&found)), &first, move |state| {
         let whole = rdf::parse(&found.document)?;
-        let node = state.writer().iri(&path);
+        let (kind, dataset) = (state.release.term("rdf:type"), state.release.term("dcat:Dataset"));
         let mut graph = Graph::new();
-        let mut next = vec![node.clone()];
+        let mut next = vec![node];
         while let Some(subject) = next.pop() {
             for triple in whole.triples_for_subject(&subject) {
                 if let oxrdf::TermRef::NamedNode(object) = triple.object {
                     // Its own parts and what it names, but not back up to the dataset.
-                    let object = object.into_owned();
-                    let is_new = graph.triples_for_subject(&object).next().is_none();
-                    let is_dataset = found.document.contains(&format!("{object} <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://www.w3.org/ns/dcat#Dataset>"));
+                    let is_new = graph.triples_for_subject(object).next().is_none();
+                    let is_dataset = whole.contains(oxrdf::TripleRef::new(object, &kind, &dataset));
                     if is_new && !is_dataset {
-                        next.push(object);
+                        next.push(object.into_owned());
                     }
                 }
                 graph.insert(triple);
             }
         }
-        if graph.is_empty() {
-            return Err(Error::NotFound { kind: "part", id: path.chars().take(200).collect() });
-        }
-        Ok(graph)
+        if graph.is_empty() { Err(unknown("part", &path)) } else { Ok(graph) }
     });
-    answer(state, &request, format, resource, make).await
+    Ok(answer.modified(Some(modified)))
 }
 
 /// The table of counts that the analytics distribution points at.
-pub(super) async fn counts(
-    state: web::Data<State>,
-    request: HttpRequest,
-    slug: web::Path<String>,
-) -> HttpResponse {
-    let found = match entry(&state, &slug).await {
-        Ok(found) if found.state == rdf::State::Published => found,
-        Ok(_) => return problem(&Error::Gone { kind: "dataset", id: slug.into_inner() }),
-        Err(failure) => return problem(&failure),
-    };
-    let text = found.figures().csv();
-    let resource = Resource {
-        path: String::new(),
-        state: String::new(),
-        modified: Some(found.modified),
-        status: StatusCode::OK,
-        links: Vec::new(),
-    };
-    let rendition = Rendition {
-        digest: rdf::digest(&text),
-        gzip: rdf::gzip(text.as_bytes()),
-        plain: text.into_bytes(),
-    };
-    send(&request, &resource, &rendition, "text/csv", "csv")
+pub(super) fn counts(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    let found = published(state, &ask.slug)?;
+    let modified = found.modified;
+    let key = format!("{} {modified} {}", ask.path, rdf::digest(&found.figures));
+    Ok(Found::bytes(key, move |_| Ok(found.figures().csv().into_bytes())).modified(Some(modified)))
 }
 
-pub(super) async fn series(
-    state: web::Data<State>,
-    request: HttpRequest,
-    name: web::Path<String>,
-) -> HttpResponse {
-    let (id, suffix) = split(&name);
-    let id = id.to_owned();
-    let path = format!("/series/{id}");
-    let make = Box::new(move |state: &State| {
-        let found = state.writer().series(&*state.shelf, &id)?;
-        found.ok_or_else(|| Error::NotFound { kind: "series", id: id.chars().take(100).collect() })
-    });
-    fixed(state, &request, suffix, path, make).await
+/// A graph that changes with the shelf or the configuration only.
+fn fixed(
+    state: &State,
+    ask: &Ask,
+    make: impl FnOnce(&State, &str) -> Result<Option<Graph>> + Send + 'static,
+    kind: &'static str,
+) -> Result<Found, Refused> {
+    if !rdf::is_slug(&ask.slug) {
+        return Err(unknown(kind, &ask.slug).into());
+    }
+    let key = format!("{} {}", ask.path, state.shelf.state()?.change);
+    let (first, id) = (state.writer().iri(&ask.path), ask.slug.clone());
+    Ok(Found::graph(key, &first, move |state| make(state, &id)?.ok_or_else(|| unknown(kind, &id))))
 }
 
-pub(super) async fn agent(
-    state: web::Data<State>,
-    request: HttpRequest,
-    name: web::Path<String>,
-) -> HttpResponse {
-    let (id, suffix) = split(&name);
-    let id = id.to_owned();
-    let path = format!("/agent/{id}");
-    let make = Box::new(move |state: &State| {
-        state
-            .writer()
-            .agent(&id)
-            .ok_or_else(|| Error::NotFound { kind: "agent", id: id.chars().take(100).collect() })
-    });
-    fixed(state, &request, suffix, path, make).await
+pub(super) fn series(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    fixed(state, ask, |state, id| state.writer().series(&*state.shelf, id), "series")
 }
 
-pub(super) async fn service(
-    state: web::Data<State>,
-    request: HttpRequest,
-    name: web::Path<String>,
-) -> HttpResponse {
-    let (id, suffix) = split(&name);
-    let id = id.to_owned();
-    let path = format!("/service/{id}");
-    let make = Box::new(move |state: &State| {
-        if id == "fhir" {
-            Ok(state.writer().service())
-        } else {
-            Err(Error::NotFound { kind: "service", id: id.chars().take(100).collect() })
-        }
-    });
-    fixed(state, &request, suffix, path, make).await
+pub(super) fn agent(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    fixed(state, ask, |state, id| Ok(state.writer().agent(id)), "agent")
 }
 
-/// A resource that changes with the shelf or the configuration only.
-async fn fixed(
-    state: web::Data<State>,
-    request: &HttpRequest,
-    suffix: Option<&str>,
-    path: String,
-    make: Maker,
-) -> HttpResponse {
-    let format = match wanted(request, suffix, false) {
-        Ok(Wanted::Graph(format)) => format,
-        Ok(Wanted::Html) => return problem(&Error::NotAcceptable("there is no page".to_owned())),
-        Err(failure) => return problem(&failure),
-    };
-    let worker = state.clone();
-    let change = match web::block(move || worker.shelf.state()).await {
-        Ok(Ok(shelf)) => shelf.change,
-        Ok(Err(failure)) => return problem(&failure),
-        Err(failure) => return problem(&Error::Internal(failure.to_string())),
-    };
-    let resource = Resource {
-        path,
-        state: change.to_string(),
-        modified: None,
-        status: StatusCode::OK,
-        links: Vec::new(),
-    };
-    answer(state, request, format, resource, make).await
+pub(super) fn service(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    let make = |state: &State, id: &str| Ok((id == "fhir").then(|| state.writer().service()));
+    fixed(state, ask, make, "service")
+}
+
+/// The quality label (Article 78), computed from what is kept.
+pub(super) fn label(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    let found = published(state, &ask.slug)?;
+    let modified = found.modified;
+    let key = format!("{} {} {}", ask.path, stamp(&found), rdf::digest(&found.figures));
+    let first = state.writer().label_iri(&found.slug);
+    let answer = Found::graph(key, &first, move |state| state.writer().label(&found));
+    Ok(answer.modified(Some(modified)))
+}
+
+/// The document as EUCAIM reads it, if the description says what EUCAIM asks for.
+pub(super) fn eucaim(state: &State, ask: &Ask) -> Result<Found, Refused> {
+    let found = published(state, &ask.slug)?;
+    if found.description().eucaim.is_none() {
+        return Err(unknown("view of EUCAIM", &found.slug).into());
+    }
+    let modified = found.modified;
+    let key = format!("{} {} {}", ask.path, stamp(&found), rdf::digest(&found.figures));
+    let first = state.writer().dataset_iri(&found.slug);
+    let answer = Found::graph(key, &first, move |state| Ok(state.writer().eucaim_of(&found)));
+    Ok(answer.modified(Some(modified)))
 }

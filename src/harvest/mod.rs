@@ -1,14 +1,23 @@
-//! The catalogue's doors out: documents by `Accept` and by suffix, listing pages, SPARQL.
+//! The catalogue's doors out: one table of them ([`doors`]), answered alike ([`answer`]).
 //!
 //! In: HTTP. Out: bytes that [`catalogue`](crate::catalogue) made, with strong ETags, dates and
-//! the coding that the reader takes. Governed by RFC 9110 (negotiation, conditional requests),
-//! RFC 9457 (problems), SPARQL 1.1 Protocol, Hydra; the rules that satisfy every harvester are
-//! those of HealthData@EU's national catalogues, ckanext-dcat, FAIR Data Point and piveau.
+//! the coding that the reader takes; and a word to FAIR Data Point indexes ([`ping`]). Governed by
+//! RFC 9110 (negotiation, conditional requests), RFC 9457 (problems), SPARQL 1.1 Protocol, Hydra,
+//! FAIR Data Point 1.2, OAI-PMH 2.0, LDES; the rules that satisfy every harvester are those of
+//! HealthData@EU's national catalogues, ckanext-dcat, FAIR Data Point and piveau.
 //! Absent: HTML (the pages' job, through [`Page`]), writing.
 
+mod answer;
+mod changes;
 mod documents;
+mod doors;
+mod fdp;
+mod listing;
 mod negotiate;
+mod oai;
+mod ping;
 mod problem;
+mod site;
 mod sparql;
 
 use std::collections::HashMap;
@@ -16,12 +25,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
 use crate::catalogue::sparql::Endpoint;
-use crate::catalogue::{Format, Release, Shelf, Writer};
+use crate::catalogue::{Release, Shelf, Snapshot, Writer};
 use crate::config::Config;
 
+pub use ping::Pinger;
 pub use problem::{problem, problem_of};
 
 /// What the pages answer: the door hands a request over when the reader wants HTML.
@@ -39,6 +50,9 @@ pub enum Topic {
 pub type Page =
     Arc<dyn Fn(HttpRequest, Topic) -> LocalBoxFuture<'static, HttpResponse> + Send + Sync>;
 
+/// What time it is.
+pub type Clock = fn() -> jiff::Timestamp;
+
 /// What the doors need.
 pub struct State {
     config: Arc<Config>,
@@ -47,7 +61,9 @@ pub struct State {
     endpoint: Arc<Endpoint>,
     queue: sparql::Queue,
     page: Option<Page>,
+    clock: Clock,
     cache: Mutex<Cache>,
+    snapshots: Mutex<Vec<Snapshot>>,
 }
 
 impl std::fmt::Debug for State {
@@ -66,6 +82,7 @@ impl State {
         release: Arc<Release>,
         shelf: Arc<dyn Shelf>,
         program: PathBuf,
+        clock: Clock,
     ) -> Self {
         let endpoint = Arc::new(Endpoint::new(program, &config.sparql));
         Self {
@@ -75,7 +92,9 @@ impl State {
             endpoint,
             queue: sparql::Queue::default(),
             page: None,
+            clock,
             cache: Mutex::new(Cache::default()),
+            snapshots: Mutex::new(Vec::with_capacity(listing::KEPT)),
         }
     }
 
@@ -99,7 +118,7 @@ impl State {
     fn keep(&self, key: Key, rendition: &Arc<Rendition>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let budget = self.config.server.cache_mib.max(16) << 18; // a quarter of the cache
-        let size = rendition.plain.len() + rendition.gzip.len();
+        let size = rendition.bytes.len() + key.resource.len();
         if cache.bytes + size > budget {
             // Everything can be made again; a walk of a harvester refills what is asked for.
             cache.renditions.clear();
@@ -117,55 +136,45 @@ struct Cache {
     bytes: usize,
 }
 
-/// What is cached: a resource at a state, in a form.
+/// What is cached: a resource at a state, in a form and coding.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Key {
     resource: String,
-    /// Digest of the canonical form, or the shelf's change.
-    state: String,
-    format: Format,
+    form: doors::Form,
+    is_gzip: bool,
 }
 
-/// A document in one form, as it goes over the wire.
+/// A document in one form and coding, as it goes over the wire.
 #[derive(Debug)]
 struct Rendition {
-    plain: Vec<u8>,
-    gzip: Vec<u8>,
+    bytes: Bytes,
+    /// Of the bytes without coding.
     digest: String,
 }
 
 /// The routes. The application adds `web::Data<State>`.
 pub fn routes(service: &mut web::ServiceConfig) {
-    service
-        .service(door("/catalog", documents::catalog))
-        .service(door("/catalog.{suffix}", documents::catalog))
-        .service(door("/dataset/{slug}/analytics.csv", documents::counts))
-        .service(door("/dataset/{slug}/distribution/{part}", documents::part))
-        .service(door("/dataset/{slug}/analytics/{part}", documents::part))
-        .service(door("/dataset/{slug}/{part:(?:analytics|sample)(?:\\.[a-z]+)?}", documents::part))
-        .service(door("/dataset/{slug}", documents::dataset))
-        .service(door("/record/{slug}", documents::record))
-        .service(door("/series/{slug}", documents::series))
-        .service(door("/agent/{slug}", documents::agent))
-        .service(door("/service/{slug}", documents::service))
-        .service(
-            web::resource("/sparql")
-                .app_data(web::PayloadConfig::new(64 * 1024))
-                .route(web::get().to(sparql::get))
-                .route(web::head().to(sparql::get))
-                .route(web::post().to(sparql::post))
-                .default_service(web::to(problem::not_allowed)),
-        );
-}
-
-fn door<F, Args>(path: &str, handler: F) -> actix_web::Resource
-where
-    F: actix_web::Handler<Args> + Clone,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: actix_web::Responder + 'static,
-{
-    web::resource(path)
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(problem::not_allowed))
+    for door in doors::DOORS {
+        let handler = move |state, request| answer::answer(door, state, request);
+        let mut resource = web::resource(door.path)
+            .route(web::get().to(handler))
+            .route(web::head().to(handler))
+            .default_service(web::to(problem::not_allowed));
+        if door.takes_forms {
+            let handler =
+                move |state, request, form| answer::answer_form(door, state, request, form);
+            resource =
+                resource.app_data(web::PayloadConfig::new(4 * 1024)).route(web::post().to(handler));
+        }
+        service.service(resource);
+    }
+    service.service(
+        web::resource("/sparql")
+            .app_data(web::PayloadConfig::new(64 * 1024))
+            .route(web::get().to(sparql::get))
+            .route(web::head().to(sparql::get))
+            .route(web::post().to(sparql::post))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(sparql::options))
+            .default_service(web::to(problem::not_allowed)),
+    );
 }

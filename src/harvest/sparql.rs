@@ -7,10 +7,12 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::answer::answer;
+use super::doors::{Door, Found};
 use super::negotiate::preferred;
 use super::{State, Topic, problem};
 use crate::catalogue::Format;
-use crate::catalogue::sparql::{Question, ResultsFormat, WORKERS};
+use crate::catalogue::sparql::{Graphs, Question, ResultsFormat, WORKERS};
 use crate::error::{Error, Result};
 
 /// Queries that wait for a worker; more are turned away.
@@ -48,23 +50,31 @@ impl Queue {
     }
 }
 
-/// `GET /sparql?query=…`.
+/// What describes the endpoint to whoever asks nothing (SPARQL 1.1 Service Description section 2).
+static DESCRIPTION: Door = Door {
+    path: "/sparql",
+    forms: super::doors::RDF,
+    page: Some(|_| Topic::Sparql),
+    find: |state, _| {
+        let first = state.writer().iri("/sparql");
+        let make = |state: &State| Ok(state.writer().sparql_service());
+        Ok(Found::graph("/sparql".to_owned(), &first, make))
+    },
+    takes_forms: false,
+};
+
+/// `GET /sparql?query=…`; without any parameter the description, or the page with a form.
 pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    let query = match parameter(request.query_string().as_bytes()) {
-        Ok(query) => query,
-        Err(failure) => return problem(&failure),
-    };
-    if query.is_none()
-        && preferred(&request, &["application/sparql-results+json", "text/html"])
-            == Some("text/html")
-        && let Some(page) = &state.page
-    {
-        return page(request, Topic::Sparql).await;
+    if request.query_string().is_empty() {
+        return answer(&DESCRIPTION, state, request).await;
     }
-    run(state, request, query).await
+    match read(request.query_string().as_bytes()).and_then(Asked::query) {
+        Ok(asked) => run(state, request, asked).await,
+        Err(failure) => problem(&failure),
+    }
 }
 
-/// `POST /sparql`, with a form or with the query as body.
+/// `POST /sparql`, with a form or with the query as body; then the data set is in the address.
 pub(super) async fn post(
     state: web::Data<State>,
     request: HttpRequest,
@@ -84,9 +94,15 @@ pub(super) async fn post(
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    let query = match kind.as_str() {
-        "application/sparql-query" => Ok(std::str::from_utf8(&body).ok().map(str::to_owned)),
-        "application/x-www-form-urlencoded" => parameter(&body),
+    let asked = match kind.as_str() {
+        "application/sparql-query" => {
+            read(request.query_string().as_bytes()).and_then(|mut asked| {
+                let text = std::str::from_utf8(&body).ok().map(str::to_owned);
+                asked.queries.extend(text);
+                asked.query()
+            })
+        }
+        "application/x-www-form-urlencoded" => read(&body).and_then(Asked::query),
         other => {
             let detail = if other == "application/sparql-update" {
                 "this endpoint answers queries only"
@@ -96,39 +112,81 @@ pub(super) async fn post(
             return problem::problem_of(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
         }
     };
-    match query {
-        Ok(query) => run(state, request, query).await,
+    match asked {
+        Ok(asked) => run(state, request, asked).await,
         Err(failure) => problem(&failure),
     }
 }
 
-/// The query of a form. A data set by parameter is refused, not ignored: `FROM` in the query does
-/// the same.
-fn parameter(form: &[u8]) -> Result<Option<String>> {
+/// Whether a page of another origin may ask (Fetch Standard, CORS preflight): anyone may.
+pub(super) async fn options() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::ALLOW, "GET, HEAD, POST, OPTIONS"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Content-Type"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+        .finish()
+}
+
+/// Graphs in one request.
+const MOST_GRAPHS: usize = 1_000;
+
+/// What the parameters of a request ask.
+#[derive(Default)]
+struct Asked {
+    queries: Vec<String>,
+    graphs: Graphs,
+}
+
+impl Asked {
+    /// The one query (SPARQL 1.1 Protocol section 2.1).
+    fn query(self) -> Result<(String, Graphs)> {
+        let wrong = |reason: &str| {
+            Err(Error::Parameter { name: "query".to_owned(), reason: reason.to_owned() })
+        };
+        let mut queries = self.queries.into_iter();
+        match (queries.next(), queries.next()) {
+            (Some(text), None) => Ok((text, self.graphs)),
+            (None, _) => wrong("is missing or not UTF-8; send `query=SELECT …`"),
+            (Some(_), Some(_)) => wrong("send one query at a time"),
+        }
+    }
+}
+
+/// The parameters of a form.
+fn read(form: &[u8]) -> Result<Asked> {
     let pairs = std::str::from_utf8(form)
         .ok()
         .and_then(|text| web::Query::<Vec<(String, String)>>::from_query(text).ok())
         .map(web::Query::into_inner)
         .unwrap_or_default();
-    let unused = pairs.iter().find(|(name, _)| {
-        matches!(name.as_str(), "default-graph-uri" | "named-graph-uri" | "update")
-    });
-    if let Some((name, _)) = unused {
-        return Err(Error::Parameter {
-            name: name.clone(),
-            reason: "is not answered here; send a query, with `FROM` where needed".to_owned(),
-        });
+    let mut asked = Asked::default();
+    for (name, value) in pairs {
+        match name.as_str() {
+            "query" => asked.queries.push(value),
+            "default-graph-uri" => asked.graphs.default.push(value),
+            "named-graph-uri" => asked.graphs.named.push(value),
+            "update" | "using-graph-uri" | "using-named-graph-uri" => {
+                return Err(Error::Parameter {
+                    name,
+                    reason: "is not answered here; this endpoint answers queries only".to_owned(),
+                });
+            }
+            _ => {}
+        }
     }
-    Ok(pairs.into_iter().find(|(name, _)| name == "query").map(|(_, value)| value))
+    if asked.graphs.default.len() + asked.graphs.named.len() > MOST_GRAPHS {
+        return Err(Error::Invalid(format!("name at most {MOST_GRAPHS} graphs")));
+    }
+    Ok(asked)
 }
 
-async fn run(state: web::Data<State>, request: HttpRequest, query: Option<String>) -> HttpResponse {
-    let Some(text) = query else {
-        return problem(&Error::Parameter {
-            name: "query".to_owned(),
-            reason: "is missing or not UTF-8; send `query=SELECT …`".to_owned(),
-        });
-    };
+async fn run(
+    state: web::Data<State>,
+    request: HttpRequest,
+    (text, graphs): (String, Graphs),
+) -> HttpResponse {
     let mut results: Vec<&str> =
         ResultsFormat::ALL.iter().map(|(_, media_type)| *media_type).collect();
     results.extend(["application/json", "application/xml"]);
@@ -139,23 +197,23 @@ async fn run(state: web::Data<State>, request: HttpRequest, query: Option<String
             ResultsFormat::ALL.iter().find(|(_, own)| *own == other).map(|(format, _)| *format)
         }
     });
-    let graphs: Vec<&str> = Format::ALL.iter().map(|format| format.media_type()).collect();
-    let graph = preferred(&request, &graphs).and_then(|media_type| {
+    let forms: Vec<&str> = Format::ALL.iter().map(|format| format.media_type()).collect();
+    let graph = preferred(&request, &forms).and_then(|media_type| {
         Format::ALL.iter().find(|format| format.media_type() == media_type).copied()
     });
-    let question = Question { text, results, graph };
+    let question = Question { text, results, graph, graphs };
     let patience = Duration::from_secs(state.config.sparql.seconds.max(1));
     let turn = match state.queue.turn(patience).await {
         Ok(turn) => turn,
         Err(failure) => return problem(&failure),
     };
     let worker = state.clone();
-    let answer = web::block(move || {
+    let done = web::block(move || {
         let _turn = turn;
         worker.endpoint.ask(worker.writer(), &*worker.shelf, &question)
     })
     .await;
-    match answer {
+    match done {
         Ok(Ok(answer)) => {
             let mut response = HttpResponse::Ok();
             response

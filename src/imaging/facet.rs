@@ -31,7 +31,7 @@ pub enum Facet {
     Model,
     /// SOPClassUID of one of its instances. Of a series.
     SopClass,
-    /// `system|value` of an identifier of a performer, `|` for one without. Of a series.
+    /// A person or device that performed, as `mapping` writes it. Of a series.
     Performer,
     /// Licence of the data, where the source tells. Of a series.
     Licence,
@@ -53,13 +53,19 @@ pub enum Facet {
     Source,
     /// `system|code` or `|text` of a reason. Of a study.
     Reason,
-    /// `system|value` of an identifier of the referrer, `|` for one without. Of a study.
+    /// The person who referred, as `mapping` writes it. Of a study.
     Referrer,
-    /// `system|value` of an identifier of an interpreter, `|` for one without. Of a study.
+    /// A person who read the study, as `mapping` writes it. Of a study.
     Interpreter,
     /// Keyword of an attribute that has a value: `StudyDate`. Of a series, with those of its study
     /// and patient.
     Attribute,
+    /// `system|code` of a procedure that was performed. Of a study.
+    Procedure,
+    /// `system|code` of a procedure that was requested. Of a study.
+    Requested,
+    /// How many orders the study answers, `1`; none when it names none. Of a study.
+    Orders,
 }
 
 impl Facet {
@@ -85,6 +91,9 @@ impl Facet {
         Self::Referrer,
         Self::Interpreter,
         Self::Attribute,
+        Self::Procedure,
+        Self::Requested,
+        Self::Orders,
     ];
 }
 
@@ -118,4 +127,6 @@ pub struct StudyFacts {
 pub struct SeriesFacts {
     /// Terms of the series-level facets.
     pub terms: Vec<(Facet, String)>,
+    /// The smaller pixel spacing (PS3.3 section 10.7) to two digits, in micrometres; 0: not known.
+    pub spacing: u32,
 }

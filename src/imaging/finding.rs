@@ -98,6 +98,8 @@ kinds! {
         / "fetch the file again from its source";
     "value-too-long": "a value longer than this version reads, left out"
         / "none is needed unless the value matters";
+    "report-left-out": "a report whose content is damaged or larger than this version reads (20,000 items, 32 levels, 4 MiB of text): stored as an instance, its content left out"
+        / "open the report in the archive's own viewer; fetch the file again if it is damaged";
     "file-truncated": "the file ends inside its pixel data: the attributes were complete"
         / "fetch the file again from its source";
     "sop-instance-repeated": "the same SOP Instance UID twice with the same content: counted once"

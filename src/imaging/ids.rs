@@ -24,6 +24,10 @@ pub enum Lookup {
     Accession,
     /// StudyID.
     StudyId,
+    /// AdmissionID of the visit that a study was made in.
+    Admission,
+    /// Number of an order that a study answers, of who placed it and of who filled it.
+    Order,
 }
 
 impl Lookup {
@@ -39,13 +43,15 @@ impl Lookup {
             Self::Gender => 6,
             Self::Accession => 7,
             Self::StudyId => 8,
+            Self::Admission => 9,
+            Self::Order => 10,
         }
     }
 
     /// The codes of what patients are looked up by.
     pub const OF_PATIENT: &[i16] = &[1, 2, 3, 4, 5, 6];
     /// The codes of what studies are looked up by.
-    pub const OF_STUDY: &[i16] = &[7, 8];
+    pub const OF_STUDY: &[i16] = &[7, 8, 9, 10];
 }
 
 /// Text as strings are compared by (FHIR R4 search, string): without case, accents and other

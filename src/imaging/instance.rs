@@ -62,9 +62,27 @@ pub struct Instance {
     /// What the instance is called: ImageType, ContentLabel, document title or concept name, by
     /// SOP class (dicom mapping of `ImagingStudy.series.instance.title`).
     pub title: Option<String>,
+    /// What is said of the instance: ImageComments or ContentDescription, by SOP class.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// What a document of a coded concept is called (of a Key Object Selection the document
+    /// title, CID 7010): designator, code and meaning.
+    #[serde(default)]
+    pub concept: Option<Box<Concept>>,
     /// A digest of the attributes before the pixel data and of the size, to notice that the
     /// same UID came with other content.
     pub digest: u64,
+}
+
+/// A code as the object gives it (PS3.3 section 8.8).
+#[derive(Clone, Debug, serde::Deserialize, Eq, Hash, PartialEq, serde::Serialize)]
+pub struct Concept {
+    /// CodingSchemeDesignator.
+    pub designator: String,
+    /// CodeValue.
+    pub code: String,
+    /// CodeMeaning; may be empty.
+    pub meaning: String,
 }
 
 /// The packed value is damaged.
@@ -75,8 +93,10 @@ pub struct NotPacked;
 /// Layout: version byte; the UID prefix that all instances share; a dictionary of texts (SOP
 /// classes, transfer syntaxes, titles); then per instance a UID suffix, variable-length
 /// integers and the digest. Integers are LEB128; an absent number is 0, a present one is
-/// stored plus one.
-const VERSION: u8 = 1;
+/// stored plus one. Version 2 gives each instance its description and concept too; it is written
+/// only where an instance has one, and version 1 is read as it ever was.
+const PLAIN: u8 = 1;
+const DESCRIBED: u8 = 2;
 
 impl Instance {
     /// Packs the instances of one series; they are sorted by number, then UID.
@@ -90,16 +110,21 @@ impl Instance {
                     Some(instance.sop_class.as_str()),
                     instance.transfer_syntax.as_ref().map(Uid::as_str),
                     instance.title.as_deref(),
+                    instance.description.as_deref(),
                 ]
             })
             .flatten()
+            .chain(instances.iter().flat_map(concept_words))
             .collect();
         words.sort_unstable();
         words.dedup();
         let word = |text: &str| words.binary_search(&text).map_or(0, |at| at as u64 + 1);
 
+        let is_described = instances
+            .iter()
+            .any(|instance| instance.description.is_some() || instance.concept.is_some());
         let mut out = Vec::with_capacity(32 + instances.len() * 24);
-        out.push(VERSION);
+        out.push(if is_described { DESCRIBED } else { PLAIN });
         put_text(&mut out, prefix);
         put(&mut out, words.len() as u64);
         for word in &words {
@@ -116,6 +141,13 @@ impl Instance {
             }
             put(&mut out, instance.bytes);
             out.push(instance.laterality.map_or(0, |side| side.code().as_bytes()[0]));
+            if is_described {
+                put(&mut out, instance.description.as_deref().map_or(0, word));
+                match &instance.concept {
+                    None => put(&mut out, 0),
+                    Some(_) => concept_words(instance).for_each(|text| put(&mut out, word(text))),
+                }
+            }
             out.extend_from_slice(&instance.digest.to_le_bytes());
         }
         out
@@ -127,9 +159,11 @@ impl Instance {
     /// When the bytes are not such a value.
     pub fn unpack(bytes: &[u8]) -> Result<Vec<Self>, NotPacked> {
         let mut input = Input(bytes);
-        if input.byte()? != VERSION {
-            return Err(NotPacked);
-        }
+        let is_described = match input.byte()? {
+            PLAIN => false,
+            DESCRIBED => true,
+            _ => return Err(NotPacked),
+        };
         let prefix = input.text()?.to_owned();
         let words = (0..input.number()?).map(|_| input.text()).collect::<Result<Vec<_>, _>>()?;
         let word = |at: u64| {
@@ -144,7 +178,7 @@ impl Instance {
         let mut instances = Vec::with_capacity(count.min(bytes.len()));
         for _ in 0..count {
             let suffix = input.text()?;
-            instances.push(Self {
+            let mut instance = Self {
                 uid: uid(&format!("{prefix}{suffix}"))?,
                 sop_class: uid(word(input.number()?)?.ok_or(NotPacked)?)?,
                 transfer_syntax: word(input.number()?)?.map(uid).transpose()?,
@@ -161,11 +195,29 @@ impl Instance {
                     b'B' => Some(Laterality::Both),
                     _ => return Err(NotPacked),
                 },
-                digest: input.digest()?,
-            });
+                description: None,
+                concept: None,
+                digest: 0,
+            };
+            if is_described {
+                instance.description = word(input.number()?)?.map(str::to_owned);
+                if let Some(designator) = word(input.number()?)? {
+                    let mut part = || word(input.number()?)?.ok_or(NotPacked).map(str::to_owned);
+                    let (code, meaning) = (part()?, part()?);
+                    let designator = designator.to_owned();
+                    instance.concept = Some(Box::new(Concept { designator, code, meaning }));
+                }
+            }
+            instance.digest = input.digest()?;
+            instances.push(instance);
         }
         if input.0.is_empty() { Ok(instances) } else { Err(NotPacked) }
     }
+}
+
+fn concept_words(instance: &Instance) -> impl Iterator<Item = &str> {
+    let concept = instance.concept.as_deref();
+    concept.into_iter().flat_map(|of| [of.designator.as_str(), &of.code, &of.meaning])
 }
 
 fn shared_prefix(instances: &[Instance]) -> &str {
@@ -234,7 +286,7 @@ impl<'a> Input<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Instance, Laterality, NotPacked, Uid};
+    use super::{Concept, Instance, Laterality, NotPacked, PLAIN, Uid};
     use proptest::prelude::*;
 
     prop_compose! {
@@ -246,6 +298,8 @@ mod tests {
             side in 0_usize..4,
             syntax in prop::option::of(1_u32..4),
             title in prop::option::of("[A-Zé\\\\]{1,12}"),
+            description in prop::option::of("[a-zé ]{1,20}"),
+            concept in prop::option::of(("[A-Z]{0,4}", "[0-9]{1,6}", "[a-zé ]{0,9}")),
             digest in any::<u64>(),
         ) -> Instance {
             Instance {
@@ -255,7 +309,10 @@ mod tests {
                 bytes,
                 laterality: [None, Some(Laterality::Right), Some(Laterality::Left), Some(Laterality::Both)][side],
                 transfer_syntax: syntax.map(|n| Uid::parse(&format!("1.2.{n}")).unwrap()),
-                title, digest,
+                title, description, digest,
+                concept: concept.map(|(designator, code, meaning)| {
+                    Box::new(Concept { designator, code, meaning })
+                }),
             }
         }
     }
@@ -264,6 +321,19 @@ mod tests {
         #[test]
         fn instances_come_out_as_they_went_in(instances in prop::collection::vec(instance(), 0..20)) {
             prop_assert_eq!(Instance::unpack(&Instance::pack(&instances)), Ok(instances));
+        }
+
+        #[test]
+        fn what_has_no_description_is_packed_as_it_ever_was(
+            instances in prop::collection::vec(instance(), 1..4),
+        ) {
+            let plain: Vec<Instance> = instances
+                .into_iter()
+                .map(|instance| Instance { description: None, concept: None, ..instance })
+                .collect();
+            let packed = Instance::pack(&plain);
+            prop_assert_eq!(packed.first(), Some(&PLAIN));
+            prop_assert_eq!(Instance::unpack(&packed), Ok(plain));
         }
 
         #[test]

@@ -12,6 +12,7 @@ mod ids;
 mod instance;
 mod quarantine;
 mod record;
+mod report;
 mod study;
 mod uid;
 
@@ -19,8 +20,11 @@ pub use attributes::{Attributes, Keyword, NotAKeyword, Value};
 pub use facet::{Facet, SeriesFacts, Started, StudyFacts};
 pub use finding::{FINDING_KINDS, Finding, FindingKind};
 pub use ids::{IdSpace, Lookup, fold, keyed, public_id, uid_hash};
-pub use instance::{Instance, Laterality, NotPacked};
+pub use instance::{Concept, Instance, Laterality, NotPacked};
 pub use quarantine::Quarantine;
 pub use record::{PatientKey, Rank, Record};
+pub use report::{
+    Code, Content, Document, Evidence, ImageReference, Item, Observer, Report, StoredReport,
+};
 pub use study::{Patient, Series, Study};
 pub use uid::{NotAUid, Uid};

@@ -1,6 +1,6 @@
 //! What a source hands to ingest.
 
-use super::{Attributes, Finding, Instance, Uid};
+use super::{Attributes, Finding, Instance, Report, Uid};
 
 /// Who a patient is: an identifier within the domain of its issuer (PS3.3 C.2.1). Identity is
 /// scoped by the data holder, so the same PatientID of two issuers is two patients.
@@ -90,6 +90,9 @@ pub struct Record {
     pub series: Attributes,
     /// The instance; `None` where the source knows the series only by its count.
     pub instance: Option<Instance>,
+    /// What the instance reports, if it is a structured report or an encapsulated document.
+    #[serde(default)]
+    pub report: Option<Box<Report>>,
     /// How many instances the row stands for: 1 with an instance.
     pub count: u32,
     /// How many bytes they have in the archive; 0 when not known.

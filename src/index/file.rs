@@ -17,7 +17,7 @@ use crate::imaging::{Facet, Started};
 use crate::mapping::Context;
 
 const MAGIC: &[u8; 8] = b"vesalidx";
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 pub(super) fn save(path: &Path, view: &View, context: &Context) -> std::io::Result<()> {
     let mut out = Out(Vec::with_capacity(1 << 20));
@@ -69,7 +69,7 @@ pub(super) fn save(path: &Path, view: &View, context: &Context) -> std::io::Resu
     }
     for at in &view.all_series {
         let Some(series) = view.series.get(at as usize) else { continue };
-        for number in [series.study, series.patient, series.set, series.images] {
+        for number in [series.study, series.patient, series.set, series.images, series.spacing] {
             out.u32(number);
         }
         out.i64(series.bytes.cast_signed());
@@ -164,6 +164,7 @@ fn parse(bytes: &[u8], context: &Context) -> Option<View> {
         slot.patient = input.u32()?;
         slot.set = input.u32()?;
         slot.images = input.u32()?;
+        slot.spacing = input.u32()?;
         slot.bytes = input.i64()?.cast_unsigned();
     }
     input.0.is_empty().then_some(view)

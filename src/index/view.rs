@@ -30,6 +30,8 @@ pub(super) struct SeriesSlot {
     pub set: u32,
     pub images: u32,
     pub bytes: u64,
+    /// Micrometres; 0: not known.
+    pub spacing: u32,
 }
 
 /// The index as of one change of the feed. Slots are the store's numbers.
@@ -224,6 +226,7 @@ impl View {
                     set,
                     images: one.images,
                     bytes: one.bytes,
+                    spacing: one.facts.spacing,
                 };
             }
             self.all_series.insert(series_at);
@@ -645,6 +648,48 @@ impl View {
             None => Some((started.from, started.to)),
             Some((from, to)) => Some((from.min(started.from), to.max(started.to))),
         })
+    }
+
+    /// The studies that the criteria select, of what the actor may count: to count by what the
+    /// index does not keep.
+    #[must_use]
+    pub fn selected_studies(&self, actor: &Actor, criteria: &Criteria) -> RoaringBitmap {
+        self.studies_of(&self.selected(actor, criteria))
+    }
+
+    /// The pixel spacings of the selected series in micrometres, the finest first, with exact
+    /// counts.
+    #[must_use]
+    pub fn spacings(&self, actor: &Actor, criteria: &Criteria) -> Vec<(u32, Counts)> {
+        let mut tallies: BTreeMap<u32, Tally> = BTreeMap::new();
+        for at in &self.selected(actor, criteria) {
+            if let Some(slot) = self.series.get(at as usize).filter(|slot| slot.spacing > 0) {
+                tallies.entry(slot.spacing).or_default().add(slot);
+            }
+        }
+        tallies.into_iter().map(|(spacing, tally)| (spacing, tally.counts())).collect()
+    }
+
+    /// The sources of the selected studies, each with the first and the last time that one of
+    /// them changed: microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn arrivals(&self, actor: &Actor, criteria: &Criteria) -> BTreeMap<String, (i64, i64)> {
+        let mut of_set: HashMap<u32, Option<Term>> = HashMap::new();
+        let mut spans: HashMap<Term, (i64, i64)> = HashMap::new();
+        for at in &self.selected_studies(actor, criteria) {
+            let Some(study) = self.studies.get(at as usize) else { continue };
+            let source = *of_set.entry(study.set).or_insert_with(|| {
+                let mut terms = self.sets.get(study.set).iter().copied();
+                terms.find(|term| self.dictionary.text(*term).0 == Facet::Source)
+            });
+            let Some(source) = source else { continue };
+            let span = spans.entry(source).or_insert((study.updated, study.updated));
+            *span = (span.0.min(study.updated), span.1.max(study.updated));
+        }
+        spans
+            .into_iter()
+            .map(|(term, span)| (self.dictionary.text(term).1.to_owned(), span))
+            .collect()
     }
 
     fn selected(&self, actor: &Actor, criteria: &Criteria) -> RoaringBitmap {

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::imaging::Keyword;
 
 const EMBEDDED: &str = include_str!("../../mappings/attributes.toml");
+const OF_REPORTS: &str = include_str!("../../mappings/sr-attributes.toml");
 
 /// What an attribute describes.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -60,7 +61,7 @@ pub struct Group {
     pub sequences: BTreeMap<String, String>,
 }
 
-/// Which attribute names an instance.
+/// Which attribute names or describes an instance.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Title {
@@ -83,6 +84,9 @@ pub struct AttributeTable {
     /// Names of instances.
     #[serde(rename = "title", default)]
     pub titles: Vec<Title>,
+    /// What is said of instances.
+    #[serde(rename = "description", default)]
+    pub descriptions: Vec<Title>,
 }
 
 /// How deep groups may nest: no macro of PS3.3 that is read here nests deeper.
@@ -112,6 +116,30 @@ impl AttributeTable {
     /// [`Error::Configuration`] with file, line and rule when the text is not such a table, a
     /// keyword is none of PS3.6, a row stands twice, or a group is missing or nests in a circle.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
+        Self::parse_by(text, file, false)
+    }
+
+    /// Reads a table whose groups may nest in themselves: that of a tree.
+    ///
+    /// # Errors
+    /// As [`AttributeTable::parse`], but for the circle.
+    pub fn parse_tree(text: &str, file: &str) -> Result<Self> {
+        Self::parse_by(text, file, true)
+    }
+
+    /// The attributes of a report, with its content tree: `mappings/sr-attributes.toml`. It is
+    /// what PS3.3 makes a report of, so no folder of the configuration replaces it.
+    #[must_use]
+    pub fn of_reports() -> &'static Self {
+        static TABLE: LazyLock<AttributeTable> = LazyLock::new(|| {
+            #[allow(clippy::expect_used, reason = "a unit test parses the embedded table")]
+            AttributeTable::parse_tree(OF_REPORTS, "mappings/sr-attributes.toml")
+                .expect("the embedded table holds to its rules")
+        });
+        &TABLE
+    }
+
+    fn parse_by(text: &str, file: &str, is_tree: bool) -> Result<Self> {
         let table: Self = toml::from_str(text)
             .map_err(|error| Error::Configuration(format!("{file}: {error}")))?;
         let refuse = |word: &str, rule: String| {
@@ -137,7 +165,7 @@ impl AttributeTable {
                     return refuse(inner, format!("there is no group `{inner}`"));
                 }
             }
-            if table.depth(&group.name, 0).is_none() {
+            if !is_tree && table.depth(&group.name, 0).is_none() {
                 let rule = format!("group `{}` nests in itself or too deep", group.name);
                 return refuse(&group.name, rule);
             }
@@ -157,9 +185,10 @@ impl AttributeTable {
                 return refuse(group, format!("there is no group `{group}`"));
             }
         }
-        for title in &table.titles {
+        for title in table.titles.iter().chain(&table.descriptions) {
             if !keywords.contains(title.keyword.as_str()) {
-                let rule = format!("`{}` names a title but is not read", title.keyword);
+                let rule =
+                    format!("`{}` names or describes instances but is not read", title.keyword);
                 return refuse(&title.keyword, rule);
             }
         }
@@ -208,6 +237,9 @@ mod tests {
         assert_eq!(table.level("StudyDate"), Some(Level::Study));
         assert_eq!(table.level("Modality"), Some(Level::Series));
         assert_eq!(table.level("PixelData"), None);
+        let reports = AttributeTable::of_reports();
+        let content = reports.group("content").unwrap();
+        assert_eq!(content.sequences["ContentSequence"], "content");
     }
 
     #[test]

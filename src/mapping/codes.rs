@@ -33,11 +33,31 @@ fn is_blank(letter: char) -> bool {
 /// Reads one item; `None` without a code value. SNOMED-RT style codes that the table of body
 /// parts knows become SNOMED CT.
 pub(super) fn code_of<'a>(context: &'a Context, item: &'a Attributes) -> Option<Code<'a>> {
-    let display = item.first("CodeMeaning").map(Cow::Borrowed);
+    let display = item.first("CodeMeaning");
     if let Some(urn) = item.first("URNCodeValue") {
-        return Some(Code { system: "urn:ietf:rfc:3986".into(), code: urn.into(), display });
+        return resolve(context, urn, None, display);
     }
     let value = item.first("CodeValue").or_else(|| item.first("LongCodeValue"))?;
+    let designator = item.first("CodingSchemeDesignator").unwrap_or("");
+    resolve(context, value, Some(designator), display)
+}
+
+/// The same of a code of a report.
+pub(super) fn code_in<'a>(
+    context: &'a Context,
+    code: &'a crate::imaging::Code,
+) -> Option<Code<'a>> {
+    let display = Some(code.meaning.as_str()).filter(|text| !text.is_empty());
+    resolve(context, &code.value, code.scheme.as_deref(), display)
+}
+
+fn resolve<'a>(
+    context: &'a Context,
+    value: &'a str,
+    designator: Option<&str>,
+    display: Option<&'a str>,
+) -> Option<Code<'a>> {
+    let display = display.map(Cow::Borrowed);
     // FHIR `code`: no white space but single spaces inside.
     let is_plain = !value.split(' ').any(str::is_empty)
         && !value.contains(|letter| letter != ' ' && is_blank(letter));
@@ -50,7 +70,9 @@ pub(super) fn code_of<'a>(context: &'a Context, item: &'a Attributes) -> Option<
     if value.is_empty() {
         return None;
     }
-    let designator = item.first("CodingSchemeDesignator").unwrap_or("");
+    let Some(designator) = designator else {
+        return Some(Code { system: "urn:ietf:rfc:3986".into(), code: value, display });
+    };
     let tables = &context.0.tables;
     match tables.schemes.get(designator) {
         Some(scheme) if scheme.is_srt => {

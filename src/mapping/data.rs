@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::element::{Element, Elements};
+use super::profiles::Profiles;
 use crate::error::{Error, Result};
 use crate::imaging::Laterality;
 
@@ -221,6 +222,15 @@ pub struct Tables {
     pub(super) instance: Elements,
     /// Fixed values, codes and decisions of MADO.
     pub mado: super::mado::Mado,
+    /// What reports become.
+    pub reports: super::report::Reports,
+    pub(super) practitioner: Elements,
+    pub(super) practitioner_role: Elements,
+    pub(super) device: Elements,
+    pub(super) service_request: Elements,
+    pub(super) procedure: Elements,
+    /// Profiles, extensions and decided conflicts.
+    pub profiles: Profiles,
     /// Every row of the element files, for documentation and tests.
     pub elements: Vec<Element>,
     /// Of the text of every file: facts made from other tables differ.
@@ -338,10 +348,22 @@ impl Tables {
         let (name, text) = built_in!("mado.toml");
         let mado: super::mado::Mado = parse(&text_of(name, text, folder)?)?;
         mado.check().or_else(|problem| refused(name, &problem))?;
+        let (name, text) = built_in!("sr-reports.toml");
+        let reports: super::report::Reports = parse(&text_of(name, text, folder)?)?;
+        let reports = reports.index().or_else(|problem| refused(name, &problem))?;
+        let (name, text) = built_in!("eu-profiles.toml");
+        let profiles: Profiles = parse(&text_of(name, text, folder)?)?;
+        profiles.check().or_else(|problem| refused(name, &problem))?;
 
         let mut elements = Vec::new();
-        for (name, text) in [built_in!("dicom-patient.toml"), built_in!("dicom-imaging-study.toml")]
-        {
+        for (name, text) in [
+            built_in!("dicom-patient.toml"),
+            built_in!("dicom-imaging-study.toml"),
+            built_in!("dicom-practitioner.toml"),
+            built_in!("dicom-device.toml"),
+            built_in!("dicom-service-request.toml"),
+            built_in!("dicom-procedure.toml"),
+        ] {
             let file: super::element::File = parse(&text_of(name, text, folder)?)?;
             for element in file.element {
                 element.check().or_else(|problem| refused(name, &problem))?;
@@ -354,6 +376,12 @@ impl Tables {
             study: level("ImagingStudy."),
             series: level("ImagingStudy.series."),
             instance: level("ImagingStudy.series.instance."),
+            practitioner: level("Practitioner."),
+            practitioner_role: level("PractitionerRole."),
+            device: level("Device."),
+            service_request: level("ServiceRequest."),
+            procedure: level("Procedure."),
+            profiles,
             body,
             part_of_text,
             part_of_srt,
@@ -364,6 +392,7 @@ impl Tables {
             species,
             maker,
             mado,
+            reports,
             elements,
             digest: digest.finalize().into(),
         })

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::imaging::Keyword;
 
-/// `dicom-imaging-study.toml`, `dicom-patient.toml`.
+/// `dicom-imaging-study.toml`, `dicom-patient.toml` and the others of that form.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -17,7 +17,8 @@ pub struct File {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Element {
-    /// Path of the element in FHIR R4; `[]` appends to a list.
+    /// Path of the element in FHIR R4; `[]` appends to a list, and `_name.extension[]` is an
+    /// extension of the primitive element `name`.
     pub r4: String,
     /// Keywords of PS3.6 that the value comes from, in order of preference.
     pub dicom: Vec<String>,
@@ -49,6 +50,8 @@ pub enum Secondary {
     Month,
     /// Codes without the text beside them.
     Codes,
+    /// That it is masked (data-absent-reason), where the profile wants the element.
+    Mask,
 }
 
 /// The rules, by name.
@@ -97,7 +100,38 @@ pub enum Transform {
     PatientName,
     Gender,
     BirthDate,
+    BirthDateAbsent,
     Species,
+    Encounter,
+    ProcedureReference,
+    Custodian,
+    Institution,
+    InstanceDescription,
+    DocumentTitle,
+    AgentIdentifier,
+    PractitionerName,
+    RolePractitioner,
+    RoleOrganization,
+    DeviceCategory,
+    DeviceStatus,
+    Manufacturer,
+    SerialNumber,
+    ModelNumber,
+    DeviceName,
+    SoftwareVersion,
+    OrderAccession,
+    OrderNumber,
+    Completed,
+    Intent,
+    ImagingCategory,
+    RequestedCode,
+    ReasonExtension,
+    Orders,
+    FirstProcedureCode,
+    PerformedAbsent,
+    ProcedurePerformers,
+    BodySites,
+    UsedDevices,
 }
 
 impl Element {
@@ -107,6 +141,7 @@ impl Element {
             Keyword::parse(keyword).map_err(|failure| format!("`{}`: {failure}", self.r4))?;
         }
         let leaf = self.r4.rsplit('.').next().unwrap_or_default().trim_end_matches("[]");
+        let leaf = leaf.trim_start_matches('_');
         if leaf.is_empty() || !leaf.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(format!("`{}` is no path of an element", self.r4));
         }
@@ -131,6 +166,8 @@ pub(super) struct Elements(pub(super) Vec<Place>);
 pub(super) struct Place {
     pub(super) name: Box<str>,
     pub(super) is_list: bool,
+    /// The values are extensions of a primitive element (JSON: the name behind `_`).
+    pub(super) is_extension: bool,
     pub(super) element: Element,
 }
 
@@ -148,7 +185,12 @@ impl Elements {
                         None => (rest, false),
                     };
                     let element = element.clone();
-                    (!name.contains('.')).then(|| Place { name: name.into(), is_list, element })
+                    let of_primitive =
+                        name.strip_suffix(".extension").filter(|name| name.starts_with('_'));
+                    let is_extension = of_primitive.is_some();
+                    let (name, is_list) = of_primitive.map_or((name, is_list), |of| (of, false));
+                    let place = Place { name: name.into(), is_list, is_extension, element };
+                    (!place.name.contains('.')).then_some(place)
                 })
                 .collect(),
         )

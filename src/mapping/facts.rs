@@ -1,9 +1,11 @@
 //! What the index counts and the store looks up.
 
 use super::Context;
+use super::agent::{Agent, Device};
 use super::body::{body_site, side, side_code};
 use super::codes::{code_of, gender, manufacturer, modality, species};
 use super::moment::{Day, Moment};
+use super::order::{orders, requested};
 use super::person::persons;
 use crate::imaging::{Attributes, Facet, SeriesFacts, StudyFacts, Uid};
 
@@ -44,9 +46,18 @@ pub fn study_facts(context: &Context, patient: &Attributes, study: &Attributes) 
         ),
     ] {
         if study.value(name).is_some() || study.value(sequence).is_some() {
-            let persons = persons(context, study, name, sequence);
-            terms.extend(persons.iter().map(|person| (facet, person.term())));
+            let persons = persons(context, study, name, sequence).into_iter();
+            terms.extend(persons.map(|person| (facet, Agent::Person(person).term())));
         }
+    }
+    let procedures = study.items("ProcedureCodeSequence").iter();
+    let procedures = procedures.filter_map(|item| code_of(context, item)).map(|code| code.term());
+    terms.extend(procedures.map(|term| (Facet::Procedure, term)));
+    let orders = orders(context, study);
+    if !orders.is_empty() {
+        terms.push((Facet::Orders, orders.len().to_string()));
+        let requested = requested(context, &orders).into_iter();
+        terms.extend(requested.map(|term| (Facet::Requested, term)));
     }
     StudyFacts { started, age, terms }
 }
@@ -77,20 +88,36 @@ pub fn series_facts(context: &Context, series: &Attributes, sop_classes: &[Uid])
     }
     for (name, sequence) in PERFORMERS {
         if series.value(name).is_some() || series.value(sequence).is_some() {
-            let persons = persons(context, series, name, sequence);
-            terms.extend(persons.iter().map(|person| (Facet::Performer, person.term())));
+            let persons = persons(context, series, name, sequence).into_iter();
+            terms.extend(persons.map(|of| (Facet::Performer, Agent::Person(of).term())));
         }
     }
-    if let Some((system, serial)) = super::fhir::device_identifier(context, series) {
-        terms.push((Facet::Performer, format!("{system}|{serial}")));
-    } else if series.value("Manufacturer").or(series.value("ManufacturerModelName")).is_some() {
-        terms.push((Facet::Performer, "|".to_owned()));
+    if let Some(device) = Device::of(series) {
+        terms.push((Facet::Performer, Agent::Device(device).term()));
     }
-    SeriesFacts { terms }
+    SeriesFacts { terms, spacing: spacing(series) }
+}
+
+/// The smaller spacing of rows and columns in micrometres, to two significant digits: finer
+/// digits would only tell one machine from another. 0 where none is given or it is no number.
+fn spacing(series: &Attributes) -> u32 {
+    let micrometres = |text: &str| {
+        let number: f64 = text.trim().parse().ok()?;
+        let number = number * 1_000.0;
+        // A pixel of a microscope is a tenth of a micrometre; none is wider than a metre.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
+        (1.0..=1e6).contains(&number).then_some(number.round() as u32)
+    };
+    let smallest = ["PixelSpacing", "ImagerPixelSpacing"]
+        .iter()
+        .find_map(|keyword| series.texts(keyword).filter_map(micrometres).min());
+    let Some(smallest) = smallest else { return 0 };
+    let unit = 10_u32.pow(smallest.ilog10().saturating_sub(1));
+    (smallest + unit / 2) / unit * unit
 }
 
 /// Name and identification sequence of those who performed a series.
-const PERFORMERS: [(&str, &str); 2] = [
+pub(super) const PERFORMERS: [(&str, &str); 2] = [
     ("PerformingPhysicianName", "PerformingPhysicianIdentificationSequence"),
     ("OperatorsName", "OperatorIdentificationSequence"),
 ];
@@ -251,7 +278,7 @@ mod tests {
                 (Facet::Manufacturer, "Hologic"),
                 (Facet::Model, "Selenia"),
                 (Facet::SopClass, "1.2.840.10008.5.1.4.1.1.1.2"),
-                (Facet::Performer, "|"),
+                (Facet::Performer, r#"{"device":{"maker":"LORAD","model":"Selenia"}}"#,),
             ]
         );
     }

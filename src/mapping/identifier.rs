@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::Context;
+use super::profiles::Switch;
 use crate::imaging::{Attributes, PatientKey, Uid};
 
 /// Code system of identifier types (HL7 v2 table 0203).
@@ -95,16 +96,28 @@ impl Context {
 
     /// The naming system of an accession number: its issuer's, else the configured one.
     pub(super) fn accession_system(&self, bag: &Attributes) -> String {
-        for item in bag.items("IssuerOfAccessionNumberSequence") {
+        self.issued(bag.items("IssuerOfAccessionNumberSequence"), "accession")
+            .unwrap_or_else(|| self.0.accession_default.clone())
+    }
+
+    /// The naming system that the HL7v2 Hierarchic Designator Macro (PS3.3 section 10.14) names.
+    fn issued(&self, items: &[Attributes], kind: &str) -> Option<String> {
+        items.iter().find_map(|item| {
             let id = item.first("UniversalEntityID").unwrap_or("");
-            if let Some(system) = universal(id, item.first("UniversalEntityIDType").unwrap_or("")) {
-                return system;
-            }
-            if let Some(local) = item.first("LocalNamespaceEntityID") {
-                return self.issuer_system("accession", local);
-            }
-        }
-        self.0.accession_default.clone()
+            universal(id, item.first("UniversalEntityIDType").unwrap_or(""))
+                .or_else(|| Some(self.issuer_system(kind, item.first("LocalNamespaceEntityID")?)))
+        })
+    }
+
+    /// The naming system of what an issuer numbers: the issuer's, else one below the public URL.
+    pub(super) fn issued_system(&self, items: &[Attributes], kind: &str) -> String {
+        self.issued(items, kind).unwrap_or_else(|| self.local_system(kind, ""))
+    }
+
+    /// Naming system and number of the visit that a study was made in.
+    pub(super) fn admission<'a>(&self, study: &'a Attributes) -> Option<(String, &'a str)> {
+        let number = study.first("AdmissionID").filter(|of| super::fhir::is_shown(of))?;
+        Some((self.issued_system(study.items("IssuerOfAdmissionIDSequence"), "admission"), number))
     }
 
     /// The accession numbers of a study with their systems: its own, and those of the requests
@@ -112,7 +125,8 @@ impl Context {
     pub(super) fn accessions<'a>(&self, study: &'a Attributes) -> Vec<(String, &'a str)> {
         let mut found: Vec<(String, &str)> = Vec::new();
         for bag in std::iter::once(study).chain(study.items("ReferencedRequestSequence")) {
-            if let Some(value) = bag.first("AccessionNumber") {
+            let value = bag.first("AccessionNumber");
+            if let Some(value) = value.filter(|value| super::fhir::is_shown(value)) {
                 let entry = (self.accession_system(bag), value);
                 if !found.contains(&entry) {
                     found.push(entry);
@@ -134,13 +148,25 @@ pub(super) fn study_uid(uid: &str) -> Value {
     })
 }
 
-/// An accession number, typed for FHIR (ACSN) and for HL7 Europe and MADO (DCM 121022).
-pub(super) fn accession(system: &str, value: &str) -> Value {
+/// An accession number, with the types that the table of profiles chooses.
+pub(super) fn accession(context: &Context, system: &str, value: &str) -> Value {
+    let codings: Vec<Value> = context
+        .0
+        .tables
+        .profiles
+        .chosen(Switch::AccessionTypes)
+        .filter_map(|option| {
+            let [system, code, display] = option.values.as_slice() else { return None };
+            Some(json!({ "system": system, "code": code, "display": display }))
+        })
+        .collect();
+    json!({ "type": { "coding": codings }, "system": system, "value": value })
+}
+
+/// An identifier of a type of HL7 v2 table 0203.
+pub(super) fn typed(code: &str, display: &str, system: &str, value: &str) -> Value {
     json!({
-        "type": { "coding": [
-            { "system": IDENTIFIER_TYPE, "code": "ACSN", "display": "Accession ID" },
-            { "system": super::codes::DCM, "code": "121022", "display": "Accession Number" },
-        ] },
+        "type": { "coding": [{ "system": IDENTIFIER_TYPE, "code": code, "display": display }] },
         "system": system,
         "value": value,
     })
@@ -188,6 +214,17 @@ pub fn study_identifiers(context: &Context, uid: &Uid, study: &Attributes) -> Ve
         found.push(Identifier { system: system.clone(), value: value.to_owned(), types: &[] });
     }
     found
+}
+
+/// The identifier of the visit that a study was made in.
+#[must_use]
+pub fn visit_identifiers(context: &Context, study: &Attributes) -> Vec<Identifier> {
+    let known = context.admission(study);
+    let types = &[(IDENTIFIER_TYPE, "VN")];
+    known
+        .map(|(system, value)| Identifier { system, value: value.to_owned(), types })
+        .into_iter()
+        .collect()
 }
 
 /// The identifiers of a patient in care, as the resource gives them.

@@ -44,6 +44,13 @@ pub fn patient_lookups(key: &PatientKey, patient: &Attributes) -> Vec<(i16, Stri
 /// The looked-up values of a study, sorted, each once.
 #[must_use]
 pub fn study_lookups(study: &Attributes) -> Vec<(i16, String)> {
+    let numbers = std::iter::once(study).chain(study.items("ReferencedRequestSequence"));
+    let numbers = numbers.flat_map(|bag| {
+        ["PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"]
+            .into_iter()
+            .chain(["RequestedProcedureID"])
+            .filter_map(|keyword| bag.first(keyword))
+    });
     let requests = study.items("ReferencedRequestSequence").iter();
     let accessions = requests.filter_map(|request| request.first("AccessionNumber"));
     let mut values: Vec<_> = study
@@ -52,6 +59,8 @@ pub fn study_lookups(study: &Attributes) -> Vec<(i16, String)> {
         .chain(accessions)
         .map(|accession| (Lookup::Accession.code(), accession.to_owned()))
         .chain(study.first("StudyID").map(|id| (Lookup::StudyId.code(), id.to_owned())))
+        .chain(study.first("AdmissionID").map(|id| (Lookup::Admission.code(), id.to_owned())))
+        .chain(numbers.map(|number| (Lookup::Order.code(), number.to_owned())))
         .collect();
     values.sort_unstable();
     values.dedup();

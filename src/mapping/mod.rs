@@ -19,9 +19,11 @@ use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
 use crate::imaging::keyed;
 
+pub mod agent;
 pub mod attributes;
 mod body;
 mod codes;
+pub mod concepts;
 mod data;
 pub mod element;
 mod facts;
@@ -35,7 +37,10 @@ pub mod manifest_read;
 pub mod manifest_study;
 pub mod manifest_write;
 mod moment;
+mod order;
 mod person;
+pub mod profiles;
+pub mod report;
 pub mod tables;
 
 pub use body::{Mixed, body_site_codes, body_site_names, common_side, region_of_term};
@@ -43,9 +48,12 @@ pub use codes::{DCM, display_of};
 pub use data::{BodyParts, Codes, CodingSchemes, Manufacturers, Tables, read as read_table};
 pub use facts::{age_in_years, series_facts, study_facts};
 pub use findings::findings;
-pub use identifier::{ACCESSION, Identifier, patient_identifiers, study_identifiers};
+pub use identifier::{
+    ACCESSION, Identifier, patient_identifiers, study_identifiers, visit_identifiers,
+};
 pub use moment::{midnight, offset_at};
-pub use person::{NameParts, patient_names};
+pub use order::{count_orders, order_identifiers};
+pub use person::{NameParts, Person, patient_names};
 
 /// What the rules need besides attributes: the tables, the archive's zone, its identifier
 /// systems, and the key of secondary use. Cheap to clone.
@@ -145,6 +153,12 @@ impl Context {
         &self.0.archive
     }
 
+    /// The address that opens a study in a web viewer; empty: none.
+    #[must_use]
+    pub fn viewer_url(&self) -> &str {
+        &self.0.viewer_url
+    }
+
     /// Whether the archive's data name persons.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -156,7 +170,7 @@ impl Context {
     #[must_use]
     pub fn fingerprint(&self) -> Vec<u8> {
         let zone = self.0.zone.as_ref().and_then(TimeZone::iana_name).unwrap_or("");
-        let text = format!("1;{zone};{}", self.0.base);
+        let text = format!("2;{zone};{}", self.0.base);
         keyed(&self.0.tables.digest, text.as_bytes()).to_vec()
     }
 

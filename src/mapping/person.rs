@@ -1,9 +1,10 @@
-//! Persons: PN → HumanName, and the logical references to physicians.
+//! Persons: PN → HumanName, and the references to physicians and operators.
 //!
 //! PS3.5 section 6.2.1: up to five components (family^given^middle^prefix^suffix) in up to
 //! three groups (alphabetic=ideographic=phonetic). Real archives hold more of both; the surplus
 //! is left out, with a finding.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Context;
@@ -125,32 +126,44 @@ pub(super) fn is_odd(text: &str) -> bool {
     text.split('=').count() > 3 || text.split('=').any(|group| group.split('^').count() > 5)
 }
 
-/// A person that is named in the object: display and identifier, whichever is known.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Person {
-    display: Option<String>,
-    identifier: Option<(String, String)>,
+/// A person that is named in an object: whichever is known. Absent texts are empty.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Person {
+    /// The name as the object writes it (PN).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) name: String,
+    /// Where the person works, as far as the object tells.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) institution: String,
+    /// System and value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) identifier: Option<(String, String)>,
 }
 
 impl Person {
-    /// `system|value` of the identifier; `|` for somebody who is named without one, so that it
-    /// is known that there is somebody.
-    pub(super) fn term(&self) -> String {
-        match &self.identifier {
-            Some((system, value)) => format!("{system}|{value}"),
-            None => "|".to_owned(),
-        }
+    /// System and value of the identifier.
+    pub(super) fn identifier(&self) -> Option<(String, String)> {
+        self.identifier.clone()
     }
 
-    /// A logical reference (FHIR R4 references, 2.3.0.2).
-    pub(super) fn to_reference(&self, kind: &str) -> Value {
+    /// The name as one says it.
+    pub(super) fn display(&self) -> Option<String> {
+        let name = names(&self.name).next().map(|(_, name)| name.to_text());
+        name.filter(|text| !text.is_empty())
+    }
+
+    /// A reference to the person's resource of that type, with identifier and display beside it
+    /// (FHIR R4 references, 2.3.0).
+    pub(super) fn to_reference(&self, context: &Context, kind: &str) -> Value {
         let mut reference = Map::new();
+        reference.insert("reference".to_owned(), format!("{kind}/{}", self.id(context)).into());
         reference.insert("type".to_owned(), kind.into());
         if let Some((system, value)) = &self.identifier {
             reference.insert("identifier".to_owned(), json!({ "system": system, "value": value }));
         }
-        if let Some(display) = &self.display {
-            reference.insert("display".to_owned(), display.as_str().into());
+        if let Some(display) = self.display() {
+            reference.insert("display".to_owned(), display.into());
         }
         Value::Object(reference)
     }
@@ -168,19 +181,27 @@ pub(super) fn persons(
     let items = bag.items(sequence);
     (0..names.len().max(items.len()))
         .map(|at| {
-            let display = names
-                .get(at)
-                .and_then(|text| self::names(text).next())
-                .map(|(_, name)| name.to_text())
-                .filter(|text| !text.is_empty());
-            let identifier = items.get(at).and_then(|item| {
+            let item = items.get(at);
+            let name = names.get(at).map(|text| text.trim()).filter(|text| {
+                self::names(text).any(|(_, name)| super::fhir::is_shown(&name.to_text()))
+            });
+            let identifier = item.and_then(|item| {
                 let code = item.items("PersonIdentificationCodeSequence").first()?;
                 let code = code_of(context, code)?;
                 Some((code.system.into_owned(), code.code.into_owned()))
             });
-            Person { display, identifier }
+            // Those who made a series work where it was made.
+            let institution = item
+                .and_then(|item| item.first("InstitutionName"))
+                .or_else(|| bag.first("InstitutionName"))
+                .unwrap_or_default();
+            Person {
+                name: name.unwrap_or_default().to_owned(),
+                institution: institution.trim().to_owned(),
+                identifier,
+            }
         })
-        .filter(|person| *person != Person::default())
+        .filter(|person| !person.name.is_empty() || person.identifier.is_some())
         .collect()
 }
 

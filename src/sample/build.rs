@@ -3,6 +3,8 @@
 use crate::dicom::write::DataSet;
 use crate::error::Result;
 
+mod reports;
+
 /// What a person is examined for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
@@ -83,6 +85,23 @@ impl Code {
             .text("CodeMeaning", self.2)
     }
 }
+
+/// Invented staff: their names say so.
+const REFERRERS: [&str; 5] = [
+    "Invented^Referrer^^Dr",
+    "Synthetic^Practitioner^^Dr",
+    "Fictitious^Family^^Dr",
+    "Imaginary^Urologist^^Dr",
+    "Exemplary^Gynaecologist^^Dr",
+];
+const READERS: [&str; 4] = [
+    "Invented^Radiologist^^Dr",
+    "Synthetic^Reader^^Dr",
+    r"Invented^Radiologist^^Dr\Synthetic^Reader^^Dr",
+    "Imaginary^Consultant^^Prof",
+];
+const OPERATORS: [&str; 3] =
+    ["Invented^Radiographer", "Synthetic^Radiographer", "Fictitious^Technologist"];
 
 const BREAST: Code = Code("76752008", "SCT", "Breast");
 const CHEST: Code = Code("816094009", "SCT", "Chest");
@@ -217,6 +236,19 @@ impl Archive {
                 ("Multiparametric MR of prostate", Code("719178004", "SCT", "MRI of prostate"))
             }
         };
+        let reason = match visit.kind {
+            Kind::Mammography => {
+                Code("Z12.3", "I10", "Special screening examination for neoplasm of breast")
+            }
+            Kind::LungScreening => Code(
+                "Z12.2",
+                "I10",
+                "Special screening examination for neoplasm of respiratory organs",
+            ),
+            Kind::ProstateMr => {
+                Code("Z12.5", "I10", "Special screening examination for neoplasm of prostate")
+            }
+        };
         let issuer = DataSet::new()
             .text("UniversalEntityID", "2.25.227412346511820367510933417203958154")
             .text("UniversalEntityIDType", "ISO");
@@ -240,13 +272,40 @@ impl Archive {
             .text("StudyTime", &time)
             .text("AccessionNumber", &format!("A{number:09}"))
             .item("IssuerOfAccessionNumberSequence", accession_issuer)
-            .text("ReferringPhysicianName", "Invented^Referrer^^Dr")
+            .text("ReferringPhysicianName", self.pick("referrer", &[person], &REFERRERS))
+            .text("NameOfPhysiciansReadingStudy", self.pick("reader", &key, &READERS))
+            .text("RequestedProcedureDescription", description)
+            .item("RequestedProcedureCodeSequence", procedure.item())
+            .text("ReasonForTheRequestedProcedure", "Screening (synthetic)")
+            .item("ReasonForRequestedProcedureCodeSequence", reason.item())
+            .text("InstitutionalDepartmentName", "Synthetic radiology")
             .text("StudyDescription", description)
             .item("ProcedureCodeSequence", procedure.item())
             .text("InstitutionName", "Synthetic Hospital of Nowhere")
             .text("Manufacturer", "Invented Imaging")
             .text("InstanceCreationDate", &date)
             .text("InstanceCreationTime", &time);
+        // Who comes for screening is seldom admitted; who has a biopsy planned may be.
+        if visit.kind == Kind::ProstateMr || self.dice("admission", &key, 3) == 0 {
+            let admission_issuer = DataSet::new()
+                .text("UniversalEntityID", "2.25.227412346511820367510933417203958156")
+                .text("UniversalEntityIDType", "ISO");
+            base = base
+                .text("AdmissionID", &format!("V{number:08}"))
+                .item("IssuerOfAdmissionIDSequence", admission_issuer);
+        }
+        // Some referrers are known by a number of the synthetic register.
+        if self.dice("register", &[person], 2) == 0 {
+            let number = 1 + self.dice("referrer", &[person], REFERRERS.len() as u64);
+            let person = DataSet::new().item(
+                "PersonIdentificationCodeSequence",
+                DataSet::new()
+                    .text("CodeValue", &format!("R{number:04}"))
+                    .text("CodingSchemeDesignator", "99SYNTH")
+                    .text("CodeMeaning", "Number in the synthetic register"),
+            );
+            base = base.item("ReferringPhysicianIdentificationSequence", person);
+        }
         if self.dice("zone", &[person], 3) == 0 {
             let offset = if (4..=10).contains(&month) { "+0200" } else { "+0100" };
             base = base.text("TimezoneOffsetFromUTC", offset);
@@ -263,9 +322,20 @@ impl Archive {
             "MR" => ("Tesla-Model 3", "MR1"),
             _ => ("Report-Model 4", "WS1"),
         };
-        study
-            .base
-            .clone()
+        let series = study.base.clone();
+        // A workstation has nobody who images.
+        let series = match modality {
+            "MG" | "CT" | "MR" => {
+                let by = self.pick("operator", &[study.number], &OPERATORS);
+                let series = series.text("OperatorsName", by);
+                match modality {
+                    "MR" => series.text("PerformingPhysicianName", "Invented^Radiologist^^Dr"),
+                    _ => series,
+                }
+            }
+            _ => series,
+        };
+        series
             .text("SeriesInstanceUID", &self.uid("series", &[study.number, place]))
             .text("Modality", modality)
             .number("SeriesNumber", place as f64 + 1.0)
@@ -275,7 +345,10 @@ impl Archive {
             .text("ManufacturerModelName", model)
             .text("StationName", station)
             .text("DeviceSerialNumber", &format!("SN-{station}"))
-            .text("SoftwareVersions", "1.0")
+            .text(
+                "SoftwareVersions",
+                if study.date.as_str() < "20240101" { "1.0" } else { r"1.1\B2" },
+            )
     }
 
     fn sop_common(
@@ -348,7 +421,6 @@ impl Archive {
         let base = self
             .series(study, 0, "MG", "Screening four views")
             .text("BodyPartExamined", "BREAST")
-            .text("OperatorsName", "Invented^Radiographer")
             .text("PresentationIntentType", "FOR PRESENTATION")
             .item("RequestAttributesSequence", Self::request(study));
         let mut images = Vec::new();
@@ -399,12 +471,17 @@ impl Archive {
             images.push(self.pixels(image, 48, 32, study.number * 8 + number));
         }
         let report = self.report(study, 1, "Screening without suspicious finding.", BREAST);
-        vec![images, vec![report], vec![self.dose(study, 2, "Mammography")]]
+        let mut all = vec![images, vec![report], vec![self.dose(study, 2, "Mammography")]];
+        if study.visit.person.is_multiple_of(4) {
+            all.push(vec![self.mammography_cad(study, 3, CLASS)]);
+        }
+        all
     }
 
     fn request(study: &Study) -> DataSet {
         DataSet::new()
             .text("RequestedProcedureID", &format!("RP{}", study.number))
+            .text("ReasonForTheRequestedProcedure", "Screening (synthetic)")
             .text("ScheduledProcedureStepID", &format!("SPS{}", study.number))
     }
 
@@ -433,6 +510,7 @@ impl Archive {
                     .item("AnatomicRegionSequence", CHEST.item())
                     .number("KVP", 100.0)
                     .number("XRayTubeCurrent", 30.0)
+                    .text("ImageComments", "Synthetic low dose slice")
                     .text("ConvolutionKernel", "LUNG")
                     .number("RescaleIntercept", -1024.0)
                     .number("RescaleSlope", 1.0)
@@ -448,6 +526,9 @@ impl Archive {
         if study.visit.person.is_multiple_of(8) {
             let middle = slices / 2;
             all.push(vec![self.key_objects(study, 3, CLASS, &[(0, middle)])]);
+        }
+        if study.visit.person.is_multiple_of(3) {
+            all.push(vec![self.measurements(study, 4, CLASS, slices / 3)]);
         }
         all
     }
@@ -500,127 +581,9 @@ impl Archive {
             all.push(images);
         }
         all.push(vec![self.report(study, 3, "PI-RADS 2, no suspicious lesion.", PROSTATE)]);
+        if study.visit.person.is_multiple_of(4) {
+            all.push(vec![self.printed(study, 4)]);
+        }
         all
     }
-
-    // ---- A.35: structured reports ----------------------------------------------------------------
-
-    fn document(&self, study: &Study, place: u64, class: &str, title: Code) -> DataSet {
-        let series = self
-            .series(study, place, "SR", title.2)
-            .items("ReferencedPerformedProcedureStepSequence", vec![]);
-        self.sop_common(study, &series, place, 0, class)
-            .text("ContentDate", &study.date)
-            .text("ContentTime", &study.time)
-            .text("CompletionFlag", "COMPLETE")
-            .text("VerificationFlag", "UNVERIFIED")
-            .items("PerformedProcedureCodeSequence", vec![])
-            .text("ValueType", "CONTAINER")
-            .text("ContinuityOfContent", "SEPARATE")
-            .item("ConceptNameCodeSequence", title.item())
-    }
-
-    /// An imaging report: Basic Text SR, and Enhanced SR in every second study.
-    fn report(&self, study: &Study, place: u64, text: &str, region: Code) -> DataSet {
-        let class = if study.number.is_multiple_of(2) {
-            "1.2.840.10008.5.1.4.1.1.88.11"
-        } else {
-            "1.2.840.10008.5.1.4.1.1.88.22"
-        };
-        let site = content("HAS CONCEPT MOD", "CODE", Code("363698007", "SCT", "Finding Site"))
-            .item("ConceptCodeSequence", region.item());
-        let finding =
-            content("CONTAINS", "TEXT", Code("121071", "DCM", "Finding")).text("TextValue", text);
-        self.document(study, place, class, Code("18748-4", "LN", "Diagnostic imaging study"))
-            .items("ContentSequence", vec![site, finding])
-    }
-
-    /// A radiation dose report (PS3.16 TID 10001 and TID 10011, their beginning).
-    fn dose(&self, study: &Study, place: u64, what: &'static str) -> DataSet {
-        const CLASS: &str = "1.2.840.10008.5.1.4.1.1.88.67";
-        let procedure = if what == "CT" {
-            Code("77477000", "SCT", "Computed Tomography X-Ray")
-        } else {
-            Code("71651007", "SCT", "Mammography")
-        };
-        let (name, amount, unit) = if what == "CT" {
-            (
-                Code("113813", "DCM", "CT Dose Length Product Total"),
-                45.0,
-                Code("mGy.cm", "UCUM", "mGy.cm"),
-            )
-        } else {
-            (
-                Code("111637", "DCM", "Accumulated Average Glandular Dose"),
-                2.5,
-                Code("mGy", "UCUM", "mGy"),
-            )
-        };
-        let reported =
-            content("HAS CONCEPT MOD", "CODE", Code("121058", "DCM", "Procedure reported"))
-                .item("ConceptCodeSequence", procedure.item());
-        let measured = DataSet::new()
-            .item("MeasurementUnitsCodeSequence", unit.item())
-            .number("NumericValue", amount);
-        let total = content("CONTAINS", "NUM", name).item("MeasuredValueSequence", measured);
-        self.document(study, place, CLASS, Code("113701", "DCM", "X-Ray Radiation Dose Report"))
-            .items("ContentSequence", vec![reported, total])
-    }
-
-    // ---- A.35.4: Key Object Selection ------------------------------------------------------------
-
-    fn key_objects(
-        &self,
-        study: &Study,
-        place: u64,
-        class: &str,
-        chosen: &[(u64, u64)],
-    ) -> DataSet {
-        let series = self
-            .series(study, place, "KO", "Key images")
-            .items("ReferencedPerformedProcedureStepSequence", vec![]);
-        let reference = |(place, number): &(u64, u64)| {
-            DataSet::new()
-                .text("ReferencedSOPClassUID", class)
-                .text("ReferencedSOPInstanceUID", &self.sop_instance(study, *place, *number))
-        };
-        let evidence = DataSet::new().text("StudyInstanceUID", &study.uid).items(
-            "ReferencedSeriesSequence",
-            chosen
-                .iter()
-                .map(|(series, number)| {
-                    DataSet::new()
-                        .text("SeriesInstanceUID", &self.uid("series", &[study.number, *series]))
-                        .item("ReferencedSOPSequence", reference(&(*series, *number)))
-                })
-                .collect(),
-        );
-        let template =
-            DataSet::new().text("MappingResource", "DCMR").text("TemplateIdentifier", "2010");
-        let images = chosen
-            .iter()
-            .map(|chosen| {
-                DataSet::new()
-                    .text("RelationshipType", "CONTAINS")
-                    .text("ValueType", "IMAGE")
-                    .item("ReferencedSOPSequence", reference(chosen))
-            })
-            .collect();
-        self.sop_common(study, &series, place, 0, "1.2.840.10008.5.1.4.1.1.88.59")
-            .text("ContentDate", &study.date)
-            .text("ContentTime", &study.time)
-            .text("ValueType", "CONTAINER")
-            .text("ContinuityOfContent", "SEPARATE")
-            .item("ConceptNameCodeSequence", Code("113000", "DCM", "Of Interest").item())
-            .item("ContentTemplateSequence", template)
-            .item("CurrentRequestedProcedureEvidenceSequence", evidence)
-            .items("ContentSequence", images)
-    }
-}
-
-fn content(relationship: &str, value_type: &str, name: Code) -> DataSet {
-    DataSet::new()
-        .text("RelationshipType", relationship)
-        .text("ValueType", value_type)
-        .item("ConceptNameCodeSequence", name.item())
 }

@@ -723,6 +723,7 @@ impl Plan {
             series,
             sop_classes: if instance.is_some() { Vec::new() } else { self.sop_classes.clone() },
             instance,
+            report: None,
             count,
             bytes,
             collection: self.optional(self.collection),
@@ -788,6 +789,8 @@ impl Plan {
             laterality: None,
             transfer_syntax: None,
             title: None,
+            description: None,
+            concept: None,
             digest: 0,
         };
         for field in self.fields.iter().filter(|field| field.level == Level::Instance) {
@@ -803,6 +806,9 @@ impl Plan {
                 }
                 "ImageType" if !field.value.is_empty() => {
                     instance.title = Some(field.value.clone());
+                }
+                "ImageComments" | "ContentDescription" if !field.value.is_empty() => {
+                    instance.description = Some(field.value.clone());
                 }
                 _ => {}
             }

@@ -14,6 +14,10 @@ pub enum Kind {
     Study,
     /// A dataset of the catalogue.
     Dataset,
+    /// A resource that a client wrote.
+    Record,
+    /// A report of a study: its content, or the series that it is in.
+    Report,
 }
 
 impl Kind {
@@ -22,6 +26,8 @@ impl Kind {
             Self::Patient => 1,
             Self::Study => 2,
             Self::Dataset => 3,
+            Self::Record => 6,
+            Self::Report => 10,
         }
     }
 
@@ -30,6 +36,8 @@ impl Kind {
             1 => Some(Self::Patient),
             2 => Some(Self::Study),
             3 => Some(Self::Dataset),
+            6 => Some(Self::Record),
+            10 => Some(Self::Report),
             _ => None,
         }
     }
@@ -68,6 +76,14 @@ pub fn put_changes(db: &mut Db, changes: &[(Kind, i64)]) -> QueryResult<()> {
     if changes.is_empty() {
         return Ok(());
     }
+    append(db, changes).map(drop)
+}
+
+/// Appends changes to the feed and returns the number of the first.
+///
+/// # Errors
+/// When the database fails.
+pub fn append(db: &mut Db, changes: &[(Kind, i64)]) -> QueryResult<i64> {
     let first = take(db, "change", changes.len())?;
     let mut mark = [0_u8; 8];
     getrandom::fill(&mut mark).map_err(|failure| super::conflict(&failure.to_string()))?;
@@ -86,7 +102,7 @@ pub fn put_changes(db: &mut Db, changes: &[(Kind, i64)]) -> QueryResult<()> {
     for rows in rows.chunks(2_000) {
         on_backend!(db, |c| diesel::insert_into(change::table).values(rows).execute(c))?;
     }
-    Ok(())
+    Ok(first)
 }
 
 /// The last number of the feed.

@@ -3,8 +3,14 @@
 use diesel::prelude::*;
 
 use super::changes::{Kind, put_changes, take};
+use super::events::{self, put_event};
 use super::schema::{change, dataset};
 use super::{Db, on_backend};
+
+/// The state of a dataset whose document is served.
+pub const PUBLISHED: &str = "published";
+/// The state of a dataset whose document is a tombstone.
+pub const WITHDRAWN: &str = "withdrawn";
 
 /// A row of `dataset`.
 #[derive(AsChangeset, Clone, Debug, Eq, Insertable, PartialEq, Queryable, Selectable)]
@@ -37,15 +43,17 @@ pub fn find_dataset(db: &mut Db, slug: &str) -> QueryResult<Option<DatasetRow>> 
         .optional())
 }
 
-/// Inserts or replaces a dataset; its `number` is the store's to give.
+/// Inserts or replaces a dataset, and logs what it is to readers; its `number` is the store's to
+/// give. `access` is the code of its access right.
 ///
 /// # Errors
 /// When the database fails.
-pub fn put_dataset(db: &mut Db, row: &DatasetRow) -> QueryResult<()> {
+pub fn put_dataset(db: &mut Db, row: &DatasetRow, access: &str) -> QueryResult<()> {
     let mut row = row.clone();
-    if let Some(known) = find_dataset(db, &row.slug)? {
+    let known = find_dataset(db, &row.slug)?;
+    if let Some(known) = &known {
         row.number = known.number;
-        if known == row {
+        if *known == row {
             return Ok(());
         }
         on_backend!(db, |c| diesel::update(dataset::table.find(&row.slug)).set(&row).execute(c))?;
@@ -53,7 +61,25 @@ pub fn put_dataset(db: &mut Db, row: &DatasetRow) -> QueryResult<()> {
         row.number = take(db, "dataset", 1)?;
         on_backend!(db, |c| diesel::insert_into(dataset::table).values(&row).execute(c))?;
     }
+    put_event(db, known.as_ref(), &row, access)?;
     put_changes(db, &[(Kind::Dataset, row.number)])
+}
+
+/// The datasets of these slugs that are there, by slug.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_datasets(db: &mut Db, slugs: &[String]) -> QueryResult<Vec<DatasetRow>> {
+    let mut rows = Vec::with_capacity(slugs.len());
+    for slugs in slugs.chunks(super::CHUNK) {
+        let found: Vec<DatasetRow> = on_backend!(db, |c| dataset::table
+            .filter(dataset::slug.eq_any(slugs))
+            .select(DatasetRow::as_select())
+            .load(c))?;
+        rows.extend(found);
+    }
+    rows.sort_by(|a, b| a.slug.cmp(&b.slug));
+    Ok(rows)
 }
 
 /// Datasets in a state by slug, some of them.
@@ -83,24 +109,18 @@ pub fn list_slugs(db: &mut Db) -> QueryResult<Vec<String>> {
     on_backend!(db, |c| dataset::table.order(dataset::slug).select(dataset::slug).load(c))
 }
 
-/// The last change of the feed that is about a dataset, how many datasets are in a state, and
-/// the last change of a document.
+/// The last change of the feed that is about a dataset, how many datasets are published, and the
+/// time of the last event.
 ///
 /// # Errors
 /// When the database fails.
-pub fn dataset_state(db: &mut Db, state: &str) -> QueryResult<(i64, i64, Option<i64>)> {
-    use diesel::dsl::{count_star, max};
+pub fn dataset_state(db: &mut Db) -> QueryResult<(i64, i64, Option<i64>)> {
     let last: Option<i64> = on_backend!(db, |c| change::table
         .filter(change::kind.eq(Kind::Dataset.code()))
-        .select(max(change::seq))
+        .select(diesel::dsl::max(change::seq))
         .first(c))?;
-    let count: i64 = on_backend!(db, |c| dataset::table
-        .filter(dataset::state.eq(state))
-        .select(count_star())
-        .first(c))?;
-    let latest: Option<i64> = on_backend!(db, |c| dataset::table
-        .filter(dataset::document.ne(""))
-        .select(max(dataset::modified))
-        .first(c))?;
-    Ok((last.unwrap_or(0), count, latest))
+    // The log keeps the sums, so that nothing is counted here.
+    let event = events::last_event(db)?;
+    let (published, time) = event.map_or((0, None), |event| (event.published, Some(event.time)));
+    Ok((last.unwrap_or(0), published, time))
 }

@@ -164,3 +164,16 @@ pub fn list_findings_of(db: &mut Db, study: i64) -> QueryResult<Vec<FindingRow>>
         .order((finding::code, finding::attribute))
         .load(c))
 }
+
+/// The studies with a finding of one of the kinds, by number.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_studies_with(db: &mut Db, codes: &[String]) -> QueryResult<Vec<i64>> {
+    on_backend!(db, |c| finding::table
+        .filter(finding::code.eq_any(codes))
+        .select(finding::study)
+        .distinct()
+        .order(finding::study)
+        .load(c))
+}

@@ -20,12 +20,16 @@ pub use lock::Lease;
 pub mod archive;
 pub mod changes;
 pub mod datasets;
+pub mod descriptions;
+pub mod events;
 pub mod files;
 pub mod findings;
 pub mod journal;
 mod lock;
 pub mod meta;
 pub mod read;
+pub mod records;
+pub mod reports;
 pub(crate) mod schema;
 pub mod subscriptions;
 pub mod verify;
@@ -373,6 +377,10 @@ impl Store {
                 done?;
             }
         }
+        // Datasets of a database that is older than the log of their events.
+        if self.read(events::is_behind)? {
+            self.write(events::put_missing)?;
+        }
         Ok(())
     }
 
@@ -420,6 +428,27 @@ impl Store {
         Ok(self.writer()?.transaction(work)?)
     }
 
+    /// Writes in one transaction, of which nothing is stored when `work` refuses.
+    ///
+    /// # Errors
+    /// What `work` refused with, or the database's failure.
+    pub fn write_unless<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut refused = None;
+        let done = self.writer()?.transaction(|db| {
+            work(db).map_err(|failure| {
+                refused = Some(failure);
+                diesel::result::Error::RollbackTransaction
+            })
+        });
+        match (done, refused) {
+            (_, Some(failure)) => Err(failure),
+            (done, None) => Ok(done.map_err(Error::from)?),
+        }
+    }
+
     /// Tells the database's planner about the tables after a large change.
     ///
     /// # Errors
@@ -447,7 +476,7 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 }
 
 /// How many migrations this version has; a test counts the folders.
-pub const KNOWN_MIGRATIONS: usize = 4;
+pub const KNOWN_MIGRATIONS: usize = 8;
 
 /// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
 /// of what the tables held is left.

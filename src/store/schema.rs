@@ -92,6 +92,21 @@ diesel::table! {
     instance (hash, series) { hash -> BigInt, series -> BigInt, }
 }
 diesel::table! {
+    report (number) {
+        number -> BigInt,
+        study -> BigInt,
+        series -> BigInt,
+        uid -> Text,
+        sop_class -> Text,
+        care_id -> Text,
+        research_id -> Text,
+        version -> Integer,
+        updated -> BigInt,
+        deleted -> Bool,
+        content -> Nullable<Binary>,
+    }
+}
+diesel::table! {
     lookup (kind, value, number) { kind -> SmallInt, value -> Text, number -> BigInt, }
 }
 diesel::table! {
@@ -133,3 +148,56 @@ diesel::table! {
         due -> BigInt,
     }
 }
+diesel::table! {
+    description_version (number) {
+        number -> BigInt,
+        slug -> Text,
+        at -> BigInt,
+        who -> Text,
+        verdict -> Text,
+        changes -> Text,
+        text -> Text,
+    }
+}
+diesel::table! {
+    dataset_event (seq) {
+        seq -> BigInt,
+        slug -> Text,
+        operation -> SmallInt,
+        version -> Text,
+        access -> Text,
+        time -> BigInt,
+        hash -> Text,
+        bytes -> BigInt,
+        published -> BigInt,
+        successor -> Nullable<BigInt>,
+        document -> Nullable<Text>,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(dataset, dataset_event);
+diesel::table! {
+    record (number) {
+        number -> BigInt,
+        #[sql_name = "type"]
+        kind -> Text,
+        id -> Text,
+        version -> Integer,
+        change -> BigInt,
+        updated -> BigInt,
+        deleted -> Bool,
+    }
+}
+diesel::table! {
+    record_version (record, version) {
+        record -> BigInt,
+        version -> Integer,
+        #[sql_name = "type"]
+        kind -> Text,
+        change -> BigInt,
+        updated -> BigInt,
+        method -> SmallInt,
+        author -> Text,
+        body -> Nullable<Binary>,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(record, record_version);

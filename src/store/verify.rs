@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 
 use super::schema::{
-    change, counter, finding, input, instance, lookup, meta, patient, run, series, study,
+    change, counter, finding, input, instance, lookup, meta, patient, report, run, series, study,
 };
 use super::{Db, on_backend};
 use crate::imaging::{Instance, uid_hash};
@@ -20,6 +20,7 @@ pub fn contradictions(db: &mut Db) -> QueryResult<Vec<String>> {
         series_and_instances(db, &mut found)?;
         patients_and_studies(db, &mut found)?;
         lookups_and_findings(db, &mut found)?;
+        super::reports::contradictions(db, &mut found)?;
         inputs(db, &mut found)?;
         counters(db, &mut found)?;
         store_and_runs(db, &mut found)?;
@@ -228,11 +229,12 @@ fn lookups_and_findings(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()>
 /// No number is handed out twice: every counter stands at or behind the greatest in use.
 fn counters(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {
     use diesel::dsl::max;
-    let greatest: [(&str, Option<i64>); 4] = on_backend!(db, |c| [
+    let greatest: [(&str, Option<i64>); 5] = on_backend!(db, |c| [
         ("patient", patient::table.select(max(patient::number)).first(c)?),
         ("study", study::table.select(max(study::number)).first(c)?),
         ("series", series::table.select(max(series::number)).first(c)?),
         ("image", series::table.select(max(series::first_image)).first(c)?),
+        ("report", report::table.select(max(report::number)).first(c)?),
     ]);
     for (name, greatest) in greatest {
         let stands: i64 =

@@ -17,6 +17,7 @@ mod operator;
 mod pages;
 mod problem;
 mod public;
+mod quality;
 mod reasons;
 mod session;
 mod words;
@@ -74,5 +75,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(public::routes)
         .configure(session::routes)
-        .configure(operator::routes);
+        .configure(operator::routes)
+        .configure(quality::routes);
 }

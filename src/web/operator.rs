@@ -42,7 +42,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 /// Checks who asks, then makes the page on a thread that may wait for the database.
-async fn answer(
+pub(super) async fn answer(
     request: HttpRequest,
     state: web::Data<State>,
     make: impl FnOnce(&State, &Actor) -> Result<String> + Send + 'static,
@@ -63,18 +63,18 @@ fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
     words::pairs(request.query_string()).into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
 }
 
-fn may_name_persons(actor: &Actor) -> bool {
+pub(super) fn may_name_persons(actor: &Actor) -> bool {
     actor.purpose() == Purpose::Care
 }
 
 /// A moment for people and for machines.
-struct Moment {
-    shown: String,
-    machine: String,
+pub(super) struct Moment {
+    pub(super) shown: String,
+    pub(super) machine: String,
 }
 
 impl Moment {
-    fn new(microseconds: i64) -> Self {
+    pub(super) fn new(microseconds: i64) -> Self {
         Self { shown: words::moment(microseconds), machine: words::machine_moment(microseconds) }
     }
 }

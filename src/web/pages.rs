@@ -43,6 +43,14 @@ impl Pages {
         &self.site
     }
 
+    pub(super) fn release(&self) -> &catalogue::Release {
+        self.names.release()
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
     pub(super) fn shelf(&self) -> &dyn Shelf {
         &*self.shelf
     }

@@ -8,7 +8,8 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use vesalius::error::{Error, Result};
 use vesalius::imaging::{
-    Attributes, Finding, Instance, Keyword, Laterality, PatientKey, Record, Uid,
+    self, Attributes, Finding, Instance, Item as ReportItem, Keyword, Laterality, PatientKey,
+    Record, Report, Uid,
 };
 use vesalius::ingest::{self, Ingest, Summary};
 use vesalius::mapping::Context;
@@ -119,6 +120,17 @@ pub(crate) fn truth(store: &Store) -> Vec<String> {
     ] {
         all.append(&mut lines(store, sql));
     }
+    for row in store.read(|db| vesalius::store::reports::scan_reports(db, 0, 10_000)).unwrap() {
+        if let Some(found) = row.to_report(imaging::IdSpace::Care).unwrap() {
+            let place = format!(
+                "SELECT e.uid || ' ' || s.uid AS line FROM series e \
+                 JOIN study s ON s.number = e.study WHERE e.number = {} AND s.number = {}",
+                found.series, found.study
+            );
+            let place = lines(store, &place);
+            all.push(format!("report {place:?} {} {:?}", found.public_id, found.report));
+        }
+    }
     let series: Vec<String> =
         lines(store, "SELECT CAST(number AS TEXT) || ' ' || uid AS line FROM series");
     let series: Vec<(i64, &str)> = series
@@ -224,8 +236,11 @@ pub(crate) fn record(patient: u32, study: u32, series: u32, instance: u32) -> Re
             laterality: None,
             transfer_syntax: Some(uid("1.2.840.10008.1.2.1")),
             title: None,
+            description: None,
+            concept: None,
             digest: u64::from(instance),
         }),
+        report: None,
         count: 1,
         bytes: 1_000 + u64::from(instance),
         sop_classes: Vec::new(),
@@ -241,11 +256,26 @@ pub(crate) fn record(patient: u32, study: u32, series: u32, instance: u32) -> Re
 pub(crate) fn count_only(patient: u32, study: u32, series: u32, images: u32) -> Record {
     let mut record = record(patient, study, series, 1);
     record.instance = None;
+    record.report = None;
     record.count = images;
     record.bytes = u64::from(images) * 500;
     record.sop_classes = vec![uid("1.2.840.10008.5.1.4.1.1.2")];
     record.origin = format!("row {study}.{series}");
     record
+}
+
+/// A report of one sentence.
+pub(crate) fn says(instance: &Instance, text: &str) -> Report {
+    let mut report = Report::new(instance.uid.clone(), instance.sop_class.clone());
+    report.items.push(ReportItem {
+        relationship: "CONTAINS".to_owned(),
+        concept: None,
+        content: imaging::Content::Text { text: text.to_owned() },
+        observed: None,
+        observation: None,
+        items: Vec::new(),
+    });
+    report
 }
 
 /// Small numbers in a fixed order for a seed (SplitMix64).
@@ -342,6 +372,10 @@ pub(crate) fn archive(seed: u64, studies: u32) -> Vec<Record> {
                     }
                     if random.one_in(10) {
                         one.findings.push(Finding::new("vr-odd", "Rows", ""));
+                    }
+                    if modality == "SR" {
+                        let of = of.clone();
+                        one.report = Some(Box::new(says(&of, "as it is")));
                     }
                 }
                 records.push(one);

@@ -9,6 +9,7 @@ use crate::actor::Role;
 use crate::error::Error;
 use crate::fhir::bundle::Total;
 use crate::fhir::cache::{Key, Rendered, Shape};
+use crate::fhir::derived;
 use crate::fhir::outcome::Result;
 use crate::fhir::provider::{Entry, Page};
 use crate::fhir::search::{Place, Search, studies};
@@ -101,6 +102,7 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
     }
     if !rendered.is_empty() {
         included.extend(state.made.included(search));
+        included.extend(derived::included(asking, &mut db, search, &numbers)?);
     }
     Ok(Page { total: Total::Known(total), matches, has_more, included, notes: Vec::new() })
 }

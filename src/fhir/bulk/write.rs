@@ -17,7 +17,7 @@ use super::order::{TypeOrder, instant, knows_changes};
 use crate::actor::{Actor, Purpose, Role};
 use crate::error::Error;
 use crate::fhir::cache::Shape;
-use crate::fhir::outcome::Failure;
+use crate::fhir::outcome::{Failure, outcome};
 use crate::fhir::search::{Search, patients, studies};
 use crate::fhir::subset::Subset;
 use crate::fhir::table::Resource;
@@ -45,6 +45,8 @@ enum Halt {
     Cancelled,
     /// The server stops: it begins anew with the next.
     Stopped,
+    /// The resources of a type could not be had: the others are.
+    Type(String),
     Failed(String),
 }
 
@@ -100,7 +102,7 @@ impl State {
                         desk.remove(&job);
                         return true;
                     }
-                    Halt::Failed(reason) => End::Failed { reason },
+                    Halt::Type(reason) | Halt::Failed(reason) => End::Failed { reason },
                 }
             }
         };
@@ -131,19 +133,33 @@ impl State {
             let seen = self.index.read().search(&actor, &Query::All);
             seen.serialize_into(&mut visible)?;
         }
+        let mut missing = Vec::new();
         for of in &ticket.order.types {
             let resource = Resource::parse(&of.resource)
                 .ok_or_else(|| Halt::Failed(format!("`{}` is no longer served", of.resource)))?;
             let searches = ticket.order.parsed(&asking, of)?;
             writer.begin("output", resource.name());
             match resource {
-                Resource::Patient | Resource::ImagingStudy => {
+                Resource::Patient | Resource::ImagingStudy
+                    if !self.table.row(resource).is_written =>
+                {
                     self.export_rows(&asking, of, resource, &searches, writer)?;
                 }
-                _ => self.export_pages(&asking, of, searches, ticket.order.since, writer)?,
+                _ => match self.export_pages(&asking, of, searches, ticket.order.since, writer) {
+                    Err(Halt::Type(reason)) => {
+                        let text = format!("{} is not whole: {reason}", resource.name());
+                        missing.push(outcome("error", "incomplete", &text, None));
+                    }
+                    done => done?,
+                },
             }
             writer.close()?;
         }
+        writer.begin("error", "OperationOutcome");
+        for outcome in missing {
+            writer.line(outcome.to_string().as_bytes())?;
+        }
+        writer.close()?;
         if let Some(since) = ticket.order.since {
             // Who sees a part of the archive is not told of what left it.
             if matches!(actor.role, Role::ImagingIt) {
@@ -233,7 +249,8 @@ impl State {
             let mut done = 0;
             loop {
                 writer.look(search.resource, done, 0)?;
-                let page = self.page(asking, &search)?;
+                let page = self.page(asking, &search);
+                let page = page.map_err(|failure| Halt::Type(failure.told().to_owned()))?;
                 for entry in &page.matches {
                     let is_new = given.as_mut().is_none_or(|given| given.insert(entry.id.clone()));
                     if is_new && post.is_none_or(|since| changed_after(&entry.bytes, since)) {

@@ -20,6 +20,7 @@ use serde_json::json;
 pub(super) use convert::Convert;
 
 use super::Asking;
+use super::bundle::Total;
 use super::outcome::{Failure, Result};
 use super::provider::{Page, Provider, Read, not_found};
 use super::search::{Place, Search};
@@ -67,10 +68,8 @@ impl Part {
             Resource::List => &[Self::Set],
             Resource::Bundle => &[Self::Fhir],
             Resource::Binary => &[Self::Kos],
-            Resource::Patient
-            | Resource::ImagingStudy
-            | Resource::Endpoint
-            | Resource::Organization => &[],
+            // The provider has no others.
+            _ => &[],
         }
     }
 
@@ -129,10 +128,8 @@ impl Provider for Documents {
     fn search(&self, asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page> {
         match search.resource {
             Resource::DocumentReference | Resource::List => search::search(asking, search, after),
-            other => Err(Failure::unavailable(&format!(
-                "`{}` is read by its id; DocumentReference is searched",
-                other.name()
-            ))),
+            // The manifests themselves are read by their ids; their references are searched.
+            _ => Ok(Page::count(Total::Known(0))),
         }
     }
 }

@@ -1,68 +1,152 @@
-//! Searches of the resources that the configuration makes: there are few, so each is looked at.
+//! Searches by what resources say themselves: a test and the values under its parameter.
 
-use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 
-use super::{Answer, Criterion, Test, unsupported};
+use serde_json::Value as Json;
+
+use super::quantity::Unit;
+use super::reference::Reference;
+use super::token::Token;
+use super::values::{Path, Reader, Value};
+use super::{Criterion, Test, unsupported};
 use crate::fhir::outcome::Result;
-use crate::imaging::fold;
 
-/// Whether a resource holds to all criteria.
-pub(in crate::fhir) fn matches(resource: &Value, criteria: &[Criterion]) -> Result<bool> {
+/// Whether a resource holds to all criteria, of which none looks into other resources.
+pub(in crate::fhir) fn matches(
+    reader: &Reader<'_>,
+    resource: &Json,
+    criteria: &[Criterion],
+) -> Result<bool> {
     for criterion in criteria {
-        if !one(resource, criterion)? {
+        if let Test::Chain(_) | Test::Linked(_) = criterion.test {
+            return Err(unsupported(criterion, "a chain"));
+        }
+        let path = Path::parse(&criterion.parameter.path).unwrap_or_default();
+        let values = reader.values(&criterion.parameter, &path, resource);
+        let targets = Targets::of(&criterion.test);
+        if !holds(&criterion.test, targets.as_ref(), values.iter()) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn one(resource: &Value, criterion: &Criterion) -> Result<bool> {
-    let path = criterion.parameter.path.as_str();
-    let found = path.split('.').try_fold(resource, |value, name| value.get(name));
-    let values: Vec<&Value> = match found {
-        None => Vec::new(),
-        Some(Value::Array(values)) => values.iter().collect(),
-        Some(value) => vec![value],
-    };
-    let any_token = |matches: &dyn Fn(Option<&str>, &str) -> bool| {
-        values.iter().any(|value| match value {
-            // A code or an id.
-            Value::String(code) => {
-                matches(None, code)
-                    || (criterion.parameter.answer == Answer::Document
-                        && matches(Some("http://hl7.org/fhir/endpoint-status"), code))
+/// What a reference may point at for a criterion to hold.
+#[derive(Debug, Default)]
+pub(in crate::fhir) struct Targets {
+    /// Ids by type.
+    pub(in crate::fhir) local: HashMap<String, HashSet<String>>,
+    /// Of any type.
+    pub(in crate::fhir) ids: HashSet<String>,
+    pub(in crate::fhir) urls: HashSet<String>,
+    pub(in crate::fhir) identifiers: Vec<Token>,
+}
+
+impl Targets {
+    /// Those that a test names by itself.
+    pub(in crate::fhir) fn of(test: &Test) -> Option<Self> {
+        let mut targets = Self::default();
+        match test {
+            Test::References(references) => {
+                for reference in references {
+                    match reference {
+                        Reference::Local(Some(kind), id) => {
+                            targets.point_at(kind, id.clone());
+                        }
+                        Reference::Local(None, id) => {
+                            targets.ids.insert(id.clone());
+                        }
+                        Reference::Foreign(url) => {
+                            targets.urls.insert(url.clone());
+                        }
+                    }
+                }
             }
-            // A Coding has a code, an Identifier a value.
-            _ => {
-                let code = value.get("code").or_else(|| value.get("value")).and_then(Value::as_str);
-                let system = value.get("system").and_then(Value::as_str);
-                code.is_some_and(|code| matches(system, code))
+            Test::Identifiers(tokens) => targets.identifiers.clone_from(tokens),
+            Test::Chain(_) | Test::Linked(_) => {}
+            _ => return None,
+        }
+        Some(targets)
+    }
+
+    /// Adds something of this server.
+    pub(in crate::fhir) fn point_at(&mut self, kind: &str, id: String) {
+        match self.local.get_mut(kind) {
+            Some(ids) => ids.insert(id),
+            None => self.local.entry(kind.to_owned()).or_default().insert(id),
+        };
+    }
+
+    fn has(&self, value: &Value) -> bool {
+        match value {
+            Value::Local { kind, id } => {
+                self.ids.contains(&**id)
+                    || self.local.get(&**kind).is_some_and(|ids| ids.contains(&**id))
             }
-        })
+            Value::Url(url) => self.urls.contains(&**url),
+            Value::Logical { system, value } => {
+                self.identifiers.iter().any(|token| token.matches(system.as_deref(), value))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether the values under a parameter hold to a test; `targets` are those of its references.
+pub(in crate::fhir) fn holds<'v>(
+    test: &Test,
+    targets: Option<&Targets>,
+    mut values: impl Iterator<Item = &'v Value>,
+) -> bool {
+    let is_token = |value: &Value, tokens: &[Token]| match value {
+        Value::Token { system, code, is_plain } => tokens.iter().any(|token| {
+            token.matches(system.as_deref(), code) || (*is_plain && token.matches(None, code))
+        }),
+        _ => false,
     };
-    Ok(match &criterion.test {
-        Test::Missing(missing) => values.is_empty() == *missing,
-        Test::Tokens(tokens) => {
-            any_token(&|system, code| tokens.iter().any(|token| token.matches(system, code)))
+    match test {
+        Test::Missing(missing) => values.next().is_none() == *missing,
+        Test::Tokens(tokens) => values.any(|value| is_token(value, tokens)),
+        Test::NotTokens(tokens) => !values.any(|value| is_token(value, tokens)),
+        Test::Text(texts) => values.any(|value| match value {
+            Value::Words(words) => texts.iter().any(|text| words.contains(text.as_str())),
+            _ => false,
+        }),
+        Test::OfType(asked) => values.any(|value| match value {
+            Value::Typed { system, code, value } => asked.iter().any(|asked| {
+                (asked.system.is_empty() || asked.system == **system)
+                    && asked.code == **code
+                    && asked.value == **value
+            }),
+            _ => false,
+        }),
+        Test::Dates(dates) => values.any(|value| match value {
+            Value::Date { from, to } => dates.iter().any(|date| date.matches(*from, *to)),
+            _ => false,
+        }),
+        Test::Strings(how, texts) => values.any(|value| match value {
+            Value::String { text, folded } => {
+                texts.iter().any(|asked| how.matches_folded(asked, text, folded))
+            }
+            _ => false,
+        }),
+        Test::Quantities(asked) => values.any(|value| match value {
+            Value::Quantity { low, high, system, code, unit } => {
+                let unit = Unit {
+                    system: system.as_deref(),
+                    code: code.as_deref(),
+                    unit: unit.as_deref(),
+                };
+                asked.iter().any(|asked| asked.matches(*low, *high, &unit))
+            }
+            _ => false,
+        }),
+        Test::Uris(how, asked) => values.any(|value| match value {
+            Value::Url(url) => asked.iter().any(|asked| how.matches(asked, url)),
+            _ => false,
+        }),
+        Test::References(_) | Test::Identifiers(_) | Test::Chain(_) | Test::Linked(_) => {
+            targets.is_some_and(|targets| values.any(|value| targets.has(value)))
         }
-        Test::NotTokens(tokens) => {
-            !any_token(&|system, code| tokens.iter().any(|token| token.matches(system, code)))
-        }
-        Test::Text(texts) => values.iter().any(|value| {
-            let display = value.get("display").and_then(Value::as_str).map(fold);
-            display.is_some_and(|display| texts.iter().any(|text| display.contains(&fold(text))))
-        }),
-        Test::References(references) => values.iter().any(|value| {
-            let reference = value.get("reference").and_then(Value::as_str).unwrap_or("");
-            let (kind, id) = reference.split_once('/').unwrap_or(("", reference));
-            references.iter().any(|asked| asked.id_of(kind) == Some(id))
-        }),
-        Test::Identifiers(_) => false,
-        Test::Strings(how, texts) => values.iter().any(|value| {
-            value.as_str().is_some_and(|value| texts.iter().any(|text| how.matches(text, value)))
-        }),
-        // What the configuration makes says nothing of when it changed.
-        Test::Dates(_) => false,
-        Test::OfType(_) | Test::Chain(_) => return Err(unsupported(criterion, "the modifier")),
-    })
+    }
 }

@@ -5,11 +5,13 @@ mod date;
 pub(super) mod documents;
 pub(super) mod manifests;
 pub(super) mod patients;
+mod quantity;
 mod reference;
 mod special;
 mod string;
 pub(super) mod studies;
 mod token;
+pub(super) mod values;
 
 use super::Asking;
 use super::outcome::{Failure, Result};
@@ -17,13 +19,16 @@ use super::request::Parameters;
 use super::table::{Answer, Kind, Parameter, Resource};
 use crate::actor::{Actor, Role};
 use crate::error::Error;
+use crate::imaging::fold;
 use crate::mapping::fhir::View;
 use date::DateTest;
-use reference::Reference;
-pub(super) use special::{CURSOR, Control, Include, Place, cursor, foreign_cursor, is_control};
-use string::How;
-use token::OfType;
-pub(super) use token::Token;
+use quantity::QuantityTest;
+pub(super) use reference::Reference;
+pub(super) use special::{
+    CURSOR, Control, Include, Place, cursor, foreign_cursor, is_control, open_cursor,
+};
+use string::{How, UriHow};
+pub(super) use token::{OfType, Token};
 
 /// What becomes of parameters that the server does not know (`Prefer: handling=…`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +47,7 @@ pub(super) enum Test {
     Tokens(Vec<Token>),
     /// `:not`
     NotTokens(Vec<Token>),
-    /// `:text`
+    /// `:text`, folded.
     Text(Vec<String>),
     /// `:of-type`
     OfType(Vec<OfType>),
@@ -50,9 +55,15 @@ pub(super) enum Test {
     References(Vec<Reference>),
     /// `:identifier`
     Identifiers(Vec<Token>),
+    /// Folded, unless they are compared exactly.
     Strings(How, Vec<String>),
-    /// A parameter of the resource that is pointed at.
+    /// Numbers, too.
+    Quantities(Vec<QuantityTest>),
+    Uris(UriHow, Vec<String>),
+    /// A parameter of the patient that is pointed at.
     Chain(Box<Criterion>),
+    /// The same of each type that can be pointed at.
+    Linked(Vec<(Resource, Criterion)>),
 }
 
 /// One parameter of a search; all of them must hold.
@@ -68,7 +79,7 @@ pub(super) struct Criterion {
 }
 
 /// A search as it is processed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Search {
     pub(super) resource: Resource,
     pub(super) criteria: Vec<Criterion>,
@@ -83,6 +94,12 @@ const MOST_FOR_HIDDEN_COUNT: usize = 3;
 const MOST_VALUES: usize = 200;
 
 impl Search {
+    /// A search that the server asks itself: its first `count` matches.
+    pub(super) fn of(resource: Resource, criteria: Vec<Criterion>, count: usize) -> Self {
+        let control = Control { count, has_total: false, ..Control::default() };
+        Self { resource, criteria, control, processed: Vec::new() }
+    }
+
     /// Reads the parameters of a search.
     pub(super) fn parse(
         asking: &Asking<'_>,
@@ -139,8 +156,7 @@ impl Search {
         let mut search = Self { resource, criteria, control, processed };
         if let Some(cursor) = &search.control.cursor {
             let about = search.about(asking);
-            search.control.after =
-                Some(special::open_cursor(&asking.state.cursor_key, &about, cursor)?);
+            search.control.after = Some(open_cursor(&asking.state.cursor_key, &about, cursor)?);
         }
         if asking.actor.role == Role::Ehr {
             search.never_take_a_study_id_for_a_name(asking);
@@ -194,6 +210,9 @@ impl Search {
             let name = &criterion.name;
             let values = match &criterion.test {
                 Test::Missing(_) | Test::Chain(_) => 1,
+                Test::Linked(of) => of.len(),
+                Test::Quantities(of) => of.len(),
+                Test::Uris(_, of) => of.len(),
                 Test::Tokens(of) | Test::NotTokens(of) | Test::Identifiers(of) => of.len(),
                 Test::OfType(of) => of.len(),
                 Test::References(of) => of.len(),
@@ -223,6 +242,9 @@ impl Search {
         fn is_about_one(criterion: &Criterion) -> bool {
             match &criterion.test {
                 Test::Chain(of) => is_about_one(of) || criterion.parameter.identifies,
+                Test::Linked(of) => {
+                    of.iter().any(|(_, of)| is_about_one(of)) || criterion.parameter.identifies
+                }
                 _ => criterion.parameter.identifies || criterion.parameter.singles_out(),
             }
         }
@@ -239,11 +261,7 @@ impl Search {
         let searched = self.resource.name();
         needs(actor.has_search_scope(searched), 's', searched)?;
         for criterion in &self.criteria {
-            let looks_into_patient = criterion.parameter.answer == Answer::Patient
-                && matches!(criterion.test, Test::Chain(_) | Test::Identifiers(_));
-            if looks_into_patient {
-                needs(actor.has_search_scope("Patient"), 's', "Patient")?;
-            }
+            criterion.permit_scopes(actor)?;
         }
         let table = &asking.state.table;
         for include in &self.control.include {
@@ -305,18 +323,43 @@ impl Criterion {
             Test::References(of) => self.parameter.identifies && of.len() == 1,
             Test::OfType(of) => self.parameter.identifies && of.len() == 1,
             Test::Chain(of) => of.names_one(asking),
+            Test::Linked(of) => {
+                self.parameter.identifies && of.iter().any(|(_, of)| of.names_one(asking))
+            }
             Test::Missing(_)
             | Test::NotTokens(_)
             | Test::Text(_)
             | Test::Dates(_)
+            | Test::Quantities(_)
+            | Test::Uris(..)
             | Test::Strings(..) => false,
+        }
+    }
+
+    /// What a chain looks into is searched.
+    fn permit_scopes(&self, actor: &Actor) -> Result<()> {
+        let needs = |resource: &str| {
+            if actor.has_search_scope(resource) { Ok(()) } else { Err(scope_needed(resource, 's')) }
+        };
+        let of_patients = self.parameter.answer == Answer::Patient
+            || self.parameter.targets.iter().any(|target| target == "Patient");
+        match &self.test {
+            Test::Chain(_) => needs("Patient"),
+            Test::Identifiers(_) if of_patients => needs("Patient"),
+            Test::Linked(of) => of.iter().try_for_each(|(resource, of)| {
+                needs(resource.name())?;
+                of.permit_scopes(actor)
+            }),
+            _ => Ok(()),
         }
     }
 
     /// Secondary use of an archive that names persons cannot ask for what it cannot see.
     fn permit(&self, asking: &Asking<'_>) -> Result<()> {
-        if let Test::Chain(of) = &self.test {
-            of.permit(asking)?;
+        match &self.test {
+            Test::Chain(of) => of.permit(asking)?,
+            Test::Linked(of) => of.iter().try_for_each(|(_, of)| of.permit(asking))?,
+            _ => {}
         }
         let names_persons = match self.parameter.answer {
             Answer::PatientIdentifier
@@ -331,6 +374,8 @@ impl Criterion {
             | Answer::Performer
             | Answer::Interpreter
             | Answer::Referrer
+            | Answer::Encounter
+            | Answer::OrderIdentifier
             | Answer::StudyUid
             | Answer::Accession
             | Answer::Related => true,
@@ -346,6 +391,8 @@ impl Criterion {
             | Answer::Reason
             | Answer::Nothing
             | Answer::Status
+            | Answer::ProcedureCode
+            | Answer::RequestedCode
             | Answer::Document
             | Answer::DocumentId
             | Answer::DocumentFormat
@@ -362,6 +409,11 @@ impl Criterion {
         }
         Ok(())
     }
+}
+
+/// Whether a text is a date, a time or an instant.
+pub(super) fn is_date(text: &str) -> bool {
+    date::interval(text, None).is_some()
 }
 
 /// A token whose scopes do not reach.
@@ -389,6 +441,9 @@ fn criterion(
         let Some(parameter) = asking.state.table.parameter(resource, link) else {
             return Ok(None);
         };
+        if parameter.answer == Answer::Document && parameter.kind == Kind::Reference {
+            return linked(asking, parameter, kind, name, rest, value);
+        }
         let can_chain = parameter.answer == Answer::Patient && kind.is_none_or(|k| k == "Patient");
         if !can_chain {
             return Err(Failure::parameter(name, "cannot be chained"));
@@ -421,6 +476,8 @@ fn criterion(
     let tokens =
         || raw.iter().map(|raw| Token::parse(raw)).collect::<Result<_, _>>().map_err(wrong);
     let texts = || raw.iter().map(|raw| unescape(raw)).collect();
+    // What is compared without case and accents is folded once.
+    let folded = || raw.iter().map(|raw| fold(&unescape(raw))).collect();
     let base = asking.state.base.as_str();
     let references = |kind: Option<&str>| {
         raw.iter()
@@ -436,7 +493,7 @@ fn criterion(
         },
         (Kind::Token, None) => Test::Tokens(tokens()?),
         (Kind::Token, Some("not")) => Test::NotTokens(tokens()?),
-        (Kind::Token, Some("text")) => Test::Text(texts()),
+        (Kind::Token, Some("text")) => Test::Text(folded()),
         (Kind::Token, Some("of-type")) if parameter.name == "identifier" => Test::OfType(
             raw.iter().map(|raw| OfType::parse(raw)).collect::<Result<_, _>>().map_err(wrong)?,
         ),
@@ -459,9 +516,17 @@ fn criterion(
             }
             Test::References(references(Some(kind))?)
         }
-        (Kind::String, None) => Test::Strings(How::Begins, texts()),
-        (Kind::String, Some("contains")) => Test::Strings(How::Contains, texts()),
+        (Kind::String, None) => Test::Strings(How::Begins, folded()),
+        (Kind::String, Some("contains")) => Test::Strings(How::Contains, folded()),
         (Kind::String, Some("exact")) => Test::Strings(How::Exact, texts()),
+        (Kind::Quantity | Kind::Number, None) => {
+            let has_unit = parameter.kind == Kind::Quantity;
+            let read = raw.iter().map(|raw| QuantityTest::parse(raw, has_unit));
+            Test::Quantities(read.collect::<Result<_, _>>().map_err(wrong)?)
+        }
+        (Kind::Uri, None) => Test::Uris(UriHow::Equal, texts()),
+        (Kind::Uri, Some("below")) => Test::Uris(UriHow::Below, texts()),
+        (Kind::Uri, Some("above")) => Test::Uris(UriHow::Above, texts()),
         // R4: a search with a modifier that the server does not know must be refused.
         (kind, Some(modifier)) => {
             return Err(wrong(format!(
@@ -476,6 +541,40 @@ fn criterion(
         test,
         is_never_study_id: false,
     }))
+}
+
+/// Deepest chain: `a.b.c.d`.
+const LONGEST_CHAIN: usize = 3;
+
+/// Reads a chain from a parameter that is evaluated on the resource itself.
+fn linked(
+    asking: &Asking<'_>,
+    parameter: &Parameter,
+    kind: Option<&str>,
+    name: &str,
+    rest: &str,
+    value: &str,
+) -> Result<Option<Criterion>> {
+    if rest.matches('.').count() >= LONGEST_CHAIN {
+        return Err(Error::TooCostly(format!("`{name}` is a longer chain than is followed")).into());
+    }
+    let mut of = Vec::new();
+    let targets = parameter.targets.iter().filter_map(|target| Resource::parse(target));
+    for target in targets.filter(|target| kind.is_none_or(|kind| kind == target.name())) {
+        match criterion(asking, target, rest, value) {
+            Ok(found) => of.extend(found.map(|found| (target, found))),
+            Err(failure) => return Err(failure.about(name)),
+        }
+    }
+    if of.is_empty() {
+        return Err(Failure::parameter(
+            name,
+            format!("`{}` points at nothing that has a parameter `{rest}`", parameter.name),
+        ));
+    }
+    let test = Test::Linked(of);
+    let (name, parameter) = (name.to_owned(), parameter.clone());
+    Ok(Some(Criterion { name, parameter, test, is_never_study_id: false }))
 }
 
 /// The parts between separators that no backslash stands before; backslashes stay.

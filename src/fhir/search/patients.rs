@@ -96,6 +96,10 @@ fn one(
         | Answer::Interpreter
         | Answer::Referrer
         | Answer::Reason
+        | Answer::Encounter
+        | Answer::OrderIdentifier
+        | Answer::ProcedureCode
+        | Answer::RequestedCode
         | Answer::Nothing
         | Answer::Status
         | Answer::Document

@@ -7,8 +7,8 @@ use super::unescape;
 pub(crate) enum Reference {
     /// Something of this server: the type, if it is told, and the id.
     Local(Option<String>, String),
-    /// Something elsewhere, which nothing here points at.
-    Foreign,
+    /// Something elsewhere: only what clients wrote points there.
+    Foreign(String),
 }
 
 impl Reference {
@@ -17,7 +17,9 @@ impl Reference {
         let text = unescape(raw);
         let relative = match text.strip_prefix(base) {
             Some(rest) if rest.starts_with('/') => &rest[1..],
-            _ if text.contains("://") || text.starts_with("urn:") => return Ok(Self::Foreign),
+            _ if text.contains("://") || text.starts_with("urn:") => {
+                return Ok(Self::Foreign(text));
+            }
             _ => text.as_str(),
         };
         // A version does not narrow what is pointed at: references here carry none.

@@ -300,7 +300,7 @@ mod tests {
         for (name, value) in [
             ("_sort", "description"),
             ("_sort", "started,_id"),
-            ("_include", "ImagingStudy:referrer"),
+            ("_include", "ImagingStudy:encounter"),
             ("_revinclude", "DiagnosticReport:imaging-study"),
         ] {
             assert!(take(name, value, Handling::Strict).is_err(), "{name}={value}");

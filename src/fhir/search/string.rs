@@ -15,12 +15,48 @@ pub(crate) enum How {
 }
 
 impl How {
+    /// The same where both are folded already; exactly, as they are.
+    pub(crate) fn matches_folded(self, asked: &str, value: &str, folded: &str) -> bool {
+        match self {
+            Self::Begins => folded.starts_with(asked),
+            Self::Contains => folded.contains(asked),
+            Self::Exact => value == asked,
+        }
+    }
+
     /// Whether a value matches.
     pub(crate) fn matches(self, asked: &str, value: &str) -> bool {
         match self {
             Self::Begins => fold(value).starts_with(&fold(asked)),
             Self::Contains => fold(value).contains(&fold(asked)),
             Self::Exact => value == asked,
+        }
+    }
+}
+
+/// How a URI is compared (FHIR R4 search, 3.1.1.4.13).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UriHow {
+    /// The same, letter by letter.
+    Equal,
+    /// `:below`: the value begins with it.
+    Below,
+    /// `:above`: it begins with the value.
+    Above,
+}
+
+impl UriHow {
+    /// Whether only the same one matches.
+    pub(crate) const fn is_equal(self) -> bool {
+        matches!(self, Self::Equal)
+    }
+
+    /// Whether a value matches.
+    pub(crate) fn matches(self, asked: &str, value: &str) -> bool {
+        match self {
+            Self::Equal => value == asked,
+            Self::Below => value.starts_with(asked),
+            Self::Above => asked.starts_with(value),
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::fhir::Asking;
 use crate::fhir::outcome::{Failure, Result};
 use crate::imaging::{Facet, Lookup, Started, fold};
 use crate::index::Query;
+use crate::mapping::agent::Agent;
+use crate::mapping::fhir::order_place;
 use crate::mapping::{self, ACCESSION, DCM, body_site_codes, display_of};
 use crate::store::Db;
 use crate::store::read::{self, Compare};
@@ -97,9 +99,13 @@ fn one<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Result<Qu
         Answer::SopClass => facet(asking, criterion, Facet::SopClass, sop_class),
         Answer::BodySite => coded(asking, criterion, Facet::BodySite),
         Answer::Reason => coded(asking, criterion, Facet::Reason),
-        Answer::Performer => person(asking, criterion, Facet::Performer),
-        Answer::Interpreter => person(asking, criterion, Facet::Interpreter),
-        Answer::Referrer => person(asking, criterion, Facet::Referrer),
+        Answer::ProcedureCode => coded(asking, criterion, Facet::Procedure),
+        Answer::RequestedCode => coded(asking, criterion, Facet::Requested),
+        Answer::Encounter => encounter(asking, db, criterion),
+        Answer::OrderIdentifier => order_identifier(asking, db, criterion),
+        Answer::Performer => agent(asking, criterion, Facet::Performer),
+        Answer::Interpreter => agent(asking, criterion, Facet::Interpreter),
+        Answer::Referrer => agent(asking, criterion, Facet::Referrer),
         Answer::BasedOn => based_on(asking, db, criterion),
         Answer::Series => uid(db, criterion, read::find_studies_by_series),
         Answer::Instance => uid(db, criterion, read::find_studies_by_instance),
@@ -119,8 +125,8 @@ fn one<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Result<Qu
             _ => none(),
         }),
         Answer::Status => {
-            let system = "http://hl7.org/fhir/imagingstudy-status";
-            constant(test, |token| token.matches(Some(system), "available"))
+            let (system, code) = (&criterion.parameter.system, &criterion.parameter.code);
+            constant(test, |token| token.matches(Some(system), code))
                 .map(all_or_none)
                 .ok_or_else(|| unsupported(criterion, "the modifier"))
         }
@@ -301,15 +307,126 @@ fn terms_of(asking: &Asking<'_>, facet: Facet, tokens: &[Token]) -> Vec<String> 
     found.into_iter().collect()
 }
 
-/// Persons are logical references: they are found by identifier, and by no id.
-fn person<'q>(asking: &Asking<'_>, criterion: &Criterion, facet: Facet) -> Result<Query<'q>> {
+/// Persons and devices, by reference or by identifier.
+fn agent<'q>(asking: &Asking<'_>, criterion: &Criterion, facet: Facet) -> Result<Query<'q>> {
+    let context = &asking.state.context;
+    let those = |is_asked: &dyn Fn(&Agent) -> bool| {
+        let terms = asking.terms(facet).into_iter();
+        let has = |term: &String| Agent::of_term(term).is_some_and(|agent| is_asked(&agent));
+        Query::Has(facet, terms.filter(has).collect())
+    };
     Ok(match &criterion.test {
         Test::Missing(true) => not(Query::HasAny(facet)),
         Test::Missing(false) => Query::HasAny(facet),
-        Test::References(_) => none(),
-        Test::Identifiers(tokens) => Query::Has(facet, terms_of(asking, facet, tokens)),
+        Test::References(references) => those(&|agent| {
+            // Who performed is pointed at in the role.
+            let kind = match (agent, facet) {
+                (Agent::Device(_), _) => "Device",
+                (Agent::Person(_), Facet::Performer) => "PractitionerRole",
+                (Agent::Person(_), _) => "Practitioner",
+            };
+            let mut asked = references.iter().filter_map(|of| of.id_of(kind)).peekable();
+            asked.peek().is_some() && {
+                let id = agent.id(context, asking.ids());
+                asked.any(|asked| asked == id)
+            }
+        }),
+        Test::Identifiers(tokens) => those(&|agent| {
+            agent.identifier(context).is_some_and(|(system, value)| {
+                tokens.iter().any(|token| token.matches(Some(&system), &value))
+            })
+        }),
         _ => return Err(unsupported(criterion, "the modifier")),
     })
+}
+
+/// Studies of a visit: a logical reference.
+fn encounter<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Result<Query<'q>> {
+    Ok(match &criterion.test {
+        Test::Missing(missing) => {
+            let with = store(read::find_by_lookup(db, Lookup::Admission, Compare::Begins, ""))?;
+            let with = Query::Studies(with);
+            if *missing { not(with) } else { with }
+        }
+        Test::References(_) => none(),
+        Test::Identifiers(tokens) => {
+            let known = mapping::visit_identifiers;
+            Query::Studies(numbered(asking, db, criterion, tokens, &[Lookup::Admission], known)?)
+        }
+        _ => return Err(unsupported(criterion, "the modifier")),
+    })
+}
+
+/// Studies with an order of that identifier.
+fn order_identifier<'q>(
+    asking: &Asking<'_>,
+    db: &mut Db,
+    criterion: &Criterion,
+) -> Result<Query<'q>> {
+    const KINDS: &[Lookup] = &[Lookup::Accession, Lookup::Order];
+    let known = mapping::order_identifiers;
+    Ok(match &criterion.test {
+        // An order without an identifier is none.
+        Test::Missing(missing) => all_or_none(!missing),
+        Test::Tokens(tokens) => {
+            Query::Studies(numbered(asking, db, criterion, tokens, KINDS, known)?)
+        }
+        Test::NotTokens(tokens) => {
+            not(Query::Studies(numbered(asking, db, criterion, tokens, KINDS, known)?))
+        }
+        Test::OfType(asked) => {
+            let mut found = Vec::new();
+            for OfType { system, code, value } in asked {
+                let token = Token { system: None, code: Some(value.clone()) };
+                let of_type = |context: &mapping::Context, study: &crate::imaging::Attributes| {
+                    let mut all = mapping::order_identifiers(context, study);
+                    all.retain(|known| {
+                        known
+                            .types
+                            .iter()
+                            .any(|(of, known)| (system.is_empty() || of == system) && known == code)
+                    });
+                    all
+                };
+                found.extend(numbered(asking, db, criterion, &[token], KINDS, of_type)?);
+            }
+            Query::Studies(found)
+        }
+        // No identifier type has a text.
+        Test::Text(_) => none(),
+        _ => return Err(unsupported(criterion, "the modifier")),
+    })
+}
+
+/// The studies that were given one of these numbers: looked up by the bare value, judged by what
+/// the study itself says.
+fn numbered(
+    asking: &Asking<'_>,
+    db: &mut Db,
+    criterion: &Criterion,
+    tokens: &[Token],
+    kinds: &[Lookup],
+    known: impl Fn(&mapping::Context, &crate::imaging::Attributes) -> Vec<mapping::Identifier>,
+) -> Result<Vec<i64>> {
+    let mut found = Vec::new();
+    for token in tokens {
+        let Some(value) = token.code.as_deref() else {
+            return Err(unsupported(criterion, "a system without a value"));
+        };
+        let mut candidates = Vec::new();
+        for kind in kinds {
+            candidates.extend(store(read::find_by_lookup(db, *kind, Compare::Equal, value))?);
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        for study in store(read::load_studies(db, &candidates, asking.ids(), false))? {
+            let known = known(&asking.state.context, &study.attributes);
+            if known.iter().any(|known| token.matches(Some(&known.system), &known.value)) {
+                found.push(study.number);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Studies with an accession number, by the order that it names.
@@ -320,7 +437,23 @@ fn based_on<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Resu
             let with = Query::Studies(with);
             if *missing { not(with) } else { with }
         }
-        Test::References(_) => none(),
+        Test::References(references) => {
+            let places: Vec<(&str, usize)> = references
+                .iter()
+                .filter_map(|reference| order_place(reference.id_of("ServiceRequest")?))
+                .collect();
+            let ids: Vec<&str> = places.iter().map(|(study, _)| *study).collect();
+            let mut found = Vec::new();
+            let known = store(read::find_studies_by_id(db, asking.ids(), &ids))?;
+            let known: Vec<i64> = known.iter().map(|found| found.number).collect();
+            for study in store(read::load_studies(db, &known, asking.ids(), false))? {
+                let count = mapping::count_orders(&asking.state.context, &study.attributes);
+                if places.iter().any(|(id, place)| *id == study.public_id && *place < count) {
+                    found.push(study.number);
+                }
+            }
+            Query::Studies(found)
+        }
         Test::Identifiers(tokens) => {
             let is_accession =
                 |types: &[(&str, &str)]| types.iter().any(|(_, code)| *code == "ACSN");

@@ -20,14 +20,14 @@ use crate::fhir::cache::Shape;
 use crate::fhir::negotiate::Format;
 use crate::fhir::operation::xml_of;
 use crate::fhir::outcome::Failure;
-use crate::fhir::search::{patients, studies};
+use crate::fhir::search::{Handling, Search, patients, studies};
 use crate::fhir::table::Resource;
 use crate::fhir::{Asking, State};
 use crate::index::{Query, Sort};
 use crate::mapping::fhir::{View, render_patient};
-use crate::store::changes::{Change, list_changes};
-use crate::store::read;
+use crate::store::changes::{Change, Kind, list_changes};
 use crate::store::subscriptions::{self, SubscriptionRow};
+use crate::store::{read, records, reports};
 
 /// How often the feed is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -154,25 +154,78 @@ impl State {
         let missed = |before: i64| {
             move |failure: Failure| Missed { before, reason: Some(failure.told().to_owned()) }
         };
-        let of_kind = changes.iter().filter(|change| change.kind == wanted.kind);
-        let last: HashMap<i64, i64> = of_kind.map(|change| (change.number, change.seq)).collect();
-        if last.is_empty() {
-            return Ok(());
-        }
-        let numbers: Vec<i64> = last.keys().copied().collect();
-        let matching = self.matching(asking, wanted, numbers).map_err(missed(begun))?;
-        let ordered: BTreeMap<i64, i64> =
-            matching.into_iter().filter_map(|number| Some((*last.get(&number)?, number))).collect();
-        for (seq, number) in ordered {
+        let found = self.changed(asking, wanted, changes).map_err(missed(begun))?;
+        for (seq, changed) in found {
             if stop.load(Ordering::Relaxed) {
                 return Err(Missed { before: seq - 1, reason: None });
             }
-            let found = self.resource(asking, wanted.search.resource, number);
+            let found = match changed {
+                Changed::Row(number) => self.resource(asking, wanted.search.resource, number),
+                Changed::Id(id) => self.answering(asking, wanted, id),
+            };
             let Some((id, bytes)) = found.map_err(missed(seq - 1))? else { continue };
             let sent = receiver.notify(Some((wanted.search.resource, &id, &bytes)));
             sent.map_err(|reason| Missed { before: seq - 1, reason: Some(reason) })?;
         }
         Ok(())
+    }
+
+    /// What changed last at which place of the feed, of the types that the subscription is about.
+    /// Rows of the archive answer the criteria; of the rest this is looked at one by one.
+    fn changed(
+        &self,
+        asking: &Asking<'_>,
+        wanted: &Wanted,
+        changes: &[Change],
+    ) -> Result<BTreeMap<i64, Changed>, Failure> {
+        let mut found = BTreeMap::new();
+        for kind in wanted.kinds {
+            let of_kind = changes.iter().filter(|change| change.kind == *kind);
+            let last: HashMap<i64, i64> =
+                of_kind.map(|change| (change.number, change.seq)).collect();
+            if last.is_empty() {
+                continue;
+            }
+            let numbers: Vec<i64> = last.keys().copied().collect();
+            let some: Vec<(i64, Changed)> = match kind {
+                Kind::Report => self
+                    .store
+                    .read(|db| reports::load_reports_by_number(db, &numbers, asking.ids()))?
+                    .into_iter()
+                    .map(|report| (report.number, Changed::Id(report.public_id.to_string())))
+                    .collect(),
+                Kind::Record => self
+                    .store
+                    .read(|db| records::bodies(db, &numbers))?
+                    .into_iter()
+                    .filter(|(head, _)| head.kind == wanted.search.resource.name())
+                    .map(|(head, _)| (head.number, Changed::Id(head.id)))
+                    .collect(),
+                Kind::Patient | Kind::Study => self
+                    .matching(asking, wanted, numbers)?
+                    .into_iter()
+                    .map(|number| (number, Changed::Row(number)))
+                    .collect(),
+                Kind::Dataset => Vec::new(),
+            };
+            let place = |(number, changed)| Some((*last.get(&number)?, changed));
+            found.extend(some.into_iter().filter_map(place));
+        }
+        Ok(found)
+    }
+
+    /// The resource of an id, if it answers the criteria.
+    fn answering(
+        &self,
+        asking: &Asking<'_>,
+        wanted: &Wanted,
+        id: String,
+    ) -> Result<Option<(String, Bytes)>, Failure> {
+        let mut parameters = wanted.parameters.clone();
+        parameters.push(("_id".to_owned(), id.clone()));
+        let search = Search::parse(asking, wanted.search.resource, parameters, Handling::Strict)?;
+        let page = self.page(asking, &search)?;
+        Ok(page.matches.into_iter().next().map(|entry| (id, entry.bytes)))
     }
 
     /// Those of the numbers that answer the criteria.
@@ -218,6 +271,14 @@ impl State {
         let found = found.into_iter().next();
         Ok(found.map(|study| (study.rendered.id.to_string(), study.rendered.bytes)))
     }
+}
+
+/// What changed.
+enum Changed {
+    /// A row of the archive, by the store's number, that answers the criteria.
+    Row(i64),
+    /// A resource, by its logical id, of which that is not known yet.
+    Id(String),
 }
 
 /// A notice that was not taken.

@@ -23,6 +23,8 @@ use crate::mapping::fhir::View;
 use crate::store::changes::last_change;
 use crate::store::subscriptions::{self, SubscriptionRow};
 
+const CHANGED: &str = "the subscription has changed meanwhile: read it again";
+
 /// Largest Subscription.
 const BODY: usize = 64 * 1024;
 
@@ -302,7 +304,7 @@ fn replace(
         .into());
     }
     if if_match.is_some_and(|tag| tag != known.version.to_string()) {
-        return Err(Failure::precondition());
+        return Err(Failure::precondition(CHANGED));
     }
     // One that rested begins with what comes from now on.
     let seq = if known.status == OFF { store.read(last_change)? } else { known.seq };
@@ -319,7 +321,7 @@ fn replace(
     };
     let was = (known.version, known.seq);
     if !store.write(|db| subscriptions::replace_subscription(db, &row, was.0, was.1))? {
-        return Err(Failure::precondition());
+        return Err(Failure::precondition(CHANGED));
     }
     Ok(row)
 }

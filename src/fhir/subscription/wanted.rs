@@ -17,8 +17,12 @@ use crate::fhir::table::Resource;
 use crate::store::changes::Kind;
 
 /// The types whose changes can be subscribed to, and what the feed calls them.
-pub(super) const SUBSCRIBED: &[(Resource, Kind)] =
-    &[(Resource::ImagingStudy, Kind::Study), (Resource::Patient, Kind::Patient)];
+pub(super) const SUBSCRIBED: &[(Resource, &[Kind])] = &[
+    (Resource::ImagingStudy, &[Kind::Study]),
+    (Resource::Patient, &[Kind::Patient]),
+    // Derived from the archive's reports, and written by clients.
+    (Resource::DiagnosticReport, &[Kind::Report, Kind::Record]),
+];
 
 /// More headers than a receiver needs.
 const MOST_HEADERS: usize = 20;
@@ -78,7 +82,9 @@ pub(super) struct Wanted {
     /// Whether the client wants it to rest.
     pub(super) is_off: bool,
     pub(super) search: Search,
-    pub(super) kind: Kind,
+    /// The criteria as names and values.
+    pub(super) parameters: Parameters,
+    pub(super) kinds: &'static [Kind],
     pub(super) endpoint: Url,
     /// `None`: a notice without a body.
     pub(super) payload: Option<Format>,
@@ -139,9 +145,9 @@ impl Wanted {
                 Some(instant.as_microsecond())
             }
         };
-        let (search, kind) = criteria(asking, &written.criteria)?;
+        let (search, parameters, kinds) = criteria(asking, &written.criteria)?;
         let is_off = written.status == OFF;
-        Ok(Self { is_off, search, kind, endpoint, payload, headers, end })
+        Ok(Self { is_off, search, parameters, kinds, endpoint, payload, headers, end })
     }
 }
 
@@ -167,15 +173,15 @@ fn headers(lines: &[String]) -> std::result::Result<HeaderMap, String> {
 }
 
 /// Reads the criteria: a search that its subscriber may ask, of a type that the feed tells of.
-fn criteria(asking: &Asking<'_>, text: &str) -> Result<(Search, Kind)> {
+fn criteria(asking: &Asking<'_>, text: &str) -> Result<(Search, Parameters, &'static [Kind])> {
     let wrong = |reason: String| Failure::unprocessable("Subscription.criteria", reason);
     let (name, query) = text.split_once('?').unwrap_or((text, ""));
     let known = SUBSCRIBED.iter().find(|(resource, _)| resource.name() == name);
-    let Some((resource, kind)) = known else {
+    let Some((resource, kinds)) = known else {
         let names: Vec<&str> = SUBSCRIBED.iter().map(|(resource, _)| resource.name()).collect();
         return Err(wrong(format!(
             "`{name}` cannot be subscribed to; {} can, as in `ImagingStudy?modality=MG`",
-            names.join(" and ")
+            names.join(", ")
         )));
     };
     let mut parameters = Parameters::new();
@@ -189,13 +195,13 @@ fn criteria(asking: &Asking<'_>, text: &str) -> Result<(Search, Kind)> {
         )
         .into());
     }
-    let search = Search::parse(asking, *resource, parameters, Handling::Strict)
+    let search = Search::parse(asking, *resource, parameters.clone(), Handling::Strict)
         .map_err(|failure| wrong(failure.told().to_owned()))?;
     search.permit(asking)?;
     if !asking.actor.has_read_scope(resource.name()) {
         return Err(crate::fhir::search::scope_needed(resource.name(), 'r'));
     }
-    Ok((search, *kind))
+    Ok((search, parameters, *kinds))
 }
 
 #[cfg(test)]

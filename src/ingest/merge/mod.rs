@@ -6,6 +6,7 @@
 //! describes it. Only of two inputs that are the same SOP instance the first stays.
 
 mod put;
+mod report;
 mod series;
 mod study;
 
@@ -111,6 +112,8 @@ pub(super) struct Batch<'a> {
     emptied: Vec<i64>,
     /// Findings of studies that are not loaded.
     said_elsewhere: Vec<FindingRow>,
+    /// What the batch gave for instances that came or changed.
+    reports: HashMap<Uid, report::ReportNow>,
     next: Numbers,
 }
 
@@ -150,6 +153,7 @@ impl<'a> Batch<'a> {
             removed_keys: BTreeSet::new(),
             emptied: Vec::new(),
             said_elsewhere: Vec::new(),
+            reports: HashMap::new(),
             next: Numbers::default(),
         };
         let mut uids: Vec<&str> =
@@ -475,6 +479,9 @@ impl<'a> Batch<'a> {
             }
         }
         study.is_changed |= outcome.is_changed;
+        if outcome.is_added || is_replacement {
+            self.reports.extend(report::ReportNow::of(&record, placed.series));
+        }
         if outcome.is_added || (is_replacement && outcome.is_changed) {
             let mut own = record.findings;
             if !own.is_empty() {

@@ -16,6 +16,7 @@ impl Batch<'_> {
         let keys: Vec<(i64, i64)> = self.new_keys.iter().copied().collect();
         archive::put_instance_keys(db, &keys)?;
         archive::remove_series(db, &self.emptied)?;
+        self.put_reports(db, &mut feed)?;
         changes::put_changes(db, &feed)?;
         Ok(merged)
     }

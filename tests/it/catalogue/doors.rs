@@ -17,7 +17,7 @@ fn state(shelf: Arc<MemoryShelf>) -> web::Data<State> {
     config.sparql.memory_mib = 512;
     config.sparql.rows = 1_000;
     let program = env!("CARGO_BIN_EXE_vesalius").into();
-    let state = State::new(Arc::new(config), Arc::new(release()), shelf, program);
+    let state = State::new(Arc::new(config), Arc::new(release()), shelf, program, now);
     let page = Arc::new(|_, topic| {
         Box::pin(
             async move { HttpResponse::Ok().content_type("text/html").body(format!("{topic:?}")) },
@@ -59,6 +59,7 @@ async fn a_document_comes_in_the_form_that_is_asked_for() {
             ("application/ld+json", "application/ld+json"),
             ("application/rdf+xml", "application/rdf+xml"),
             ("application/n-triples", "application/n-triples"),
+            ("application/n-quads", "application/n-quads"),
         ] {
             let response = get!(app, path, "Accept" => accept);
             assert_eq!(response.status(), StatusCode::OK, "{path} {accept}");
@@ -70,6 +71,7 @@ async fn a_document_comes_in_the_form_that_is_asked_for() {
             ("jsonld", "application/ld+json"),
             ("rdf", "application/rdf+xml"),
             ("nt", "application/n-triples"),
+            ("nq", "application/n-quads"),
         ] {
             // The suffix decides, whatever Accept says: harvesters send anything.
             let response = get!(app, &format!("{path}.{suffix}"), "Accept" => "image/png");
@@ -265,6 +267,7 @@ async fn queries_are_answered_in_every_form() {
         ("application/ld+json", "application/ld+json"),
         ("application/rdf+xml", "application/rdf+xml"),
         ("application/n-triples", "application/n-triples"),
+        ("application/n-quads", "application/n-quads"),
     ] {
         let response = get!(app, &ask("DESCRIBE <https://node.example.org/dataset/lung-ldct>"), "Accept" => accept);
         assert_eq!(response.status(), StatusCode::OK, "{accept}");
@@ -297,8 +300,9 @@ async fn queries_are_answered_in_every_form() {
         assert!(rows.lines().count() > 1, "{file}: {rows}");
     }
     for wrong in [
-        "/sparql",
+        "/sparql?q=x",
         "/sparql?query=%FF",
+        "/sparql?query=ASK%7B%7D&query=ASK%7B%7D",
         "/sparql?query=ASK%7B%7D&default-graph-uri=x",
         "/sparql?update=x",
     ] {
@@ -306,6 +310,71 @@ async fn queries_are_answered_in_every_form() {
     }
     let response = get!(app, &ask("ASK {}"), "Accept" => "text/turtle");
     assert_eq!(response.status(), StatusCode::NOT_ACCEPTABLE);
+}
+
+#[actix_web::test]
+async fn a_data_set_by_parameter_stands_above_that_of_the_query() {
+    let app = doors!(Arc::new(published(&config())));
+    let lung = "https://node.example.org/dataset/lung-ldct";
+    let breast = "https://node.example.org/dataset/breast-screening";
+    let count = "SELECT (COUNT(DISTINCT ?d) AS ?n) { ?d a <http://www.w3.org/ns/dcat#Dataset> }";
+    let named = "SELECT (COUNT(DISTINCT ?g) AS ?n) { GRAPH ?g { ?s ?p ?o } }";
+    let from = format!(
+        "{} FROM <{breast}> {{ ?d a <http://www.w3.org/ns/dcat#Dataset> }}",
+        count.split('{').next().unwrap()
+    );
+    for (query, graphs, expected) in [
+        (count, vec![], 3),
+        (count, vec![("default-graph-uri", lung)], 1),
+        (count, vec![("default-graph-uri", lung), ("default-graph-uri", breast)], 2),
+        (count, vec![("default-graph-uri", "https://example.org/unknown")], 0),
+        (count, vec![("named-graph-uri", lung)], 0),
+        (named, vec![("named-graph-uri", lung)], 1),
+        (named, vec![("default-graph-uri", lung)], 0),
+        (&from, vec![], 1),
+        (&from, vec![("default-graph-uri", "https://example.org/unknown")], 0),
+    ] {
+        let graphs: String =
+            graphs.iter().map(|(name, iri)| format!("&{name}={}", encode(iri))).collect();
+        let expected = format!("n\r\n{expected}\r\n");
+        let address = format!("/sparql?query={}{graphs}", encode(query));
+        let body = read_body(get!(app, &address, "Accept" => "text/csv")).await;
+        assert_eq!(body, expected, "{query} {graphs}");
+        for (kind, address, body) in [
+            ("application/sparql-query", format!("/sparql?{graphs}"), query.to_owned()),
+            (
+                "application/x-www-form-urlencoded",
+                "/sparql".to_owned(),
+                format!("query={}{graphs}", encode(query)),
+            ),
+        ] {
+            let request = TestRequest::post()
+                .uri(&address)
+                .insert_header(("Content-Type", kind))
+                .insert_header(("Accept", "text/csv"))
+                .set_payload(body);
+            let response = call_service(&app, request.to_request()).await;
+            assert_eq!(read_body(response).await, expected, "{kind} {query} {graphs}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn who_asks_nothing_is_told_what_the_endpoint_is() {
+    let app = doors!(Arc::new(published(&config())));
+    let response = get!(app, "/sparql");
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(header!(response, "Content-Type").starts_with("text/turtle"));
+    let body = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+    for part in ["a sd:Service", "sd:SPARQL11Query", "formats:SPARQL_Results_TSV", "sd:endpoint"] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    let page = get!(app, "/sparql", "Accept" => "text/html,*/*;q=0.8");
+    assert_eq!(read_body(page).await, "Sparql");
+    let request = TestRequest::with_uri("/sparql").method(Method::OPTIONS).to_request();
+    let response = call_service(&app, request).await;
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert_eq!(header!(response, "Access-Control-Allow-Origin"), "*");
 }
 
 #[actix_web::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::ToSpan as _;
 use vesalius::actor::{Actor, Role};
 use vesalius::catalogue::{
-    Desk, Facts as _, How, Pass, Selection, Shelf as _, State, Verdict, stamp_folder,
+    Desk, Facts as _, How, Pass, Selection, Shelf as _, State, Verdict, history, stamp_folder,
 };
 use vesalius::imaging::Facet;
 use vesalius::index::{Index, Query};
@@ -241,4 +241,59 @@ fn a_release_comes_out_when_the_folder_is_published_after_it_is_due() {
     assert_eq!(house.desk.shelf.find("x").unwrap().unwrap().version, "1.0");
     assert_eq!((run(91).verdict, run(92).verdict), (Verdict::Published, Verdict::Unchanged));
     assert_eq!(house.desk.shelf.find("x").unwrap().unwrap().version, "2.0");
+}
+
+#[test]
+fn every_version_of_a_description_is_kept_with_who_when_and_what() {
+    let house = house();
+    let first = open_dataset("modality = [\"MR\"]");
+    house.write("a.toml", &first);
+    house.publish(How::Check);
+    assert!(history::revisions(&house.desk.shelf.0, "a", 10).unwrap().is_empty(), "only checked");
+    house.publish(How::Publish);
+    house.publish(How::Publish);
+    house.write("a.toml", first.replace("\"T\"", "\"Other\"").replace("\"EHRS\"", "\"XXXX\""));
+    house.publish(How::Publish);
+    house.write("a.toml", "title = ");
+    house.publish(How::Publish);
+    let revisions = history::revisions(&house.desk.shelf.0, "a", 10).unwrap();
+    let told: Vec<_> = revisions
+        .iter()
+        .map(|revision| {
+            let keys: Vec<&str> = revision.changes.iter().map(|c| c.key.as_str()).collect();
+            (revision.verdict, revision.who.as_str(), keys.len(), keys.contains(&"title.en"))
+        })
+        .collect();
+    assert_eq!(told[0], (Verdict::Refused, "server", 1, false), "no TOML: the whole text");
+    assert_eq!(told[1], (Verdict::Refused, "server", 2, true), "what changed, though refused");
+    assert_eq!(told.len(), 3, "an unchanged description is no version: {told:?}");
+    assert_eq!((told[2].0, revisions[2].at), (Verdict::Published, now()));
+    assert_eq!(revisions[2].text, first, "nothing that was written is lost");
+}
+
+#[test]
+fn the_label_of_a_real_archive_names_the_studies_that_lower_it() {
+    let house = house();
+    house.write("a.toml", open_dataset("modality = [\"MR\"]"));
+    house.publish(How::Publish);
+    let entry = house.desk.shelf.find("a").unwrap().unwrap();
+    let publisher = house.desk.publisher();
+    let quality = &house.desk.release.quality;
+    let measures = quality.measures(publisher.writer(), &entry).unwrap();
+    let metric = |id: &str| quality.metrics.iter().find(|metric| metric.id == id).unwrap();
+    let of = |id: &str| measures.iter().find(|measure| measure.metric == id).unwrap().value;
+    let selection = Selection::of(Facet::Modality, &["MR"]);
+    let lowering =
+        |id: &str| house.desk.facts.lowering(&selection, &metric(id).figure, 10).unwrap();
+    for id in ["coded-body-part", "mandatory-attributes", "unique-instances"] {
+        let lowering = lowering(id);
+        assert_eq!(lowering.studies == 0, (of(id) - 1.0).abs() < 1e-9, "{id}: {lowering:?}");
+        assert_eq!(lowering.studies as usize, lowering.numbers.len());
+    }
+    // Records of the test have no age and no spacing.
+    assert!(of("descriptive-attributes") < 1.0);
+    assert_eq!(lowering("descriptive-attributes").numbers, [1, 2, 3]);
+    assert!(quality.score(&measures).is_some_and(|score| score < 100));
+    // The runs that read it are activities of the dataset.
+    assert_eq!(entry.figures().arrivals.len(), 1, "{:?}", entry.figures().arrivals);
 }

@@ -304,7 +304,17 @@ fn the_schemas_of_data_files_hold_for_the_files() {
                 .into_iter()
                 .map(|(slug, text)| (slug, text.to_owned()))
                 .collect(),
-            "release" => vec![("r8".to_owned(), release.text("releases/r8.toml").unwrap())],
+            "release" => ["r6", "r8"]
+                .iter()
+                .map(|name| {
+                    let text = release.text(&format!("releases/{name}.toml")).unwrap();
+                    ((*name).to_owned(), text)
+                })
+                .collect(),
+            "catalogue" | "minimum-elements" | "quality" => {
+                let file = name.trim_start_matches("minimum-");
+                vec![(name.to_owned(), release.text(&format!("{file}.toml")).unwrap())]
+            }
             "vocabulary" => {
                 vec![("frequency".to_owned(), release.text("vocabularies/frequency.toml").unwrap())]
             }

@@ -1,7 +1,9 @@
 //! Documents: their forms, their stability, and what they must not hold.
 
 use oxrdf::{Graph, Triple};
-use vesalius::catalogue::{Format, Page, Shelf as _, Writer, canonical, emit, gzip, parse};
+use vesalius::catalogue::{
+    Format, Page, Shelf as _, Snapshot, Writer, canonical, emit, gzip, parse,
+};
 
 use super::{config, published, release};
 
@@ -24,6 +26,11 @@ fn read(bytes: &[u8], format: Format) -> Graph {
             let quad = quad.unwrap();
             put(Triple::new(quad.subject, quad.predicate, quad.object));
         }),
+        Format::NQuads => oxttl::NQuadsParser::new().for_slice(bytes).for_each(|quad| {
+            let quad = quad.unwrap();
+            assert!(quad.graph_name.is_default_graph(), "{quad}");
+            put(Triple::new(quad.subject, quad.predicate, quad.object));
+        }),
     }
     graph
 }
@@ -34,10 +41,12 @@ fn every_form_of_a_document_is_the_same_graph() {
     let shelf = published(&config);
     let writer = Writer { config: &config, release: &release };
     let page = Page { number: 1, size: 2, suffix: Some(Format::Turtle) };
-    let mut graphs = vec![("page".to_owned(), writer.page(&shelf, page).unwrap().unwrap())];
+    let snapshot = Snapshot::take(&shelf, None).unwrap();
+    let mut graphs =
+        vec![("page".to_owned(), writer.page(&shelf, &snapshot, page).unwrap().unwrap())];
     for entry in shelf.published(0, 10).unwrap() {
         graphs.push((entry.slug.clone(), parse(&entry.document).unwrap()));
-        graphs.push((format!("record {}", entry.slug), writer.record(&entry)));
+        graphs.push((format!("record-of-{}", entry.slug), writer.record(&entry)));
     }
     for (name, graph) in graphs {
         let expected = canonical(&graph);
@@ -107,11 +116,15 @@ fn pages_are_walked_in_a_stable_order_to_an_end() {
     let (config, release) = (config(), release());
     let shelf = published(&config);
     let writer = Writer { config: &config, release: &release };
+    let snapshot = Snapshot::take(&shelf, None).unwrap();
+    let token = snapshot.token();
     let mut seen = Vec::new();
     let mut number = 1;
     loop {
         let page = Page { number, size: 2, suffix: Some(Format::RdfXml) };
-        let graph = writer.page(&shelf, page).unwrap().unwrap();
+        let graph = writer.page(&shelf, &snapshot, page).unwrap().unwrap();
+        let lines = writer.page_lines(&shelf, &snapshot, page).unwrap().unwrap();
+        assert_eq!(String::from_utf8(lines).unwrap(), canonical(&graph));
         let kind = release.term("dcat:Dataset");
         seen.extend(
             graph
@@ -126,13 +139,15 @@ fn pages_are_walked_in_a_stable_order_to_an_end() {
             break;
         }
         number += 1;
-        assert_eq!(next, [format!("<https://node.example.org/catalog.rdf?page={number}>")]);
+        let expected =
+            format!("<https://node.example.org/catalog.rdf?page={number}&snapshot={token}>");
+        assert_eq!(next, [expected]);
     }
     seen.sort();
     seen.dedup();
     assert_eq!((number, seen.len()), (2, 3));
     let beyond = Page { number: 3, size: 2, suffix: None };
-    assert!(writer.page(&shelf, beyond).unwrap().is_none());
+    assert!(writer.page(&shelf, &snapshot, beyond).unwrap().is_none());
 }
 
 #[test]

@@ -1,17 +1,25 @@
 //! The catalogue and its doors, over an index that is played.
 
 mod doors;
+mod doors_feed;
+mod doors_forms;
+mod doors_walk;
+mod faults;
 mod folder;
 mod gate;
 mod graphs;
 mod judge;
+mod label;
+mod properties;
+mod releases;
 mod scale;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use vesalius::catalogue::{
-    Day, Facts, Figures, Gate, MemoryShelf, Outcome, Publisher, Release, Selection, samples,
+    Arrival, Day, Facts, Figures, Gate, MemoryShelf, Outcome, Publisher, Release, Selection,
+    samples,
 };
 use vesalius::config::{Config, Identity};
 use vesalius::error::Result;
@@ -73,6 +81,12 @@ impl Default for Played {
                 .iter()
                 .map(|keyword| Cell { term: (*keyword).to_owned(), records: 543, individuals: 231 })
                 .collect(),
+            spacings: cells(&[("50", 3, 2), ("70", 300, 120), ("94", 243, 111)]),
+            arrivals: vec![Arrival {
+                kind: "folder".to_owned(),
+                from: Some(Day(jiff::civil::date(2026, 11, 1))),
+                to: Some(Day(jiff::civil::date(2026, 11, 20))),
+            }],
         })
     }
 }
@@ -83,6 +97,10 @@ impl Facts for Played {
         Ok(if is_nothing { Figures::default() } else { self.0.clone() })
     }
 
+    fn with_findings(&self, _: &Selection, _: &[String]) -> Result<Cell> {
+        Ok(Cell::default())
+    }
+
     fn wholly_open(&self, selection: &Selection, _: &[Selection]) -> Result<u64> {
         Ok(if selection.whole_studies { self.0.records } else { 0 })
     }
@@ -90,6 +108,66 @@ impl Facts for Played {
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+/// What a door answers: status, headers, body.
+pub(crate) async fn knock(
+    state: &actix_web::web::Data<vesalius::harvest::State>,
+    uri: &str,
+    headers: &[(&str, &str)],
+) -> (u16, actix_web::http::header::HeaderMap, String) {
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    let app = actix_web::App::new().app_data(state.clone()).configure(vesalius::harvest::routes);
+    let app = init_service(app).await;
+    let mut request = TestRequest::get().uri(uri);
+    for (name, value) in headers {
+        request = request.insert_header((*name, *value));
+    }
+    let response = call_service(&app, request.to_request()).await;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    (status, headers, String::from_utf8(read_body(response).await.to_vec()).unwrap())
+}
+
+/// The doors of a shelf without pages, two datasets on a page of the listing.
+pub(crate) fn doors_of(
+    shelf: std::sync::Arc<MemoryShelf>,
+) -> actix_web::web::Data<vesalius::harvest::State> {
+    let mut config = config();
+    config.catalogue.page_size = 2;
+    let program = env!("CARGO_BIN_EXE_vesalius").into();
+    actix_web::web::Data::new(vesalius::harvest::State::new(
+        config.into(),
+        release().into(),
+        shelf,
+        program,
+        now,
+    ))
+}
+
+/// A shelf with so many datasets `d00`, `d01`, …, made of a sample.
+pub(crate) fn shelf_of(count: usize) -> MemoryShelf {
+    use vesalius::catalogue::Shelf as _;
+    let sample = published(&config()).find("lung-ldct").unwrap().unwrap();
+    let shelf = MemoryShelf::default();
+    for number in 0..count {
+        put_copy(&shelf, &sample, &format!("d{number:02}"), now());
+    }
+    shelf
+}
+
+/// Puts a copy of an entry under another slug.
+pub(crate) fn put_copy(
+    shelf: &MemoryShelf,
+    sample: &vesalius::catalogue::Entry,
+    slug: &str,
+    modified: Timestamp,
+) {
+    use vesalius::catalogue::{Entry, Shelf as _};
+    let document = sample.document.replace(&sample.slug, slug);
+    let day = modified.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let document = document.replace("2026-11-21T12:00:00Z", &day);
+    let entry = Entry { slug: slug.to_owned(), document, modified, ..sample.clone() };
+    shelf.put(&entry).unwrap();
 }
 
 /// The three samples, published.

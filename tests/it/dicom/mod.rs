@@ -1,5 +1,7 @@
 //! Hostile files through the reader and through workers; mutants; real files where they are.
 
+mod report;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -129,7 +129,7 @@ async fn filters_run_the_normal_search_and_are_joined() {
         assert_eq!(study["meta"]["tag"][0]["code"], "SUBSETTED");
     }
     for patient in lines.iter().filter(|line| line["resourceType"] == "Patient") {
-        assert!(patient.get("name").is_none());
+        assert!(patient["name"][0].get("family").is_none());
     }
     // The same by a body.
     let body = json!({ "resourceType": "Parameters", "parameter": [
@@ -213,7 +213,6 @@ async fn who_may_not_export_is_told_why() {
     }
     for query in [
         "_type=Elephant",
-        "_type=Bundle",
         "_since=yesterday",
         "_outputFormat=text/csv",
         "includeAssociatedData=LatestProvenanceResources",
@@ -260,7 +259,7 @@ async fn secondary_use_exports_open_studies_without_identities_while_they_are_op
         lines.iter().filter(|line| line["resourceType"] == "ImagingStudy").cloned().collect();
     assert_eq!(ids(&studies), ids(&seen));
     for patient in lines.iter().filter(|line| line["resourceType"] == "Patient") {
-        assert!(patient.get("name").is_none());
+        assert!(!patient.to_string().contains("family"));
         let path = format!("/fhir/Patient/{}", patient["id"].as_str().unwrap());
         assert_eq!(*patient, server.get(Role::Researcher, &path).await.json());
     }
@@ -317,7 +316,7 @@ async fn an_export_is_told_of_fetched_in_parts_and_deleted() {
         assert_eq!(server.get(Role::ImagingIt, path).await.status, StatusCode::NOT_FOUND);
     }
     assert_eq!(server.send(Some(Role::ImagingIt), delete()).await.status, StatusCode::NOT_FOUND);
-    let left = std::fs::read_dir(server.folder().join("exports")).unwrap().count();
+    let left = std::fs::read_dir(server.exports()).unwrap().count();
     assert_eq!(left, 0, "files are left");
 }
 
@@ -328,7 +327,7 @@ async fn exports_survive_a_restart_and_expire() {
     server.export();
     let waiting = server.ask(Role::ImagingIt, "/fhir/$export?_type=ImagingStudy").await;
     // A folder that was made when the process was killed is no export.
-    std::fs::create_dir(server.folder().join("exports/x")).unwrap();
+    std::fs::create_dir(server.exports().join("x")).unwrap();
     let server = server.restart();
     assert_eq!(server.get(Role::ImagingIt, &done).await.status, StatusCode::OK);
     let reply = server.get(Role::ImagingIt, &waiting).await;
@@ -337,13 +336,13 @@ async fn exports_survive_a_restart_and_expire() {
     let reply = server.get(Role::ImagingIt, &waiting).await;
     let manifest: Value = serde_json::from_slice(&reply.bytes).unwrap();
     assert_eq!(server.lines(Role::ImagingIt, &manifest, "output").await.len(), STUDIES);
-    assert_eq!(std::fs::read_dir(server.folder().join("exports")).unwrap().count(), 2);
+    assert_eq!(std::fs::read_dir(server.exports()).unwrap().count(), 2);
     let later = jiff::Timestamp::now().as_microsecond() + 25 * 3_600_000_000;
     server.state().export_next(&|| later, &AtomicBool::new(false));
     for path in [&done, &waiting] {
         assert_eq!(server.get(Role::ImagingIt, path).await.status, StatusCode::NOT_FOUND);
     }
-    assert_eq!(std::fs::read_dir(server.folder().join("exports")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(server.exports()).unwrap().count(), 0);
 }
 
 #[actix_web::test]

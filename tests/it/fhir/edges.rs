@@ -117,9 +117,9 @@ async fn other_refusals_have_their_status() {
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     let post = |path: &str| TestRequest::post().uri(path);
     for (request, status, code) in [
-        (TestRequest::get().uri("/fhir/Condition"), 404, "not-supported"),
-        (TestRequest::get().uri("/fhir"), 404, "not-supported"),
-        (TestRequest::get().uri("/fhir/"), 404, "not-supported"),
+        (TestRequest::get().uri("/fhir/Elephant"), 404, "not-supported"),
+        (TestRequest::get().uri("/fhir"), 405, "not-supported"),
+        (TestRequest::get().uri("/fhir/"), 405, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/1/_history"), 404, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/$everything"), 404, "not-supported"),
         // Whose client had no id to put there must not get everybody.
@@ -194,7 +194,7 @@ async fn what_is_unknown_is_ignored_or_refused_as_the_client_prefers() {
     for path in [
         "/fhir/ImagingStudy?modality=CT&shoe-size=44",
         "/fhir/ImagingStudy?modality=CT&_sort=description",
-        "/fhir/ImagingStudy?modality=CT&_include=ImagingStudy:referrer",
+        "/fhir/ImagingStudy?modality=CT&_include=ImagingStudy:encounter",
     ] {
         let reply = server.get(Role::ImagingIt, path).await;
         assert_eq!(reply.status, StatusCode::OK, "{path}");
@@ -871,7 +871,11 @@ async fn the_statement_lists_what_is_served() {
         for parameter in resource["searchParam"].as_array().unwrap() {
             let (kind, name) =
                 (resource["type"].as_str().unwrap(), parameter["name"].as_str().unwrap());
-            let value = if parameter["type"] == "date" { "2024" } else { "x" };
+            let value = match parameter["type"].as_str().unwrap() {
+                "date" => "2024",
+                "quantity" | "number" => "5",
+                _ => "x",
+            };
             let path = format!("/fhir/{kind}?{name}={value}");
             let request =
                 TestRequest::get().uri(&path).insert_header(("Prefer", "handling=strict"));

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use actix_web::test::TestRequest;
 use serde_json::Value;
 use vesalius::actor::Role;
+use vesalius::imaging::IdSpace;
 use vesalius::mapping::fhir::{View, render_patient, render_study};
 
 use super::sample;
@@ -14,7 +15,17 @@ use super::server::{Server, archive};
 async fn everything_that_is_served_is_read_by_the_typed_model_and_kept_for_the_judges() {
     let mut lines: Vec<Value> = Vec::new();
     let server = Server::new(archive(80, 11), |_| ());
-    for path in ["/fhir/Patient", "/fhir/ImagingStudy", "/fhir/Endpoint", "/fhir/Organization"] {
+    for path in [
+        "/fhir/Patient",
+        "/fhir/ImagingStudy",
+        "/fhir/Endpoint",
+        "/fhir/Organization",
+        "/fhir/ServiceRequest",
+        "/fhir/Procedure",
+        "/fhir/Practitioner",
+        "/fhir/PractitionerRole",
+        "/fhir/Device",
+    ] {
         lines.extend(server.all(path).await);
     }
     for path in [
@@ -43,6 +54,11 @@ async fn everything_that_is_served_is_read_by_the_typed_model_and_kept_for_the_j
         lines.push(serde_json::from_slice(&bytes).unwrap());
         let bytes = render_patient(&context, &study.patient, View::Care);
         lines.push(serde_json::from_slice(&bytes).unwrap());
+    }
+    for (view, ids) in [(View::Care, IdSpace::Care), (View::Pseudonymous, IdSpace::Research)] {
+        for (stored, study) in super::report::archive(ids).iter().take(60) {
+            lines.extend(super::report::resources(&context, stored, study, view, &[]).1);
+        }
     }
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("fhir.ndjson");
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());

@@ -2,12 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
 mod bulk;
+mod derived;
 mod documents;
 mod edges;
 mod hostile;
 mod judged;
 mod manifests;
+mod profiles;
+mod records;
+mod records_hostile;
+mod records_search;
 mod rendering;
+mod report;
+mod report_server;
 mod rows;
 mod sample;
 mod schemas;
@@ -15,4 +22,5 @@ mod search;
 mod server;
 mod speed;
 mod subscription;
+mod terminology;
 mod validate;

@@ -136,6 +136,8 @@ pub fn study() -> Study {
                     laterality: Some(Laterality::Right),
                     transfer_syntax: None,
                     title: Some(r"ORIGINAL\PRIMARY".to_owned()),
+                    description: None,
+                    concept: None,
                     digest: 0,
                 })
                 .collect(),

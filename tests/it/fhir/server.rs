@@ -50,8 +50,11 @@ impl Source for Records {
 }
 
 pub struct Server {
-    data: tempfile::TempDir,
+    data: Option<tempfile::TempDir>,
     config: Config,
+    /// Its database goes when it does.
+    fresh: Option<crate::support::Fresh>,
+    exports: tempfile::TempDir,
     pub store: Store,
     pub index: Arc<Index>,
     pub context: Context,
@@ -78,20 +81,36 @@ impl Reply {
 
 impl Server {
     pub fn new(records: Vec<Record>, change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path(), "").unwrap();
+        let mut server = Self::of(store, records, change);
+        server.data = Some(data);
+        server
+    }
+
+    /// On the PostgreSQL server of `VESALIUS_TEST_POSTGRES`, if there is one.
+    pub fn on_postgres(records: Vec<Record>) -> Option<Self> {
+        let fresh = crate::support::postgres()?;
+        let mut server = Self::of(fresh.store.clone(), records, |_| ());
+        server.fresh = Some(fresh);
+        Some(server)
+    }
+
+    fn of(store: Store, records: Vec<Record>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.server.public_url = "https://imaging.example".to_owned();
         config.archive.time_zone = "Europe/Prague".to_owned();
         config.archive.identifiers.study_id = "https://imaging.example/study-id".to_owned();
         change(&mut config);
-        let data = tempfile::tempdir().unwrap();
-        let store = Store::open(data.path(), "").unwrap();
         let context = Context::new(&config, b"a key of tests").unwrap();
         let index = Arc::new(Index::open(None, context.clone()));
         let state =
             State::new(&config, store.clone(), Arc::clone(&index), context.clone()).unwrap();
-        let state = state.with_exports(&data.path().join("exports"), &config.exports).unwrap();
+        let exports = tempfile::tempdir().unwrap();
+        let state = state.with_exports(exports.path(), &config.exports).unwrap();
         let state = web::Data::new(state);
-        let server = Self { data, config, store, index, context, state };
+        let server =
+            Self { data: None, config, fresh: None, exports, store, index, context, state };
         server.ingest(records, 1_763_000_000_000_000);
         server
     }
@@ -112,19 +131,20 @@ impl Server {
 
     /// The same store and folders behind a facade that was started anew.
     pub fn restart(self) -> Self {
-        let Self { data, config, store, context, .. } = self;
+        let Self { data, config, fresh, exports, store, context, .. } = self;
         let index = Arc::new(Index::open(None, context.clone()));
         index.catch_up(&store).unwrap();
         let state = State::new(&config, store.clone(), Arc::clone(&index), context.clone())
             .unwrap()
-            .with_exports(&data.path().join("exports"), &config.exports)
+            .with_exports(exports.path(), &config.exports)
             .unwrap();
-        Self { data, config, store, index, context, state: web::Data::new(state) }
+        let state = web::Data::new(state);
+        Self { data, config, fresh, exports, store, index, context, state }
     }
 
-    /// The folder of the data.
-    pub fn folder(&self) -> &std::path::Path {
-        self.data.path()
+    /// The folder of the exports.
+    pub fn exports(&self) -> &std::path::Path {
+        self.exports.path()
     }
 
     pub fn state(&self) -> web::Data<State> {
@@ -269,8 +289,11 @@ pub fn archive(studies: usize, seed: u64) -> Vec<Record> {
                         laterality: None::<Laterality>,
                         transfer_syntax: None,
                         title: None,
+                        description: None,
+                        concept: None,
                         digest: 1,
                     }),
+                    report: None,
                     count: 1,
                     bytes: 1_000,
                     sop_classes: Vec::new(),

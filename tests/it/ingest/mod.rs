@@ -1,5 +1,7 @@
 //! Sources into the store: order, repetition, change, loss, faults.
 
+mod report;
+
 use crate::support::{
     Content, Failing, Folder, How, Random, Server, archive, assert_sound, count_only, execute,
     findings, ingest, journal, last_change, lines, on_both, postgres, record, set, sqlite, truth,

@@ -57,6 +57,10 @@ fn years(first: u16, studies: &[u64]) -> Vec<Cell> {
 }
 
 impl Facts for Archive {
+    fn with_findings(&self, _: &Selection, _: &[String]) -> Result<Cell> {
+        Ok(Cell::default())
+    }
+
     fn wholly_open(&self, selection: &Selection, _: &[Selection]) -> Result<u64> {
         Ok(self.figures(selection)?.records)
     }
@@ -73,6 +77,8 @@ impl Facts for Archive {
         };
         Ok(match modality.map(String::as_str) {
             Some("MG") => Figures {
+                spacings: Vec::new(),
+                arrivals: Vec::new(),
                 records: 41_872,
                 individuals: 18_204,
                 series: 167_310,
@@ -141,6 +147,8 @@ impl Facts for Archive {
                 ]),
             },
             Some("CT") => Figures {
+                spacings: Vec::new(),
+                arrivals: Vec::new(),
                 records: 2_904,
                 individuals: 1_377,
                 series: 8_911,
@@ -170,6 +178,8 @@ impl Facts for Archive {
                 ]),
             },
             _ => Figures {
+                spacings: Vec::new(),
+                arrivals: Vec::new(),
                 records: 346,
                 individuals: 346,
                 series: 1_384,

@@ -1,0 +1,229 @@
+"""Harvest of a large catalogue: what one sees who knows it already, and a full download.
+
+The datasets are copies of the demo's documents (without their dictionaries of variables, so that a
+hundred thousand fit on a disk) with words of their own, written into the tables as publishing
+would. The ten that change get a whole document.
+
+`since`    /changes?since=N&include=documents, compressed: bytes on the wire, milliseconds (median of 30)
+`one`      /changes?since=N and each of the ten payloads by itself, compressed: bytes and milliseconds
+`modified` /catalog.ttl?modified_since=…, compressed
+`walk`     every page of /catalog.nt, first time and again
+`dump`     the same triples dumped from a RocksDB store of oxigraph
+"""
+import gzip
+import hashlib
+import http.client
+import io
+import json
+import os
+import random
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+EVENT = ("INSERT INTO dataset_event (seq, slug, operation, version, access, time, hash, bytes, published, successor) "
+         "VALUES (?,?,?,?,?,?,?,?,?,NULL)")
+
+
+def serve(binary, data):
+    environment = dict(os.environ, VESALIUS_ARCHIVE_IDENTITY="identified")
+    server = subprocess.Popen([binary, "--data", data, "--json", "serve", "--listen", "127.0.0.1:18999",
+                               "--public-url", "http://127.0.0.1:18999"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    for _ in range(3000):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", 18999, timeout=600)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().read():
+                quiet(server.pid)
+                return server, connection
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the server does not start")
+
+
+def quiet(pid):
+    """Waits until the server has done what it does at its start."""
+    def used():
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+    for _ in range(600):
+        before = used()
+        time.sleep(1)
+        if used() - before <= 5:
+            return
+
+
+def get(connection, path, coding="gzip"):
+    begin = time.perf_counter()
+    connection.request("GET", path, headers={"Accept-Encoding": coding})
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"{path}: {answer.status} {body[:300]}")
+    return body, (time.perf_counter() - begin) * 1000
+
+
+def make(binary, data):
+    """The demo, published; returns its data folder's database and one row."""
+    demo = subprocess.Popen([binary, "--data", data, "--json", "demo", "--listen", "127.0.0.1:18999"],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    for line in demo.stdout:
+        if '"ready"' in line:
+            break
+    demo.terminate()
+    demo.wait()
+    shutil.rmtree(os.path.join(data, "descriptions"))
+    os.mkdir(os.path.join(data, "descriptions"))
+
+
+def words(rng, count):
+    return " ".join("".join(rng.choice("aeioulnrstdkm") for _ in range(rng.randint(3, 9))) for _ in range(count))
+
+
+def document(sample, slug, rng, whole):
+    lines = [line.replace("lung-ldct", slug) for line in sample.splitlines()
+             if whole or "csvw" not in line and "#variable-" not in line]
+    iri = f"http://127.0.0.1:18999/dataset/{slug}"
+    lines.append(f'<{iri}> <http://purl.org/dc/terms/alternative> "{words(rng, 60)}" .')
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def fill(data, count):
+    database = sqlite3.connect(os.path.join(data, "vesalius.db"))
+    names = [row[1] for row in database.execute("PRAGMA table_info(dataset)")]
+    row = dict(zip(names, database.execute("SELECT * FROM dataset WHERE slug = 'lung-ldct'").fetchone()))
+    sample, rng = row["document"], random.Random(7)
+    seq, published = database.execute("SELECT seq, published FROM dataset_event ORDER BY seq DESC").fetchone()
+    number = database.execute("SELECT value FROM counter WHERE name = 'dataset'").fetchone()[0]
+    put = f"INSERT INTO dataset ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+    for place in range(count):
+        slug = f"d{place:06}"
+        text = document(sample, slug, rng, False)
+        number, seq, published = number + 1, seq + 1, published + 1
+        row.update(slug=slug, number=number, document=text)
+        database.execute(put, [row[name] for name in names])
+        database.execute(EVENT, (seq, slug, 1, row["version"], "NON_PUBLIC", row["modified"],
+                                 hashlib.sha256(text.encode()).hexdigest(), len(text), published))
+    finish(database, seq, number)
+    return sample, seq, number
+
+
+def finish(database, seq, number):
+    database.execute("UPDATE counter SET value = ? WHERE name = 'dataset_event'", (seq,))
+    database.execute("UPDATE counter SET value = ? WHERE name = 'dataset'", (number,))
+    change = database.execute("UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
+    database.execute("INSERT INTO change (seq, kind, number, mark) VALUES (?, 3, 1, 1)", (change,))
+    database.commit()
+    database.close()
+
+
+def change(data, sample, count, number, ten=10):
+    database, rng = sqlite3.connect(os.path.join(data, "vesalius.db"), timeout=60), random.Random(8)
+    seq, published, last = database.execute(
+        "SELECT seq, published, time FROM dataset_event ORDER BY seq DESC").fetchone()
+    modified = last + 3_600_000_000
+    for place in range(ten):
+        slug = f"d{place * count // ten:06}"
+        text = document(sample, slug, rng, True)
+        seq += 1
+        database.execute("UPDATE dataset_event SET successor = ?, document = (SELECT document FROM dataset d "
+                         "WHERE d.slug = dataset_event.slug) WHERE slug = ? AND successor IS NULL", (seq, slug))
+        database.execute("UPDATE dataset SET document = ?, modified = ? WHERE slug = ?", (text, modified, slug))
+        database.execute(EVENT, (seq, slug, 2, "1.0", "NON_PUBLIC", modified,
+                                 hashlib.sha256(text.encode()).hexdigest(), len(text), published))
+    finish(database, seq, number)
+    return modified
+
+
+def median(work, times=30):
+    # The first few fill caches of the database and of the machine.
+    return round(statistics.median([work() for _ in range(times + 3)][3:]), 2)
+
+
+def since(connection, last, modified):
+    path = f"/changes.ttl?since={last}&include=documents"
+    body, _ = get(connection, path)
+    text = gzip.decompress(body).decode()
+    assert text.count("a dcat:Dataset ") == 10, text.count("a dcat:Dataset ")
+    found = {"since": {"bytes": len(body), "plain": len(text), "ms": median(lambda: get(connection, path)[1])}}
+    feed = f"/changes?since={last}"
+    events = json.loads(gzip.decompress(get(connection, feed)[0]))["orderedItems"]
+    paths = [feed] + [event["document"].split("18999")[1] + ".ttl" for event in events]
+    found["one"] = {"requests": len(paths), "bytes": sum(len(get(connection, path)[0]) for path in paths),
+                    "ms": median(lambda: sum(get(connection, path)[1] for path in paths))}
+    day = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(modified // 1_000_000 - 60))
+    listing = f"/catalog.ttl?modified_since={day}"
+    body, _ = get(connection, listing)
+    assert gzip.decompress(body).decode().count("a dcat:Dataset ") == 10
+    found["modified"] = {"bytes": len(body), "ms": median(lambda: get(connection, listing)[1])}
+    return found
+
+
+def walk(connection):
+    path, pages, wire, plain, slowest, datasets = "/catalog.nt", 0, 0, 0, 0, 0
+    begin, reading = time.perf_counter(), 0.0
+    while path:
+        body, ms = get(connection, path)
+        own = time.perf_counter()
+        text = gzip.decompress(body)
+        datasets += text.count(b"<http://www.w3.org/ns/dcat#Dataset> .")
+        pages, wire, plain, slowest = pages + 1, wire + len(body), plain + len(text), max(slowest, ms)
+        mark = text.find(b"core#next> <http://127.0.0.1:18999")
+        path = text[mark + 34:text.index(b">", mark + 34)].decode() if mark >= 0 else None
+        reading += time.perf_counter() - own
+    seconds = time.perf_counter() - begin - reading
+    return {"pages": pages, "datasets": datasets, "seconds": round(seconds, 2), "slowest_ms": round(slowest, 1),
+            "wire_MB_s": round(wire / seconds / 1e6, 1), "plain_MB_s": round(plain / seconds / 1e6, 1)}
+
+
+def dump(data, folder):
+    import pyoxigraph
+    database = sqlite3.connect(os.path.join(data, "vesalius.db"))
+    store = pyoxigraph.Store(os.path.join(folder, "rocks"))
+    text = "".join(row[0] for row in database.execute("SELECT document FROM dataset WHERE slug LIKE 'd%'"))
+    store.bulk_load(text.encode(), pyoxigraph.RdfFormat.N_TRIPLES)
+    store.flush()
+    store.optimize()
+    times = []
+    for _ in range(3):
+        begin, out = time.perf_counter(), io.BytesIO()
+        store.dump(out, pyoxigraph.RdfFormat.N_TRIPLES, from_graph=pyoxigraph.DefaultGraph())
+        times.append(time.perf_counter() - begin)
+    return round(len(out.getvalue()) / statistics.median(times) / 1e6, 1)
+
+
+def main():
+    binary, cache, sizes = sys.argv[1], sys.argv[2], [int(size) for size in sys.argv[3:]]
+    result = {"load": os.getloadavg()[0], "sizes": {}}
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        demo = os.path.join(folder, "demo")
+        make(binary, demo)
+        for count in sizes:
+            data = os.path.join(folder, f"data-{count}")
+            shutil.copytree(demo, data)
+            sample, last, number = fill(data, count)
+            modified = change(data, sample, count, number)
+            server, connection = serve(binary, data)
+            try:
+                found = since(connection, last, modified)
+                if count <= 10_000:
+                    found["walk"], found["again"] = walk(connection), walk(connection)
+            finally:
+                server.terminate()
+                server.wait()
+            if count == 10_000:
+                found["dump_MB_s"] = dump(data, folder)
+            result["sizes"][count] = found
+            print(count, json.dumps(found), file=sys.stderr)
+            shutil.rmtree(data)
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,2 @@
+DELETE FROM counter WHERE name = 'report';
+DROP TABLE report;

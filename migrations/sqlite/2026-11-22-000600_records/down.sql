@@ -1,0 +1,3 @@
+DROP TABLE record_version;
+DROP TABLE record;
+DELETE FROM counter WHERE name = 'record';

@@ -1,0 +1,288 @@
+//! Reads a description and refuses what a steward must mend, with file, line, key and remedy.
+
+mod addresses;
+mod choices;
+mod parts;
+mod words;
+
+use std::fmt;
+use std::path::Path;
+
+use oxrdf::NamedNode;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::description::Description;
+use super::release::Release;
+use crate::config::Config;
+
+/// What is wrong with a description, where, and what to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The key, dotted.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: `{}`: {}; {}", self.file, self.line, self.key, self.problem, self.remedy)
+    }
+}
+
+/// Names under which people type what is computed, and what it is.
+const COMPUTED: &[(&[&str], &str)] = &[
+    (
+        &["number_of_records", "numberOfRecords", "records", "studies", "number_of_studies"],
+        "the number of records (studies)",
+    ),
+    (
+        &[
+            "number_of_individuals",
+            "number_of_unique_individuals",
+            "numberOfUniqueIndividuals",
+            "individuals",
+            "patients",
+            "number_of_patients",
+        ],
+        "the number of individuals",
+    ),
+    (&["images", "instances", "number_of_images", "number_of_series"], "the number of images"),
+    (&["bytes", "byte_size", "byteSize", "size"], "the size"),
+    (
+        &[
+            "min_age",
+            "max_age",
+            "ages",
+            "age_range",
+            "min_typical_age",
+            "max_typical_age",
+            "minTypicalAge",
+            "maxTypicalAge",
+        ],
+        "the range of ages",
+    ),
+    (&["sex", "sexes", "sex_ratio"], "the counts per sex"),
+    (&["modality", "modalities"], "the modalities"),
+    (&["body_site", "body_sites", "body_parts"], "the body sites"),
+    (&["manufacturer", "manufacturers"], "the manufacturers"),
+    (&["temporal", "temporal_coverage", "start_date", "end_date"], "the temporal coverage"),
+    (&["code_values", "hasCodeValues"], "the code values"),
+    (&["variables", "has_variables", "hasVariables", "columns"], "the variables"),
+    (
+        &["structured", "has_structured_data", "hasStructuredData"],
+        "whether the data are structured",
+    ),
+    (&["modified"], "the modification date"),
+];
+
+/// Reads a description file's text. `file` is its name for messages.
+///
+/// # Errors
+/// Every refusal that the text gives, in the order of lines.
+pub fn read(
+    file: &str,
+    text: &str,
+    release: &Release,
+    config: &Config,
+) -> Result<Description, Vec<Refusal>> {
+    let mut lines = Lines { file, text, root: None, refusals: Vec::new() };
+    match DeTable::parse(text) {
+        Ok(root) => lines.root = Some(root.into_inner()),
+        Err(failure) => {
+            lines.broken(&failure, "write TOML (toml.io)");
+            return Err(lines.refusals);
+        }
+    }
+    lines.computed();
+    if !lines.refusals.is_empty() {
+        return Err(lines.refusals);
+    }
+    let description = match toml::from_str::<Description>(text) {
+        Ok(description) => description,
+        Err(failure) => {
+            lines.broken(&failure, "see the JSON Schema of descriptions for every key");
+            return Err(lines.refusals);
+        }
+    };
+    let slug = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if !is_slug(slug) {
+        lines.refuse(
+            "",
+            "the file's name becomes the dataset's address",
+            "name it with a-z, 0-9, `-` and `_`, at most 100 characters, and `.toml`",
+        );
+    }
+    lines.words(&description);
+    lines.choices(&description, release);
+    lines.addresses(&description, release);
+    lines.parts(&description, release);
+    lines.level(&description, config);
+    lines.refusals.sort_by_key(|refusal| refusal.line);
+    if lines.refusals.is_empty() { Ok(description) } else { Err(lines.refusals) }
+}
+
+/// Whether it can be the last part of a dataset's address.
+#[must_use]
+pub fn is_slug(slug: &str) -> bool {
+    (1..=100).contains(&slug.len())
+        && slug
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        && !slug.starts_with(['-', '_'])
+}
+
+struct Lines<'t> {
+    file: &'t str,
+    text: &'t str,
+    root: Option<DeTable<'t>>,
+    refusals: Vec<Refusal>,
+}
+
+impl Lines<'_> {
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.get(..offset.min(self.text.len())).unwrap_or(self.text);
+        before.bytes().filter(|b| *b == b'\n').count() + 1
+    }
+
+    /// The line of a dotted key (`distribution.0.format`), or of what is nearest above it.
+    fn place(&self, key: &str) -> usize {
+        let mut line = 1;
+        let Some(root) = &self.root else { return line };
+        let mut table = Some(root);
+        let mut array = None;
+        for part in key.split('.').filter(|part| !part.is_empty()) {
+            let found: Option<(usize, &Spanned<DeValue<'_>>)> = if let Some(current) = table {
+                current
+                    .iter()
+                    .find(|(name, _)| name.get_ref() == part)
+                    .map(|(name, value)| (name.span().start, value))
+            } else if let Some(current) = array.take() {
+                let items: &toml::de::DeArray<'_> = current;
+                part.parse()
+                    .ok()
+                    .and_then(|place: usize| items.get(place))
+                    .map(|value| (value.span().start, value))
+            } else {
+                None
+            };
+            let Some((offset, value)) = found else { return line };
+            line = self.line(offset);
+            table = None;
+            match value.get_ref() {
+                DeValue::Table(inner) => table = Some(inner),
+                DeValue::Array(inner) => array = Some(inner),
+                _ => {}
+            }
+        }
+        line
+    }
+
+    fn refuse(&mut self, key: &str, problem: &str, remedy: &str) {
+        let line = self.place(key);
+        self.refusals.push(Refusal {
+            file: self.file.to_owned(),
+            line,
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+            remedy: remedy.to_owned(),
+        });
+    }
+
+    fn broken(&mut self, failure: &toml::de::Error, remedy: &str) {
+        let offset = failure.span().map_or(0, |span| span.start);
+        let line = self.line(offset);
+        let span = failure.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+        let key = span.lines().next().unwrap_or_default().trim().to_owned();
+        let problem = failure.message().split('\n').next().unwrap_or_default().to_owned();
+        let remedy = nearest(&problem)
+            .map_or_else(|| remedy.to_owned(), |near| format!("did you mean `{near}`? {remedy}"));
+        self.refusals.push(Refusal { file: self.file.to_owned(), line, key, problem, remedy });
+    }
+
+    fn computed(&mut self) {
+        let mut found = Vec::new();
+        if let Some(root) = &self.root {
+            for (name, value) in root {
+                let name = name.get_ref().as_ref();
+                found.push(name.to_owned());
+                if name != "distribution" {
+                    continue;
+                }
+                if let DeValue::Array(items) = value.get_ref() {
+                    for (place, item) in items.iter().enumerate() {
+                        if let DeValue::Table(inner) = item.get_ref() {
+                            found.extend(
+                                inner
+                                    .keys()
+                                    .map(|key| format!("distribution.{place}.{}", key.get_ref())),
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        for key in found {
+            let last = key.rsplit('.').next().unwrap_or_default();
+            if last == "modified" && key.starts_with("distribution.") {
+                // Of the file that one downloads, which no archive knows.
+                continue;
+            }
+            let what = COMPUTED.iter().find(|(names, _)| names.contains(&last));
+            if let Some((_, what)) = what {
+                self.refuse(
+                    &key,
+                    &format!("{what} is computed from the archive and never typed"),
+                    "remove the key; `[selection]` decides what is counted",
+                );
+            }
+        }
+    }
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn is_address(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && NamedNode::new(url).is_ok()
+}
+
+/// The key that an unknown field may have meant, from serde's own list in the message.
+fn nearest(message: &str) -> Option<String> {
+    let mut names = message.split('`').skip(1).step_by(2);
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let wrong = names.next()?;
+    names
+        .map(|name| (distance(name, wrong), name))
+        .min()
+        .filter(|(far, _)| *far <= 3)
+        .map(|(_, name)| name.to_owned())
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(100).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (line, x) in a.chars().take(100).enumerate() {
+        let mut last = line;
+        row[0] = line + 1;
+        for (place, y) in b.iter().enumerate() {
+            let above = row[place + 1];
+            row[place + 1] = (last + usize::from(x != *y)).min(above + 1).min(row[place] + 1);
+            last = above;
+        }
+    }
+    row[b.len()]
+}

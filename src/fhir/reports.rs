@@ -1,0 +1,363 @@
+//! Reports of the archive: DiagnosticReport, Composition, Observation and key images, derived from
+//! structured reports and encapsulated documents when they are asked for.
+//!
+//! The index says of which studies the actor may read; reports of others are not looked at. What a
+//! search asks besides the patient is compared with the rendered resources, of at most
+//! [`MOST_EXAMINED`] reports: a search that could concern more has to name a patient.
+
+use std::collections::HashMap;
+
+use actix_web::web::Bytes;
+use roaring::RoaringBitmap;
+use serde_json::Value;
+
+use super::archive::several_patients;
+use super::bundle::Total;
+use super::operation::{Call, Operation, Reply};
+use super::outcome::{Failure, Result};
+use super::provider::{Entry, Page, Provider, Read, not_found};
+use super::search::{self, Criterion, Place, Search, Test, documents, studies};
+use super::subset::Subset;
+use super::table::{Answer, Resource};
+use super::{Asking, State};
+use crate::actor::Role;
+use crate::error::Error;
+use crate::imaging::{StoredReport, Study};
+use crate::mapping::fhir::render_patient;
+use crate::mapping::report::{RenderedReport, document, render_report};
+use crate::store::{Db, read, reports};
+
+/// Reports that one search renders.
+const MOST_EXAMINED: usize = 2_000;
+/// Studies whose reports are asked for by study; of more the reports are scanned in their order.
+const MOST_STUDIES: u64 = 5_000;
+/// Reports that are read at once.
+const STEP: usize = 200;
+
+/// The provider.
+pub(super) struct Reports;
+
+/// The parts of an id: the report's own, and the place of an Observation or key image.
+fn split(id: &str) -> (&str, Option<usize>) {
+    match id.split_once('-') {
+        Some((report, place)) => (report, place.parse().ok()),
+        None => (id, None),
+    }
+}
+
+/// The resources of a type that a report became.
+fn of_type(rendered: RenderedReport, resource: Resource) -> Vec<Value> {
+    match resource {
+        Resource::DiagnosticReport => rendered.diagnostic_report.into_iter().collect(),
+        Resource::Composition => rendered.composition.into_iter().collect(),
+        Resource::Observation => rendered.observations,
+        Resource::Basic => rendered.key_images,
+        _ => Vec::new(),
+    }
+}
+
+fn id_of(resource: &Value) -> &str {
+    resource["id"].as_str().unwrap_or_default()
+}
+
+/// A report that the actor may read, with its study.
+fn load(asking: &Asking<'_>, resource: Resource, id: &str) -> Result<(StoredReport, Study)> {
+    let state = asking.state;
+    let (report, _) = split(id);
+    let mut db = state.store.reader()?;
+    let found =
+        reports::find_reports_by_id(&mut db, asking.ids(), &[report]).map_err(Error::from)?;
+    let (study, found) = *found.first().ok_or_else(|| not_found(resource, id))?;
+    if found.is_deleted {
+        // Who reads the whole archive may know that it was there.
+        return Err(match asking.actor.role {
+            Role::Ehr | Role::ImagingIt => {
+                Error::Gone { kind: resource.name(), id: id.to_owned() }.into()
+            }
+            Role::Researcher | Role::Steward | Role::Admin | Role::Public => {
+                not_found(resource, id)
+            }
+        });
+    }
+    if !state.index.read().may_read_study(asking.actor, study) {
+        return Err(not_found(resource, id));
+    }
+    let mut loaded = load_all(asking, &mut db, &[found.number])?;
+    loaded.pop().ok_or_else(|| not_found(resource, id))
+}
+
+/// Reports by number, each with its study, in the order of their numbers.
+fn load_all(
+    asking: &Asking<'_>,
+    db: &mut Db,
+    numbers: &[i64],
+) -> Result<Vec<(StoredReport, Study)>> {
+    let all = reports::load_reports_by_number(db, numbers, asking.ids()).map_err(Error::from)?;
+    let mut studies: Vec<i64> = all.iter().map(|report| report.study).collect();
+    studies.sort_unstable();
+    studies.dedup();
+    let studies: HashMap<i64, Study> = read::load_studies(db, &studies, asking.ids(), false)
+        .map_err(Error::from)?
+        .into_iter()
+        .map(|study| (study.number, study))
+        .collect();
+    let with_study = |report: StoredReport| Some((studies.get(&report.study)?.clone(), report));
+    Ok(all.into_iter().filter_map(with_study).map(|(study, report)| (report, study)).collect())
+}
+
+fn bytes_of(resource: &Value) -> Bytes {
+    serde_json::to_vec(resource).unwrap_or_default().into()
+}
+
+impl Provider for Reports {
+    fn resources(&self) -> &[Resource] {
+        &[Resource::DiagnosticReport, Resource::Composition, Resource::Observation, Resource::Basic]
+    }
+
+    fn read(
+        &self,
+        asking: &Asking<'_>,
+        resource: Resource,
+        id: &str,
+        subset: &Subset,
+    ) -> Result<Read> {
+        let state = asking.state;
+        let (stored, study) = load(asking, resource, id)?;
+        let rendered = render_report(&state.context, &stored, &study, asking.view);
+        let all = of_type(rendered, resource);
+        let one = all.iter().find(|one| id_of(one) == id).ok_or_else(|| not_found(resource, id))?;
+        let bytes = bytes_of(one);
+        let bytes = subset.cut(state.table.row(resource), &bytes).map_or(bytes, Bytes::from);
+        let version = one["meta"]["versionId"].as_str().unwrap_or_default();
+        Ok(Read {
+            bytes,
+            version: state.tag(asking, version),
+            updated: Some(stored.updated.max(study.updated)),
+        })
+    }
+
+    fn search(&self, asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page> {
+        let state = asking.state;
+        let control = &search.control;
+        let mut db = state.store.reader()?;
+        let (of_studies, others): (Vec<Criterion>, Vec<Criterion>) = search
+            .criteria
+            .iter()
+            .cloned()
+            .partition(|criterion| criterion.parameter.answer == Answer::Patient);
+        let visible = {
+            let conditions = studies::conditions(&of_studies);
+            let query = studies::query(asking, &mut db, &of_studies, &conditions)?;
+            state.index.read().search(asking.actor, &query)
+        };
+        let named = named(asking, &mut db, &others)?;
+        let candidates = candidates(&mut db, &visible, named)?;
+        let is_whole = candidates.len() <= MOST_EXAMINED;
+        if !is_whole && (control.is_count_only || asking.actor.role == Role::Ehr) {
+            return Err(Error::TooCostly(format!(
+                "more than {MOST_EXAMINED} reports would have to be looked at; give `patient`"
+            ))
+            .into());
+        }
+        let start = match after {
+            None => None,
+            Some(Place { id, .. }) => {
+                let (report, place) = split(id);
+                let found = reports::find_reports_by_id(&mut db, asking.ids(), &[report])
+                    .map_err(Error::from)?;
+                let (_, found) = found.first().ok_or_else(search::foreign_cursor)?;
+                Some((found.number, place.unwrap_or(0)))
+            }
+        };
+        // An exact total needs all of them; without one the page alone is looked at.
+        let wanted: Vec<i64> = match start {
+            Some((number, _)) if !is_whole => {
+                candidates.iter().copied().filter(|one| *one >= number).collect()
+            }
+            _ => candidates,
+        };
+        let mut matches = Vec::new();
+        let mut patients: Vec<i64> = Vec::new();
+        let (mut total, mut examined, mut has_more) = (0_u64, 0, false);
+        let row = state.table.row(search.resource);
+        'reports: for numbers in wanted.chunks(STEP) {
+            for (stored, study) in load_all(asking, &mut db, numbers)? {
+                if !is_whole && examined >= MOST_EXAMINED {
+                    has_more = true;
+                    break 'reports;
+                }
+                examined += 1;
+                let rendered = render_report(&state.context, &stored, &study, asking.view);
+                for resource in of_type(rendered, search.resource) {
+                    if !documents::matches(&asking.state.reader(), &resource, &others)? {
+                        continue;
+                    }
+                    total += 1;
+                    if !patients.contains(&study.patient.number) {
+                        patients.push(study.patient.number);
+                    }
+                    let here = (stored.number, split(id_of(&resource)).1.unwrap_or(0));
+                    if control.is_count_only || start.is_some_and(|start| here <= start) {
+                        continue;
+                    }
+                    if matches.len() == control.count {
+                        has_more = true;
+                        if is_whole {
+                            continue;
+                        }
+                        break 'reports;
+                    }
+                    let bytes = bytes_of(&resource);
+                    let bytes = control.subset.cut(row, &bytes).map_or(bytes, Bytes::from);
+                    let id = id_of(&resource).to_owned();
+                    matches.push(Entry { resource: search.resource, id, bytes, key: 0 });
+                }
+            }
+        }
+        if asking.actor.role == Role::Ehr && patients.len() > 1 {
+            return Err(several_patients());
+        }
+        let total = if is_whole { Total::Known(total) } else { Total::Untold };
+        if control.is_count_only {
+            return Ok(Page::count(total));
+        }
+        let mut included = Vec::new();
+        let is_patient_asked = control.include.iter().any(|include| {
+            include.brings(search.resource, &["patient", "subject"], Resource::Patient)
+        });
+        if is_patient_asked && !matches.is_empty() {
+            let loaded =
+                read::load_patients(&mut db, &patients, asking.ids()).map_err(Error::from)?;
+            let text: String = matches
+                .iter()
+                .map(|entry| String::from_utf8_lossy(&entry.bytes).into_owned())
+                .collect();
+            included.extend(
+                loaded
+                    .iter()
+                    .filter(|patient| text.contains(&format!("Patient/{}\"", patient.public_id)))
+                    .map(|patient| Entry {
+                        resource: Resource::Patient,
+                        id: patient.public_id.clone(),
+                        bytes: render_patient(&state.context, patient, asking.view).into(),
+                        key: 0,
+                    }),
+            );
+        }
+        Ok(Page { total, matches, has_more, included, notes: Vec::new() })
+    }
+}
+
+/// The reports that the criteria name one by one, by id or SOP Instance UID; `None`: by none.
+fn named(asking: &Asking<'_>, db: &mut Db, criteria: &[Criterion]) -> Result<Option<Vec<i64>>> {
+    for criterion in criteria {
+        let Test::Tokens(tokens) = &criterion.test else { continue };
+        let values: Option<Vec<&str>> = tokens.iter().map(|token| token.code.as_deref()).collect();
+        let Some(values) = values else { continue };
+        if criterion.parameter.answer == Answer::Id {
+            let ids: Vec<&str> = values.iter().map(|id| split(id).0).collect();
+            let found = reports::find_reports_by_id(db, asking.ids(), &ids).map_err(Error::from)?;
+            return Ok(Some(found.iter().map(|(_, found)| found.number).collect()));
+        }
+        let is_of_report = criterion.parameter.name == "identifier"
+            && [Resource::DiagnosticReport, Resource::Composition, Resource::Basic]
+                .iter()
+                .any(|resource| criterion.parameter.resource == resource.name())
+            && asking.ids() == read::IdSpace::Care;
+        let uids: Option<Vec<&str>> = values
+            .iter()
+            .map(|value| {
+                let uid = value.strip_prefix("urn:oid:")?;
+                crate::imaging::Uid::parse(uid).is_ok().then_some(uid)
+            })
+            .collect();
+        if let Some(uids) = uids.filter(|_| is_of_report) {
+            let found = reports::find_reports(db, &uids).map_err(Error::from)?;
+            return Ok(Some(found.iter().map(|row| row.number).collect()));
+        }
+    }
+    Ok(None)
+}
+
+/// The numbers of the reports of studies, sorted; one more than is examined shows that there are
+/// too many.
+fn candidates(db: &mut Db, visible: &RoaringBitmap, named: Option<Vec<i64>>) -> Result<Vec<i64>> {
+    let is_visible = |study: i64| u32::try_from(study).is_ok_and(|study| visible.contains(study));
+    if let Some(named) = named {
+        let places = reports::places_of(db, &named).map_err(Error::from)?;
+        let seen = places.into_iter().filter(|(_, study)| is_visible(*study));
+        let mut found: Vec<i64> = seen.map(|(number, _)| number).collect();
+        found.sort_unstable();
+        return Ok(found);
+    }
+    if visible.len() <= MOST_STUDIES {
+        let studies: Vec<i64> = visible.iter().map(i64::from).collect();
+        return reports::numbers_of_studies(db, &studies).map_err(|e| Error::from(e).into());
+    }
+    let mut found = Vec::new();
+    let mut after = 0;
+    loop {
+        let places = reports::scan_places(db, after, 10_000).map_err(Error::from)?;
+        let Some((last, _)) = places.last() else { return Ok(found) };
+        after = *last;
+        let seen = places.into_iter().filter(|(_, study)| is_visible(*study));
+        found.extend(seen.map(|(number, _)| number));
+    }
+}
+
+/// `DiagnosticReport/{id}/$fhir-report` (HL7 Europe Imaging): the report as one Bundle, with the
+/// dose and the key images of its study.
+pub(super) struct FhirReport;
+
+impl Operation for FhirReport {
+    fn name(&self) -> &'static str {
+        "fhir-report"
+    }
+
+    fn serves(&self, resource: Option<Resource>, has_id: bool) -> bool {
+        resource == Some(Resource::DiagnosticReport) && has_id
+    }
+
+    fn run(&self, asking: &Asking<'_>, call: Call) -> Result<Reply> {
+        let id = call.id.unwrap_or_default();
+        // The Bundle holds more than the report.
+        for resource in [
+            Resource::DiagnosticReport,
+            Resource::Composition,
+            Resource::Observation,
+            Resource::Basic,
+            Resource::Patient,
+            Resource::ImagingStudy,
+            Resource::Organization,
+        ] {
+            if !asking.actor.has_read_scope(resource.name()) {
+                return Err(search::scope_needed(resource.name(), 'r'));
+            }
+        }
+        let bundle = asking.state.report_document(asking, &id)?;
+        Ok(Reply::fhir(bytes_of(&bundle)))
+    }
+}
+
+impl State {
+    /// The Bundle of a report that the actor may read.
+    pub(super) fn report_document(&self, asking: &Asking<'_>, id: &str) -> Result<Value> {
+        let kind = Resource::DiagnosticReport;
+        let (stored, study) = load(asking, kind, id)?;
+        let render =
+            |stored: &StoredReport| render_report(&self.context, stored, &study, asking.view);
+        let mut db = self.store.reader()?;
+        let others =
+            reports::load_reports(&mut db, &[study.number], asking.ids()).map_err(Error::from)?;
+        let companions: Vec<RenderedReport> = others
+            .iter()
+            .filter(|other| other.number != stored.number)
+            .take(STEP)
+            .map(render)
+            .collect();
+        let rendered = render(&stored);
+        document(&self.context, &stored, &rendered, &companions, &study, asking.view)
+            .filter(|_| split(id).1.is_none() && stored.public_id == id)
+            .ok_or_else(|| -> Failure { not_found(kind, id) })
+    }
+}

@@ -1,0 +1,191 @@
+//! The steward's page of a dataset's quality label: the score, what each metric measured, which
+//! studies lower it, and the history of the description.
+//!
+//! As on the other operator's pages: counts and numbers of studies for every operator; Study
+//! Instance UIDs, which lead to persons, only for the role whose purpose is care.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::State;
+use super::layout::Layout;
+use super::operator::{Moment, answer, may_name_persons};
+use super::problem::render;
+use super::words;
+use crate::catalogue::{self as rdf, Figure, IndexFacts, LEVELS, Writer, history};
+use crate::error::{Error, Result};
+use crate::store::archive;
+
+/// Studies that are listed for a metric.
+const STUDIES: usize = 50;
+/// Versions of the description that are shown.
+const VERSIONS: usize = 20;
+
+pub(super) fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/operator/catalogue/{slug}").get(page));
+}
+
+struct MetricLine {
+    label: String,
+    dimension: String,
+    definition: String,
+    query: String,
+    weight: u32,
+    value: String,
+    level: String,
+    style: &'static str,
+    lowering: u64,
+    lowering_shown: String,
+    studies: Vec<String>,
+}
+
+struct VersionLine {
+    at: Moment,
+    who: String,
+    verdict: String,
+    changes: Vec<history::Change>,
+}
+
+#[derive(Template)]
+#[template(path = "operator/quality.html")]
+struct QualityPage {
+    layout: Layout,
+    slug: String,
+    title: words::Phrase,
+    score: String,
+    table_version: String,
+    elements: Vec<(String, &'static str, &'static str)>,
+    lines: Vec<MetricLine>,
+    shows_uids: bool,
+    versions: Vec<VersionLine>,
+    is_published: bool,
+}
+
+async fn page(
+    request: HttpRequest,
+    state: web::Data<State>,
+    slug: web::Path<String>,
+) -> HttpResponse {
+    let slug = slug.into_inner();
+    answer(request, state, move |state, actor| {
+        let unknown = || Error::NotFound { kind: "dataset", id: slug.chars().take(100).collect() };
+        if !rdf::is_slug(&slug) {
+            return Err(unknown());
+        }
+        let entry = state.pages.shelf().find(&slug)?;
+        let revisions = history::revisions(&state.store, &slug, VERSIONS)?;
+        if entry.is_none() && revisions.is_empty() {
+            return Err(unknown());
+        }
+        let versions = revisions
+            .into_iter()
+            .map(|revision| VersionLine {
+                at: Moment::new(revision.at.as_microsecond()),
+                who: revision.who,
+                verdict: format!("{:?}", revision.verdict).to_lowercase(),
+                changes: revision.changes,
+            })
+            .collect();
+        let shows_uids = may_name_persons(actor);
+        let release = state.pages.release();
+        let mut page = QualityPage {
+            layout: Layout::operator(state.pages.site(), "Quality", "/operator/catalogue", actor),
+            title: entry
+                .as_ref()
+                .map_or_else(|| words::Phrase::plain(slug.clone()), |e| state.pages.title(e)),
+            score: String::new(),
+            table_version: release.quality.version.clone(),
+            elements: Vec::new(),
+            lines: Vec::new(),
+            shows_uids,
+            versions,
+            is_published: false,
+            slug: slug.clone(),
+        };
+        if page.title.is_empty() {
+            page.title = words::Phrase::plain(slug.clone());
+        }
+        if let Some(entry) = entry.filter(|entry| entry.state == rdf::State::Published) {
+            measured(state, &mut page, &entry, shows_uids)?;
+        }
+        render(&page)
+    })
+    .await
+}
+
+fn measured(
+    state: &State,
+    page: &mut QualityPage,
+    entry: &rdf::Entry,
+    shows_uids: bool,
+) -> Result<()> {
+    let release = state.pages.release();
+    let file = &release.quality;
+    let writer = Writer { config: state.pages.config(), release };
+    let measures = file.measures(writer, entry)?;
+    page.is_published = true;
+    page.score = file.score(&measures).map_or_else(String::new, |score| format!("{score} %"));
+    let description = entry.description();
+    let rights = description.access_rights.unwrap_or(rdf::AccessRights::NonPublic);
+    let document = rdf::parse(&entry.document)?;
+    let dataset = writer.dataset_iri(&entry.slug);
+    page.elements = rdf::completeness(&document, &dataset, rights, release)
+        .into_iter()
+        .map(|standing| {
+            let (style, word) = match (standing.is_there, standing.is_due) {
+                (true, _) => ("good", "given"),
+                (false, true) => ("bad", "due and missing"),
+                (false, false) => ("plain", "not due"),
+            };
+            (standing.label.best("en").to_owned(), style, word)
+        })
+        .collect();
+    let facts =
+        IndexFacts::new(Arc::clone(&state.index), None).with_store(Arc::clone(&state.store));
+    for metric in &file.metrics {
+        let lowering = facts.lowering(&description.selection, &metric.figure, STUDIES)?;
+        let uids: HashMap<i64, String> = if shows_uids && !lowering.numbers.is_empty() {
+            let rows = state.store.read(|db| archive::list_studies(db, &lowering.numbers))?;
+            rows.into_iter().map(|row| (row.number, row.uid)).collect()
+        } else {
+            HashMap::new()
+        };
+        let measure = measures.iter().find(|measure| measure.metric == metric.id);
+        let dimension = file.dimensions.iter().find(|row| row.id == metric.dimension);
+        page.lines.push(MetricLine {
+            label: metric.label.best("en").to_owned(),
+            dimension: dimension.map_or_else(String::new, |row| {
+                format!("{} (Article {})", row.label.best("en"), row.article)
+            }),
+            definition: metric.definition.best("en").to_owned(),
+            query: metric.figure.query(),
+            weight: metric.weight,
+            value: measure.map_or_else(
+                || "not shown".to_owned(),
+                |measure| match metric.figure {
+                    Figure::Days {} => format!("{} days", measure.value),
+                    _ => format!("{:.0} %", measure.value * 100.0),
+                },
+            ),
+            level: measure
+                .map_or_else(|| "–".to_owned(), |measure| format!("{} of {LEVELS}", measure.level)),
+            style: match measure.map(|measure| measure.level) {
+                Some(LEVELS) => "good",
+                Some(2 | 3) => "warn",
+                Some(_) => "bad",
+                None => "plain",
+            },
+            lowering: lowering.studies,
+            lowering_shown: words::count(lowering.studies),
+            studies: lowering
+                .numbers
+                .iter()
+                .map(|number| uids.get(number).cloned().unwrap_or_else(|| format!("no. {number}")))
+                .collect(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! The listing while others publish: a walk misses nothing and meets nothing twice.
+
+use std::sync::Arc;
+
+use jiff::ToSpan as _;
+use vesalius::catalogue::{Entry, Shelf as _, State};
+
+use super::{config, doors_of, knock, now, publish, put_copy, shelf_of};
+
+/// Datasets and the next page of a page in Turtle.
+fn read(body: &str) -> (Vec<String>, Option<String>) {
+    let mut datasets = Vec::new();
+    let mut next = None;
+    for triple in oxttl::TurtleParser::new().for_slice(body.as_bytes()) {
+        let triple = triple.unwrap();
+        let object = triple.object.to_string().trim_matches(['<', '>']).to_owned();
+        if object == "http://www.w3.org/ns/dcat#Dataset" {
+            datasets.push(triple.subject.to_string());
+        }
+        if triple.predicate.as_str().ends_with("core#next") {
+            next = object.strip_prefix("https://node.example.org").map(str::to_owned);
+        }
+    }
+    datasets.sort();
+    (datasets, next)
+}
+
+#[actix_web::test]
+async fn a_walk_meets_each_dataset_once_while_others_are_published() {
+    let shelf = Arc::new(shelf_of(9));
+    let state = doors_of(shelf.clone());
+    let sample = shelf.find("d05").unwrap().unwrap();
+    let mut address = Some("/catalog.ttl".to_owned());
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    while let Some(page) = address {
+        let (status, _, body) = knock(&state, &page, &[]).await;
+        assert_eq!(status, 200, "{page}: {body}");
+        let (datasets, next) = read(&body);
+        seen.extend(datasets);
+        address = next;
+        pages += 1;
+        let later = now() + pages.minutes();
+        // Before, behind and on the page: new ones, changed ones.
+        put_copy(&shelf, &sample, &format!("c{pages}"), later);
+        put_copy(&shelf, &sample, &format!("z{pages}"), later);
+        put_copy(&shelf, &sample, "d00", later);
+        put_copy(&shelf, &sample, "d08", later);
+    }
+    let expected: Vec<String> =
+        (0..9).map(|n| format!("<https://node.example.org/dataset/d0{n}>")).collect();
+    assert_eq!((seen, pages), (expected, 5));
+    // The next walk has the new ones too.
+    let (_, _, body) = knock(&state, "/catalog.ttl?page=1", &[]).await;
+    assert!(read(&body).0.iter().all(|iri| iri.contains("/dataset/c")), "{body}");
+}
+
+#[actix_web::test]
+async fn what_is_withdrawn_during_a_walk_is_on_it_as_a_tombstone() {
+    let shelf = Arc::new(super::published(&config()));
+    let state = doors_of(shelf.clone());
+    let (_, _, body) = knock(&state, "/catalog.ttl", &[]).await;
+    let next = read(&body).1.unwrap();
+    let (slug, text) = vesalius::catalogue::samples()
+        .into_iter()
+        .find(|(slug, _)| *slug == "prostate-mr")
+        .unwrap();
+    let text = format!("withdrawn = true\n{text}");
+    let outcome = publish(&config(), &shelf, &format!("{slug}.toml"), &text, now() + 1.minute());
+    assert_eq!(outcome.verdict, vesalius::catalogue::Verdict::Withdrawn, "{outcome:?}");
+    let (status, _, body) = knock(&state, &next, &[]).await;
+    assert_eq!(status, 200);
+    assert!(read(&body).0.is_empty(), "{body}");
+    assert!(body.contains("dataset-status/WITHDRAWN"), "{body}");
+    assert!(!body.contains("numberOfRecords"), "what was published is not handed out: {body}");
+}
+
+#[actix_web::test]
+async fn a_walk_that_cannot_go_on_is_told_how_to_start_again() {
+    let shelf = Arc::new(shelf_of(5));
+    let state = doors_of(shelf.clone());
+    let (_, _, body) = knock(&state, "/catalog.ttl", &[]).await;
+    let next = read(&body).1.unwrap();
+    for token in ["5-000000000000", "99-abc", "x", "-1-1", "18446744073709551616-a"] {
+        let (status, headers, body) =
+            knock(&state, &format!("/catalog.ttl?page=2&snapshot={token}"), &[]).await;
+        assert_eq!(status, 410, "{token}");
+        assert_eq!(headers.get("content-type").unwrap(), "application/problem+json");
+        assert!(body.contains("start again at https://node.example.org/catalog.ttl"), "{body}");
+    }
+    assert_eq!(knock(&state, &next, &[]).await.0, 200);
+    // The datasets are of 2026-11-21: a change of that day is more than a day ago.
+    let long_ago = "2024-01-01T00:00:00Z".parse().unwrap();
+    let shelf = Arc::new(shelf_of(0));
+    let sample = super::published(&config()).find("lung-ldct").unwrap().unwrap();
+    for slug in ["a", "b", "c"] {
+        put_copy(&shelf, &sample, slug, long_ago);
+    }
+    let state = doors_of(shelf.clone());
+    let (_, _, body) = knock(&state, "/catalog.ttl", &[]).await;
+    let next = read(&body).1.unwrap();
+    assert_eq!(knock(&state, &next, &[]).await.0, 200, "nothing changed: it goes on for ever");
+    put_copy(&shelf, &sample, "d", long_ago);
+    let (status, _, body) = knock(&state, &next, &[]).await;
+    assert_eq!(status, 410, "{body}");
+    assert!(body.contains("expired"), "{body}");
+    // Nothing at all is a snapshot too.
+    let empty = doors_of(Arc::new(shelf_of(0)));
+    assert_eq!(knock(&empty, "/catalog.ttl?page=1&snapshot=0", &[]).await.0, 200);
+    assert_eq!(knock(&empty, "/catalog.ttl?page=2", &[]).await.0, 404);
+}
+
+#[actix_web::test]
+async fn only_what_changed_is_listed_on_request_with_what_was_withdrawn() {
+    let shelf = Arc::new(shelf_of(9));
+    let state = doors_of(shelf.clone());
+    let sample = shelf.find("d05").unwrap().unwrap();
+    let later = now() + 1.hour();
+    put_copy(&shelf, &sample, "d03", later);
+    put_copy(&shelf, &sample, "d07", later);
+    put_copy(&shelf, &sample, "new", later);
+    let entry = shelf.find("d01").unwrap().unwrap();
+    let document = "<https://node.example.org/dataset/d01> <http://purl.org/dc/terms/title> \
+                    \"Gone\" .\n";
+    let document = document.to_owned();
+    shelf.put(&Entry { state: State::Withdrawn, document, modified: later, ..entry }).unwrap();
+    for since in ["2026-11-21T12:30:00Z", "2026-11-21T12:30:00", "2026-11-21T13:00:00Z"] {
+        let (mut address, mut seen, mut withdrawn) =
+            (Some(format!("/catalog.ttl?modified_since={since}")), Vec::new(), 0);
+        while let Some(page) = address {
+            let (status, _, body) = knock(&state, &page, &[]).await;
+            assert_eq!(status, 200, "{page}: {body}");
+            let (datasets, next) = read(&body);
+            seen.extend(datasets);
+            withdrawn += body.matches("dataset-status/WITHDRAWN>").count().min(1);
+            address = next;
+        }
+        let slugs: Vec<&str> =
+            seen.iter().filter_map(|iri| iri.trim_matches('>').rsplit('/').next()).collect();
+        assert_eq!((slugs.as_slice(), withdrawn), (&["d03", "d07", "new"][..], 1), "{since}");
+    }
+    let (_, _, body) = knock(&state, "/catalog.ttl?modified_since=2026-11-22", &[]).await;
+    assert!(read(&body).0.is_empty());
+    for wrong in ["yesterday", "", "2026-13-01"] {
+        let address = format!("/catalog.ttl?modified_since={wrong}");
+        assert_eq!(knock(&state, &address, &[]).await.0, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn the_log_of_the_store_is_that_of_the_shelf_in_memory() {
+    use vesalius::catalogue::{Log, Shelf, Snapshot, StoreShelf};
+    crate::support::on_both(|fresh| {
+        let stored = StoreShelf(Arc::new(fresh.store.clone()));
+        let memory = vesalius::catalogue::MemoryShelf::default();
+        let sample = super::published(&config()).find("lung-ldct").unwrap().unwrap();
+        let entry = |slug: &str, state: State, text: &str, minutes: i64| Entry {
+            slug: slug.to_owned(),
+            state,
+            document: format!("<urn:{slug}> <urn:p> \"{text}\" .\n"),
+            modified: now() + minutes.minutes(),
+            ..sample.clone()
+        };
+        let failed = Entry { document: String::new(), ..entry("f", State::Failed, "", 3) };
+        let report = Entry { report: "[]".to_owned(), ..entry("a", State::Published, "1", 0) };
+        for entry in [
+            entry("b", State::Published, "1", 0),
+            entry("a", State::Published, "1", 0),
+            report,
+            failed,
+            entry("a", State::Published, "2", 5),
+            // A clock that went back.
+            entry("b", State::Published, "2", 1),
+            entry("a", State::Withdrawn, "gone", 6),
+            entry("a", State::Withdrawn, "gone", 6),
+            entry("c", State::Published, "1", 7),
+            entry("a", State::Published, "3", 8),
+        ] {
+            stored.put(&entry).unwrap();
+            memory.put(&entry).unwrap();
+        }
+        let events = stored.events(0, 100).unwrap();
+        assert_eq!(events, memory.events(0, 100).unwrap());
+        let words: String = events.iter().map(|event| &event.operation.word()[..1]).collect();
+        assert_eq!(words, "ccuudcc");
+        assert!(events.is_sorted_by_key(|event| event.time));
+        assert_eq!(events.iter().map(|e| e.published).collect::<Vec<_>>(), [1, 2, 2, 2, 1, 2, 3]);
+        for seq in 0..=8 {
+            assert_eq!(stored.event(seq).unwrap(), memory.event(seq).unwrap());
+            for since in [None, Some(now()), Some(now() + 6.minutes())] {
+                let standing = stored.standing(seq, since).unwrap();
+                assert_eq!(standing, memory.standing(seq, since).unwrap(), "{seq} {since:?}");
+            }
+        }
+        for slug in ["a", "b", "f", "x"] {
+            assert_eq!(stored.newest(slug).unwrap(), memory.newest(slug).unwrap());
+        }
+        let (left, right) = (stored.state().unwrap(), memory.state().unwrap());
+        assert_eq!((left.published, left.latest), (right.published, right.latest));
+        let slugs = ["c", "a", "x"].map(str::to_owned);
+        assert_eq!(stored.entries(&slugs).unwrap(), memory.entries(&slugs).unwrap());
+        assert_eq!(
+            Snapshot::take(&stored, None).unwrap().token(),
+            Snapshot::take(&memory, None).unwrap().token()
+        );
+        // What was withdrawn is kept nowhere.
+        let kept = crate::support::lines(
+            &fresh.store,
+            "SELECT slug AS line FROM dataset_event WHERE document LIKE '%\"1\"%' OR document LIKE '%\"2\"%'",
+        );
+        assert_eq!(kept, ["b"]);
+    });
+}
+
+#[test]
+fn a_store_that_is_older_than_the_log_is_logged_when_it_is_opened() {
+    use vesalius::catalogue::{Log, Shelf, StoreShelf};
+    crate::support::on_both(|fresh| {
+        let stored = StoreShelf(Arc::new(fresh.store.clone()));
+        for entry in super::published(&config()).published(0, 10).unwrap() {
+            stored.put(&entry).unwrap();
+        }
+        let before = stored.events(0, 10).unwrap();
+        crate::support::execute(&fresh.store, "DELETE FROM dataset_event");
+        crate::support::execute(
+            &fresh.store,
+            "UPDATE counter SET value = 0 WHERE name = 'dataset_event'",
+        );
+        let again = vesalius::store::Store::open(fresh.dir.path(), &fresh.url).unwrap();
+        let after = StoreShelf(Arc::new(again)).events(0, 10).unwrap();
+        assert_eq!(after.len(), 3);
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!((&before.slug, &before.hash), (&after.slug, &after.hash));
+            assert_eq!((before.seq, before.published), (after.seq, after.published));
+        }
+    });
+}

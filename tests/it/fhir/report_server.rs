@@ -1,0 +1,261 @@
+//! Reports as a client finds them: read, searched, as a document; and who finds nothing.
+
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
+use serde_json::Value;
+use vesalius::actor::Role;
+use vesalius::config::Identity;
+use vesalius::imaging::{Facet, Record};
+use vesalius::index::Criteria;
+use vesalius::source::folder::{Folder, Remembered};
+use vesalius::source::{Item, Source as _};
+
+use super::server::Server;
+
+/// The records of a synthetic archive with reports.
+pub(super) fn records(studies: usize) -> Vec<Record> {
+    let dir = tempfile::tempdir().unwrap();
+    vesalius::sample::write(dir.path(), studies, 11).unwrap();
+    let mut found = Vec::new();
+    Folder::in_process(dir.path())
+        .unwrap()
+        .read(&Remembered::default(), &mut |item| {
+            if let Item::Record { record, .. } = item {
+                found.push(*record);
+            }
+            Ok(())
+        })
+        .unwrap();
+    found
+}
+
+fn ids(all: &[Value]) -> Vec<String> {
+    let mut ids: Vec<String> =
+        all.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+async fn found(server: &Server, query: &str) -> Vec<String> {
+    ids(&server.all(&format!("/fhir/{query}")).await)
+}
+
+#[actix_web::test]
+async fn searches_find_what_a_reader_of_all_resources_would() {
+    let server = Server::new(records(70), |_| ());
+    let reports = server.all("/fhir/DiagnosticReport?_count=7").await;
+    let observations = server.all("/fhir/Observation?_count=13").await;
+    assert!(reports.len() > 40 && observations.len() > 60);
+    let patient = reports[3]["subject"]["reference"].as_str().unwrap().to_owned();
+    let identifier = reports[5]["identifier"][0]["value"].as_str().unwrap().to_owned();
+    let accession = reports[5]["basedOn"][0]["identifier"]["value"].as_str().unwrap().to_owned();
+    let study = observations[4]["derivedFrom"][0]["reference"].as_str().unwrap().to_owned();
+    let year = |one: &Value| one["effectiveDateTime"].as_str().unwrap()[..4].to_owned();
+    let has = |one: &Value, path: &str, code: &str| {
+        one[path]["coding"].as_array().is_some_and(|all| all.iter().any(|c| c["code"] == code))
+    };
+    type Judge<'j> = Box<dyn Fn(&Value) -> bool + 'j>;
+    let cases: Vec<(String, &[Value], Judge<'_>)> = vec![
+        (
+            format!("DiagnosticReport?patient={patient}"),
+            &reports,
+            Box::new(|one| one["subject"]["reference"] == patient.as_str()),
+        ),
+        (
+            format!("Observation?subject={patient}&code=73569-6"),
+            &observations,
+            Box::new(|one| {
+                one["subject"]["reference"] == patient.as_str() && has(one, "code", "73569-6")
+            }),
+        ),
+        (
+            format!("DiagnosticReport?identifier=urn:dicom:uid|{identifier}"),
+            &reports,
+            Box::new(|one| one["identifier"][0]["value"] == identifier.as_str()),
+        ),
+        (
+            "DiagnosticReport?status=final".to_owned(),
+            &reports,
+            Box::new(|one| one["status"] == "final"),
+        ),
+        (
+            "DiagnosticReport?status=http://hl7.org/fhir/diagnostic-report-status|preliminary"
+                .to_owned(),
+            &reports,
+            Box::new(|one| one["status"] == "preliminary"),
+        ),
+        ("DiagnosticReport?category=Medical-Imaging".to_owned(), &reports, Box::new(|_| true)),
+        ("DiagnosticReport?category=LAB".to_owned(), &reports, Box::new(|_| false)),
+        (
+            "DiagnosticReport?code=http://loinc.org|18748-4".to_owned(),
+            &reports,
+            Box::new(|one| has(one, "code", "18748-4")),
+        ),
+        (
+            format!("DiagnosticReport?based-on:identifier={accession}"),
+            &reports,
+            Box::new(|one| one["basedOn"][0]["identifier"]["value"] == accession.as_str()),
+        ),
+        ("DiagnosticReport?date=2023".to_owned(), &reports, Box::new(|one| year(one) == "2023")),
+        (
+            "Observation?date=lt2023".to_owned(),
+            &observations,
+            Box::new(|one| year(one).as_str() < "2023"),
+        ),
+        (
+            format!("Observation?derived-from={study}"),
+            &observations,
+            Box::new(|one| one["derivedFrom"][0]["reference"] == study.as_str()),
+        ),
+        (
+            "Observation?value-concept=27925004,397141009".to_owned(),
+            &observations,
+            Box::new(|one| {
+                ["27925004", "397141009"].iter().any(|c| has(one, "valueCodeableConcept", c))
+            }),
+        ),
+        (
+            "Observation?code:text=axis".to_owned(),
+            &observations,
+            Box::new(|one| one["code"]["text"].as_str().is_some_and(|text| text.contains("axis"))),
+        ),
+        (
+            "Observation?has-member:missing=false".to_owned(),
+            &observations,
+            Box::new(|one| one.get("hasMember").is_some()),
+        ),
+    ];
+    for (query, all, judge) in cases {
+        let expected: Vec<Value> = all.iter().filter(|one| judge(one)).cloned().collect();
+        assert_eq!(found(&server, &query).await, ids(&expected), "{query}");
+        let counted = server.get(Role::ImagingIt, &format!("/fhir/{query}&_summary=count")).await;
+        assert_eq!(counted.json()["total"], expected.len(), "{query}");
+    }
+    assert_eq!(found(&server, "Composition?status=final").await.len(), {
+        reports
+            .iter()
+            .filter(|one| one["status"] == "final" && one.get("extension").is_some())
+            .count()
+    });
+    assert!(!found(&server, "Basic?code=ImagingSelection").await.is_empty());
+}
+
+#[actix_web::test]
+async fn each_is_read_by_its_id_and_the_report_as_a_document() {
+    let server = Server::new(records(24), |_| ());
+    for path in ["DiagnosticReport", "Composition", "Observation"] {
+        for one in server.all(&format!("/fhir/{path}")).await.iter().take(8) {
+            let id = one["id"].as_str().unwrap();
+            let reply = server.get(Role::ImagingIt, &format!("/fhir/{path}/{id}")).await;
+            assert_eq!(reply.status, StatusCode::OK);
+            assert_eq!(&reply.json(), one);
+            let again = TestRequest::get()
+                .uri(&format!("/fhir/{path}/{id}"))
+                .insert_header(("If-None-Match", reply.header("etag").to_owned()));
+            let again = server.send(Some(Role::ImagingIt), again).await;
+            assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+        }
+    }
+    for one in server.all("/fhir/DiagnosticReport").await {
+        let id = one["id"].as_str().unwrap();
+        let reply =
+            server.get(Role::ImagingIt, &format!("/fhir/DiagnosticReport/{id}/$fhir-report")).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", String::from_utf8_lossy(&reply.bytes));
+        let bundle = reply.json();
+        let is_document = one.get("extension").is_some();
+        assert_eq!(bundle["type"], if is_document { "document" } else { "collection" });
+        if is_document {
+            let section = bundle["entry"][0]["resource"]["section"].as_array().unwrap();
+            assert!(section.len() >= 4);
+        }
+    }
+    for path in [
+        "DiagnosticReport/none",
+        "Observation/none-1",
+        "Composition/0/$fhir-report",
+        "DiagnosticReport/none/$fhir-report",
+    ] {
+        let reply = server.get(Role::ImagingIt, &format!("/fhir/{path}")).await;
+        assert!(reply.status.is_client_error(), "{path} {}", reply.status);
+    }
+}
+
+#[actix_web::test]
+async fn care_names_a_patient_and_a_report_that_is_gone_is_gone() {
+    let mut all = records(12);
+    let server = Server::new(all.clone(), |_| ());
+    let reply = server.get(Role::Ehr, "/fhir/DiagnosticReport").await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN);
+    let reports = server.all("/fhir/DiagnosticReport").await;
+    let patient = reports[0]["subject"]["reference"].as_str().unwrap();
+    let reply = server
+        .get(
+            Role::Ehr,
+            &format!("/fhir/DiagnosticReport?patient={patient}&_include=DiagnosticReport:patient"),
+        )
+        .await;
+    assert_eq!(reply.status, StatusCode::OK);
+    let bundle = reply.json();
+    let kinds: Vec<&str> = bundle["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["resource"]["resourceType"].as_str().unwrap())
+        .collect();
+    assert!(kinds.contains(&"Patient") && kinds.contains(&"DiagnosticReport"));
+
+    let gone = all.iter().position(|record| record.report.is_some()).unwrap();
+    let uid = all[gone].report.as_ref().unwrap().uid.to_string();
+    let id = reports
+        .iter()
+        .find(|one| one["identifier"][0]["value"] == format!("urn:oid:{uid}"))
+        .map(|one| one["id"].as_str().unwrap().to_owned())
+        .unwrap();
+    all.remove(gone);
+    server.ingest(all, 1_763_000_001_000_000);
+    let reply = server.get(Role::ImagingIt, &format!("/fhir/DiagnosticReport/{id}")).await;
+    assert_eq!(reply.status, StatusCode::GONE);
+    let reply = server.get(Role::Researcher, &format!("/fhir/DiagnosticReport/{id}")).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    assert_eq!(found(&server, "DiagnosticReport").await.len(), reports.len() - 1);
+}
+
+#[actix_web::test]
+async fn research_reads_reports_of_open_datasets_only_and_without_text() {
+    let server = Server::new(records(24), |config| {
+        config.archive.identity = Identity::Identified;
+    });
+    let none = server.get(Role::Researcher, "/fhir/DiagnosticReport").await.json();
+    assert_eq!(none["total"], 0);
+    server.open(vec![Criteria { whole_studies: true, ..Criteria::of(Facet::Modality, &["CT"]) }]);
+    let some = server.get(Role::Researcher, "/fhir/DiagnosticReport?_count=100").await;
+    let text = String::from_utf8_lossy(&some.bytes).into_owned();
+    let total = some.json()["total"].as_u64().unwrap();
+    assert!(total > 0 && total < found(&server, "DiagnosticReport").await.len() as u64);
+    for hidden in ["Invented", "Radiologist", "No nodule", "SYN0", "Binary"] {
+        assert!(!text.contains(hidden), "{hidden}");
+    }
+    // What another archive without the hidden studies answers, byte by byte.
+    let mut open = records(24);
+    let is_ct = |record: &Record| record.series.first("Modality") == Some("CT");
+    let studies: Vec<_> =
+        open.iter().filter(|one| is_ct(one)).map(|one| one.study_uid.clone()).collect();
+    open.retain(|record| studies.contains(&record.study_uid));
+    let smaller = Server::new(open, |config| config.archive.identity = Identity::Identified);
+    smaller.open(vec![Criteria { whole_studies: true, ..Criteria::of(Facet::Modality, &["CT"]) }]);
+    for query in [
+        "DiagnosticReport?_count=100",
+        "Observation?_count=100",
+        "Observation?code=103339001",
+        "DiagnosticReport?_summary=count",
+        "Composition?status=final&_count=3",
+    ] {
+        let one = server.get(Role::Researcher, &format!("/fhir/{query}")).await;
+        let other = smaller.get(Role::Researcher, &format!("/fhir/{query}")).await;
+        assert_eq!(
+            String::from_utf8_lossy(&one.bytes),
+            String::from_utf8_lossy(&other.bytes),
+            "{query}"
+        );
+    }
+}
