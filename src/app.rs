@@ -106,6 +106,7 @@ pub struct Server {
     server: actix_web::dev::Server,
     node: Arc<Node>,
     pulse: Arc<Pulse>,
+    facade: Arc<fhir::State>,
 }
 
 /// What the catalogue's doors answer readers who want HTML.
@@ -157,12 +158,14 @@ impl Server {
         let sources = node.store.read(crate::store::journal::list_sources)?;
         let has_images = sources.is_empty() || sources.iter().any(|row| row.kind != "table");
         let context = node.context.serving_images(has_images);
-        let fhir = web::Data::new(fhir::State::new(
+        let fhir = fhir::State::new(
             &node.config,
             (*node.store).clone(),
             Arc::clone(&node.index),
             context.clone(),
-        )?);
+        )?;
+        let fhir = web::Data::new(fhir.with_exports(&node.exports, &node.config.exports)?);
+        let facade = fhir.clone().into_inner();
         let images = web::Data::new(dicomweb::State::new(
             &node.config,
             (*node.store).clone(),
@@ -219,7 +222,7 @@ impl Server {
         .listen(listener)
         .map_err(|failure| Error::Internal(format!("{address}: {failure}")))?
         .run();
-        Ok(Self { address, server, node, pulse })
+        Ok(Self { address, server, node, pulse, facade })
     }
 
     /// A handle that stops the server.
@@ -240,12 +243,22 @@ impl Server {
             let _ending = Ending(Arc::clone(&pulse));
             follow(&node, &pulse, &stopped);
         });
+        let (facade, stopped) = (Arc::clone(&self.facade), Arc::clone(&stop));
+        let exporter = std::thread::spawn(move || facade.work_exports(&stopped));
+        let (facade, stopped) = (Arc::clone(&self.facade), Arc::clone(&stop));
+        let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
         let pinger = std::thread::spawn(move || ping(&node, &stopped));
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
         stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
             tracing::error!("the thread that follows the change feed panicked");
+        }
+        if courier.join().is_err() {
+            tracing::error!("the thread that serves subscriptions panicked");
+        }
+        if exporter.join().is_err() {
+            tracing::error!("the thread that makes exports panicked");
         }
         // A ping that is under way is not waited for.
         drop(pinger);

@@ -33,6 +33,10 @@ pub struct Config {
     pub ingest: Ingest,
     /// The public SPARQL endpoint.
     pub sparql: Sparql,
+    /// Bulk export (`$export`).
+    pub exports: Exports,
+    /// Notification of other systems.
+    pub subscriptions: Subscriptions,
     /// Folders whose files replace the built-in data files of the same name.
     pub overrides: Overrides,
 }
@@ -205,6 +209,31 @@ pub struct Sparql {
     pub rows: usize,
 }
 
+/// Bulk export (`$export`): files in the folder `exports` of the data folder.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exports {
+    /// Disk that the files of all exports may use together, in MiB; 0: there is no export.
+    pub most_mib: u64,
+    /// Hours after which the files of a finished export are removed.
+    pub lifetime_hours: u32,
+    /// Exports of one reader that may wait or be under way at once.
+    pub most_jobs: usize,
+}
+
+/// Notification of other systems (FHIR Subscription): where notices may go.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Subscriptions {
+    /// Subscriptions that there may be; 0: there are none.
+    pub most: usize,
+    /// Whether notices may go by plain HTTP, which anybody on the way can read.
+    pub allow_http: bool,
+    /// Whether notices may go to addresses of the own network (loopback, link-local, private):
+    /// whoever subscribes can then make this server ask machines that only it can reach.
+    pub allow_private: bool,
+}
+
 /// Folders whose files replace the built-in data files of the same name.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -256,6 +285,18 @@ impl Default for Ingest {
             dicomweb_concurrency: 4,
             dicomweb_attempts: 4,
         }
+    }
+}
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self { most_mib: 20_480, lifetime_hours: 24, most_jobs: 4 }
+    }
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Self { most: 100, allow_http: false, allow_private: false }
     }
 }
 

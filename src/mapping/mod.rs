@@ -24,6 +24,7 @@ pub mod attributes;
 mod body;
 pub mod clinical;
 mod codes;
+pub mod concepts;
 mod data;
 pub mod element;
 pub mod eucaim;

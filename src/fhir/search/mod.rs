@@ -24,7 +24,9 @@ use crate::mapping::fhir::View;
 use date::DateTest;
 use quantity::QuantityTest;
 pub(super) use reference::Reference;
-pub(super) use special::{CURSOR, Control, Include, Place, cursor, foreign_cursor, open_cursor};
+pub(super) use special::{
+    CURSOR, Control, Include, Place, cursor, foreign_cursor, is_control, open_cursor,
+};
 use string::{How, UriHow};
 pub(super) use token::{OfType, Token};
 
@@ -113,7 +115,7 @@ impl Search {
             if ["_format", "_pretty"].contains(&name.as_str()) {
                 continue;
             }
-            if special::is_control(&name) {
+            if is_control(&name) {
                 let may_repeat = ["_include", "_revinclude"].iter().any(|n| name.starts_with(n));
                 if !may_repeat && processed.iter().any(|(known, _)| *known == name) {
                     return Err(Failure::parameter(&name, "stands twice"));
