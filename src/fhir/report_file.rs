@@ -2,7 +2,8 @@
 //! leads to.
 //!
 //! In: a report that the actor may read. Out: a Binary, with what stands in the file that was
-//! ingested. In secondary use there is none, as no document is told of there.
+//! ingested. In secondary use there is none, of a de-identified archive neither: its attributes were
+//! cleaned, and nobody knows what stands on the pages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +13,11 @@ use super::Asking;
 use super::outcome::{Failure, Result};
 use super::provider::not_found;
 use super::table::Resource;
+use crate::actor::Purpose;
 use crate::dicom::Part10;
 use crate::error::Error;
 use crate::imaging::{Instance, StoredReport, Study};
-use crate::mapping::fhir::{View, instant};
+use crate::mapping::fhir::instant;
 use crate::source::Stamp;
 use crate::source::kept;
 use crate::store::files::{FileRow, list_files};
@@ -23,6 +25,11 @@ use crate::store::{Db, archive};
 
 /// Longest document that is handed out here; `/dicom-web` sends longer ones in pieces.
 const LONGEST: u64 = 32 << 20;
+
+/// Whether who asks may have documents at all.
+pub(super) fn is_shown(asking: &Asking<'_>) -> bool {
+    asking.actor.purpose() == Purpose::Care
+}
 
 /// The Binary of a report.
 ///
@@ -35,8 +42,7 @@ pub(super) fn binary(
     study: &Study,
 ) -> Result<Value> {
     let none = || not_found(Resource::Binary, &stored.public_id);
-    let is_open = asking.view != View::Pseudonymous;
-    let document = stored.report.document.as_ref().filter(|_| is_open).ok_or_else(none)?;
+    let document = stored.report.document.as_ref().filter(|_| is_shown(asking)).ok_or_else(none)?;
     if document.size > LONGEST {
         return Err(Failure::unavailable(&format!(
             "the document is longer than {LONGEST} bytes; retrieve its DICOM instance from \

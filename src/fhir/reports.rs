@@ -59,6 +59,20 @@ fn of_type(rendered: RenderedReport, resource: Resource) -> Vec<Value> {
     }
 }
 
+/// A report as the actor sees it: who may not have its document gets no address of it.
+fn rendered(asking: &Asking<'_>, stored: &StoredReport, study: &Study) -> RenderedReport {
+    let mut rendered = render_report(&asking.state.context, stored, study, asking.view);
+    let forms = rendered.diagnostic_report.as_mut().and_then(|one| one.get_mut("presentedForm"));
+    if let Some(Value::Array(forms)) = forms
+        && !report_file::is_shown(asking)
+    {
+        for form in forms.iter_mut().filter_map(Value::as_object_mut) {
+            form.remove("url");
+        }
+    }
+    rendered
+}
+
 /// The criteria that are about the study and its patient, and those that the report itself answers.
 fn parted(state: &State, search: &Search) -> (Vec<Criterion>, Vec<Criterion>) {
     let is_document = search.resource == Resource::DocumentReference;
@@ -95,7 +109,12 @@ fn by_path<'s>(state: &'s State, resource: Resource, name: &str) -> Option<&'s P
 }
 
 /// What a search sorts a resource by; without a date it stands last.
-fn sort_key(asking: &Asking<'_>, search: &Search, resource: &Value, updated: i64) -> i64 {
+pub(super) fn sort_key(
+    asking: &Asking<'_>,
+    search: &Search,
+    resource: &Value,
+    updated: i64,
+) -> i64 {
     let Some(sort) = &search.control.sort else { return 0 };
     if sort.name == "_lastUpdated" {
         return updated;
@@ -178,6 +197,10 @@ impl Provider for Reports {
         ]
     }
 
+    fn is_searched_by_content(&self, resource: Resource) -> bool {
+        resource == Resource::DocumentReference
+    }
+
     fn read(
         &self,
         asking: &Asking<'_>,
@@ -191,7 +214,7 @@ impl Provider for Reports {
             let mut db = state.store.reader()?;
             vec![report_file::binary(asking, &mut db, &stored, &study)?]
         } else {
-            let rendered = render_report(&state.context, &stored, &study, asking.view);
+            let rendered = rendered(asking, &stored, &study);
             of_type(rendered, resource)
         };
         let one = all.iter().find(|one| id_of(one) == id).ok_or_else(|| not_found(resource, id))?;
@@ -268,7 +291,7 @@ impl Provider for Reports {
                     break 'reports;
                 }
                 examined += 1;
-                let rendered = render_report(&state.context, &stored, &study, asking.view);
+                let rendered = rendered(asking, &stored, &study);
                 for resource in of_type(rendered, search.resource) {
                     if !documents::matches(&asking.state.reader(), &resource, &others)? {
                         continue;
@@ -435,8 +458,7 @@ impl State {
     pub(super) fn report_document(&self, asking: &Asking<'_>, id: &str) -> Result<Value> {
         let kind = Resource::DiagnosticReport;
         let (stored, study) = load(asking, kind, id)?;
-        let render =
-            |stored: &StoredReport| render_report(&self.context, stored, &study, asking.view);
+        let render = |stored: &StoredReport| rendered(asking, stored, &study);
         let mut db = self.store.reader()?;
         let others =
             reports::load_reports(&mut db, &[study.number], asking.ids()).map_err(Error::from)?;

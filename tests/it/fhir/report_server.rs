@@ -288,10 +288,10 @@ async fn reports_stand_in_the_order_that_was_asked_for_whoever_wrote_them() {
             String::from_utf8_lossy(&reply.bytes)
         );
     }
-    for path in ["DiagnosticReport", "Observation", "Composition"] {
+    for path in ["DiagnosticReport", "Observation", "Composition", "Procedure"] {
         let day = |one: &Value| {
-            let date = one["effectiveDateTime"].as_str().or(one["date"].as_str());
-            date.unwrap()[..10].to_owned()
+            let dates = ["effectiveDateTime", "date", "performedDateTime"];
+            dates.iter().find_map(|date| one[date].as_str()).unwrap()[..10].to_owned()
         };
         let all = server.all(&format!("/fhir/{path}")).await;
         let rising = server.all(&format!("/fhir/{path}?_sort=date&_count=7")).await;
@@ -334,6 +334,7 @@ async fn a_report_is_found_as_a_document_and_its_reference_leads_to_it() {
         }
         for query in [
             format!("patient={patient}&status=superseded"),
+            format!("patient={patient}&author:missing=true&type=85430-7"),
             format!("patient={patient}&type=18748-9"),
             format!("patient={patient}&format=urn:none"),
         ] {
@@ -350,10 +351,16 @@ async fn a_report_is_found_as_a_document_and_its_reference_leads_to_it() {
 
 #[actix_web::test]
 async fn an_encapsulated_document_is_served_to_care_and_to_nobody_else() {
+    for identity in [Identity::Identified, Identity::DeIdentified] {
+        documents_are_for_care(identity).await;
+    }
+}
+
+async fn documents_are_for_care(identity: Identity) {
     let dir = tempfile::tempdir().unwrap();
     vesalius::sample::write(dir.path(), 70, 11).unwrap();
     let server = Server::new(Vec::new(), |config| {
-        config.archive.identity = Identity::Identified;
+        config.archive.identity = identity;
     });
     let how = Ingest {
         name: "folder".to_owned(),
@@ -394,17 +401,16 @@ async fn an_encapsulated_document_is_served_to_care_and_to_nobody_else() {
         seen += 1;
     }
     assert!(seen > 0);
-    // Secondary use has ids of its own, and no document under them either.
-    for one in
-        server.get(Role::Researcher, "/fhir/DiagnosticReport?_count=100").await.json()["entry"]
-            .as_array()
-            .unwrap()
-    {
+    // Secondary use has ids of its own where persons are known, and no document under any.
+    let bundle = server.get(Role::Researcher, "/fhir/DiagnosticReport?_count=100").await;
+    assert!(!String::from_utf8_lossy(&bundle.bytes).contains("Binary/"));
+    for one in bundle.json()["entry"].as_array().unwrap() {
         let id = one["resource"]["id"].as_str().unwrap();
         let reply = server.get(Role::Researcher, &format!("/fhir/Binary/{id}")).await;
         assert_eq!(reply.status, StatusCode::NOT_FOUND);
-        let reply = server.get(Role::Researcher, &format!("/fhir/DocumentReference/{id}")).await;
-        assert_eq!(reply.status, StatusCode::NOT_FOUND);
+        let path = format!("/fhir/DiagnosticReport/{id}/$fhir-report");
+        let reply = server.get(Role::Researcher, &path).await;
+        assert!(!String::from_utf8_lossy(&reply.bytes).contains("Binary/"));
     }
     // A report without a document has no Binary; a file that changed is not handed out.
     let without = reports.iter().find(|one| one.get("presentedForm").is_none()).unwrap();
