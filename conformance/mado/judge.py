@@ -334,6 +334,8 @@ def main():
     references = list(server.all("DocumentReference?_count=7"))
     total = server.json("DocumentReference?_summary=count")["total"]
     expect(total == len(references) == len({r["id"] for r in references}), "ITI-67", f"total {total}, {len(references)} found")
+    # Reports are documents, too; they are judged with the other resources.
+    references = [r for r in references if any("Mado" in profile for profile in r["meta"].get("profile", []))]
     by_id = {f"DocumentReference/{r['id']}": r for r in references}
     keep, done, instances, defects = [], 0, 0, 0
     for reference in references:

@@ -40,6 +40,7 @@ mod operation;
 mod outcome;
 mod provider;
 mod records;
+mod report_file;
 mod reports;
 mod request;
 mod search;

@@ -78,6 +78,13 @@ pub(super) struct Criterion {
     pub(super) is_never_study_id: bool,
 }
 
+impl Criterion {
+    /// Whether it asks for what has no value.
+    pub(super) const fn is_missing(&self) -> bool {
+        matches!(self.test, Test::Missing(true) | Test::NotTokens(_))
+    }
+}
+
 /// A search as it is processed.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
