@@ -17,9 +17,13 @@ mod operator;
 mod pages;
 mod problem;
 mod public;
+mod pick;
 mod quality;
+mod quality_label;
+mod reader;
 mod reasons;
 mod session;
+mod tongue;
 mod words;
 
 use std::sync::Arc;
@@ -42,6 +46,8 @@ pub use dataset::{
 };
 pub use layout::Site;
 pub use pages::Pages;
+pub use reader::Reader;
+pub use tongue::{Forms, Plural, Tongue};
 pub use problem::{not_found, page_or_problem, problems_as_pages};
 pub use words::{Href, Item, Phrase};
 
@@ -74,6 +80,7 @@ impl State {
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(public::routes)
+        .configure(pick::routes)
         .configure(session::routes)
         .configure(operator::routes)
         .configure(quality::routes);
