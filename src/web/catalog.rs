@@ -427,7 +427,8 @@ pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Resul
         .take(RESULTS_PER_PAGE)
         .map(|entry| hit(view, &entry.card, tongue))
         .collect();
-    let mut layout = Layout::new(&view.site, reader, tongue.word("frame.catalogue"), Place::Catalog);
+    let mut layout =
+        Layout::new(&view.site, reader, tongue.word("frame.catalogue"), Place::Catalog);
     layout.summary = view.site.description.text.clone();
     layout.is_unlisted = query.is_filtered();
     layout.canonical = Some(format!("{}/catalog", view.site.base));

@@ -186,7 +186,7 @@ fn row(
         Count::Withheld => {
             let withheld = tongue.word("chart.withheld");
             (withheld.to_owned(), withheld.to_owned())
-        },
+        }
         // A few persons may have many studies.
         Count::Few => (
             tongue.word("chart.not-shown").to_owned(),
@@ -294,10 +294,11 @@ mod tests {
 
     #[test]
     fn a_table_of_hidden_counts_only_draws_nothing() {
-        let chart =
-            Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("female", None)], 10, en()).unwrap();
+        let chart = Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("female", None)], 10, en())
+            .unwrap();
         assert!(!chart.has_bars() && chart.has_hidden);
-        let zero = Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("x", Some(0))], 10, en()).unwrap();
+        let zero =
+            Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("x", Some(0))], 10, en()).unwrap();
         assert_eq!(zero.rows[0].length, "0");
     }
 }

@@ -140,7 +140,8 @@ fn ris(cited: &Cited<'_>) -> String {
 
 fn csl(cited: &Cited<'_>) -> String {
     let parts: Vec<u32> = cited.date.split('-').filter_map(|part| part.parse().ok()).collect();
-    let authors: Vec<Value> = cited.creators.iter().map(|name| json!({ "literal": name })).collect();
+    let authors: Vec<Value> =
+        cited.creators.iter().map(|name| json!({ "literal": name })).collect();
     let mut item = json!({
         "id": format!("{}-{}", cited.slug, cited.year),
         "type": "dataset",

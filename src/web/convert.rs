@@ -258,9 +258,8 @@ impl Converter<'_> {
         let chart = |id, title: &str, head: &str, shape, bars| {
             Chart::new(id, self.w(title), self.w(head), shape, bars, threshold, self.tongue)
         };
-        let rows = |id, title: &str, head: &str, facet| {
-            chart(id, title, head, Shape::Rows, bars(facet))
-        };
+        let rows =
+            |id, title: &str, head: &str, facet| chart(id, title, head, Shape::Rows, bars(facet));
         [
             rows("modality", "facet.modality", "facet.modality", Facet::Modality),
             rows("site", "facet.body-site", "facet.body-site", Facet::BodySite),
@@ -290,9 +289,10 @@ impl Converter<'_> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         AgentCard {
             name: agent.name.clone(),
-            kind: agent.kind.as_deref().map_or_else(String::new, |code| {
-                self.label(Scheme::PublisherType, code).text
-            }),
+            kind: agent
+                .kind
+                .as_deref()
+                .map_or_else(String::new, |code| self.label(Scheme::PublisherType, code).text),
             note: self.best(&agent.note),
             page: agent.page.as_deref().filter(|page| !page.is_empty()).map(Item::address),
             email: agent.email.as_deref().filter(|e| !e.is_empty()).map(mail),
@@ -344,8 +344,7 @@ impl Converter<'_> {
         let ours = |path: String| {
             Some(Item { phrase: Phrase::plain(path.clone()), href: Some(Href::ours(path)) })
         };
-        let phrase =
-            |name: &str| self.phrase(name);
+        let phrase = |name: &str| self.phrase(name);
         cards.push(DistributionCard {
             title: (phrase("counts")),
             description: (phrase(if figures.is_exact {
@@ -393,7 +392,8 @@ impl Converter<'_> {
             }
             (Some(one), None) => put(self.w("fact.format"), Item::plain(one.clone())),
             (None, Some(format)) => {
-                put(self.w("fact.format"),
+                put(
+                    self.w("fact.format"),
                     Item::plain(self.release().label(Scheme::FileType, format).unwrap_or(format)),
                 );
             }
@@ -404,7 +404,10 @@ impl Converter<'_> {
             put(self.w("fact.licence"), Item::link(name, &iri));
         }
         if !distribution.rights.is_empty() {
-            put(self.w("fact.rights"), Item { phrase: self.best(&distribution.rights), href: None });
+            put(
+                self.w("fact.rights"),
+                Item { phrase: self.best(&distribution.rights), href: None },
+            );
         }
         if let Some(bytes) = bytes {
             put(self.w("fact.size"), Item::plain(self.tongue.bytes(bytes)));
@@ -585,29 +588,29 @@ impl Converter<'_> {
             (VariableTable::Study, self.w("dataset.study-rows")),
             (VariableTable::Series, self.w("dataset.series-rows")),
         ]
-            .into_iter()
-            .map(|(table, title)| VariableGroup {
-                title,
-                rows: self
-                    .release()
-                    .variables
-                    .iter()
-                    .filter(|variable| variable.table == table)
-                    .filter(|variable| {
-                        figures.attributes.contains(&variable.attribute)
-                            || variable.facet.is_some_and(has)
-                    })
-                    .map(|variable| VariableRow {
-                        name: variable.name.clone(),
-                        title: variable.title.clone(),
-                        datatype: variable.datatype.clone(),
-                        description: variable.description.clone(),
-                        attribute: variable.attribute.clone(),
-                    })
-                    .collect(),
-            })
-            .filter(|group| !group.rows.is_empty())
-            .collect()
+        .into_iter()
+        .map(|(table, title)| VariableGroup {
+            title,
+            rows: self
+                .release()
+                .variables
+                .iter()
+                .filter(|variable| variable.table == table)
+                .filter(|variable| {
+                    figures.attributes.contains(&variable.attribute)
+                        || variable.facet.is_some_and(has)
+                })
+                .map(|variable| VariableRow {
+                    name: variable.name.clone(),
+                    title: variable.title.clone(),
+                    datatype: variable.datatype.clone(),
+                    description: variable.description.clone(),
+                    attribute: variable.attribute.clone(),
+                })
+                .collect(),
+        })
+        .filter(|group| !group.rows.is_empty())
+        .collect()
     }
 
     fn cite(
@@ -656,7 +659,8 @@ impl Converter<'_> {
         let terms = |facet: Facet| -> Vec<String> {
             figures.terms(facet).map(|shown| self.term(facet, &shown.term).text).collect()
         };
-        let language = if page.title.lang.is_empty() { self.tongue.code.as_str() } else { &page.title.lang };
+        let language =
+            if page.title.lang.is_empty() { self.tongue.code.as_str() } else { &page.title.lang };
         let organisation = |name: &str| json!({ "@type": "Organization", "name": name });
         let licences = description
             .distributions
@@ -698,7 +702,11 @@ impl Converter<'_> {
             issued: issued.to_string(),
             modified: entry.modified.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             temporal: figures.from.zip(figures.to).map(|(from, to)| format!("{from}/{to}")),
-            spatial: description.spatial.iter().map(|c| self.label(Scheme::Country, c).text).collect(),
+            spatial: description
+                .spatial
+                .iter()
+                .map(|c| self.label(Scheme::Country, c).text)
+                .collect(),
             techniques: terms(Facet::Modality),
             sites: terms(Facet::BodySite),
             variables: page
@@ -942,8 +950,10 @@ mod tests {
         let shown =
             |term: &str| Shown { term: term.to_owned(), records: Some(10), individuals: Some(10) };
         let bands = [shown("40-44"), shown("55-59"), shown("90-130")];
-        let labels: Vec<String> =
-            fill_ages(bands.iter().collect(), false, en()).into_iter().map(|bar| bar.label).collect();
+        let labels: Vec<String> = fill_ages(bands.iter().collect(), false, en())
+            .into_iter()
+            .map(|bar| bar.label)
+            .collect();
         assert_eq!(labels.len(), 11, "{labels:?}");
         assert_eq!(labels[1], "45–49");
         assert_eq!(labels[10], "90 and over");

@@ -305,7 +305,8 @@ pub fn render_withdrawn(
     title: &Phrase,
     since: &str,
 ) -> Result<String> {
-    let mut layout = Layout::new(site, reader, reader.tongue.word("dataset.withdrawn"), Place::Catalog);
+    let mut layout =
+        Layout::new(site, reader, reader.tongue.word("dataset.withdrawn"), Place::Catalog);
     layout.is_unlisted = true;
     render(&WithdrawnPage { layout, title, since })
 }

@@ -52,10 +52,7 @@ impl Site {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let language = &config.catalogue.language;
-        let phrase = |text: &str| Phrase {
-            text: text.to_owned(),
-            lang: language.clone(),
-        };
+        let phrase = |text: &str| Phrase { text: text.to_owned(), lang: language.clone() };
         Self {
             title: phrase(&config.catalogue.title),
             description: phrase(&config.catalogue.description),

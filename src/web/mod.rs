@@ -15,9 +15,9 @@ mod dataset;
 mod layout;
 mod operator;
 mod pages;
+mod pick;
 mod problem;
 mod public;
-mod pick;
 mod quality;
 mod quality_label;
 mod reader;
@@ -46,9 +46,9 @@ pub use dataset::{
 };
 pub use layout::Site;
 pub use pages::Pages;
+pub use problem::{not_found, page_or_problem, problems_as_pages};
 pub use reader::Reader;
 pub use tongue::{Forms, Plural, Tongue};
-pub use problem::{not_found, page_or_problem, problems_as_pages};
 pub use words::{Href, Item, Phrase};
 
 /// What the pages need: registered by the app as `web::Data<State>`.

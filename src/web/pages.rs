@@ -115,10 +115,18 @@ impl Pages {
         let entry = self.entry(slug)?;
         if entry.state == catalogue::State::Withdrawn {
             let since = reader.tongue.day(entry.modified.to_zoned(jiff::tz::TimeZone::UTC).date());
-            let html = render_withdrawn(&self.site, reader, &self.title_in(&entry, reader.tongue), &since)?;
+            let html = render_withdrawn(
+                &self.site,
+                reader,
+                &self.title_in(&entry, reader.tongue),
+                &since,
+            )?;
             return Ok((html, true));
         }
-        Ok((render_dataset(&self.site, reader, &self.converter(reader.tongue).page(&entry))?, false))
+        Ok((
+            render_dataset(&self.site, reader, &self.converter(reader.tongue).page(&entry))?,
+            false,
+        ))
     }
 
     /// How to cite a dataset.
@@ -149,7 +157,8 @@ impl Pages {
         let query: String = request.query_string().chars().take(8_192).collect();
         let reader = Reader::of(&request);
         let asking = reader.clone();
-        let rendered = web::block(move || pages.catalog(&asking, &query).map(|html| (html, false))).await;
+        let rendered =
+            web::block(move || pages.catalog(&asking, &query).map(|html| (html, false))).await;
         self.answer(&request, &reader, rendered)
     }
 
@@ -180,7 +189,8 @@ impl Pages {
     pub async fn answer_sparql(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
         let reader = Reader::of(&request);
         let tongue = reader.tongue;
-        let mut layout = Layout::new(&self.site, &reader, tongue.word("doors.sparql"), Place::Elsewhere);
+        let mut layout =
+            Layout::new(&self.site, &reader, tongue.word("doors.sparql"), Place::Elsewhere);
         layout.summary = tongue.word("sparql.summary").to_owned();
         let page = SparqlPage {
             programs: tongue.put("sparql.programs", format!("{}/sparql", self.site.base)),
@@ -201,8 +211,7 @@ impl Pages {
             Ok((html, is_gone)) => {
                 let mut response = if is_gone { HttpResponse::Gone() } else { HttpResponse::Ok() };
                 reader.headers(&mut response, self.site.base.starts_with("https://"));
-                response.content_type("text/html; charset=utf-8")
-                    .body(html)
+                response.content_type("text/html; charset=utf-8").body(html)
             }
             Err(error) => page_or_problem(&self.site, request, &error),
         }

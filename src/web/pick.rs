@@ -39,6 +39,7 @@ struct CartPage {
     layout: Layout,
     rows: Vec<CartRow>,
     query: String,
+    address: String,
     is_own: bool,
 }
 
@@ -113,7 +114,8 @@ async fn cart(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
                 is_own,
             })
             .collect();
-        render(&CartPage { layout, rows, query: query(&listed), is_own })
+        let query = query(&listed);
+        render(&CartPage { layout, rows, address: format!("/cart?{query}"), query, is_own })
     })
     .await
 }

@@ -33,49 +33,29 @@ pub(super) const CHALLENGE: &str = "Bearer realm=\"vesalius\"";
 /// Status, and the keys of heading and advice, of each kind of failure.
 fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
-        Error::NotFound { .. } => (
-            StatusCode::NOT_FOUND,
-            "problem.not-found",
-            "problem.not-found-advice",
-        ),
-        Error::Gone { .. } => (
-            StatusCode::GONE,
-            "problem.gone",
-            "problem.gone-advice",
-        ),
-        Error::Parameter { .. } | Error::Invalid(_) => (
-            StatusCode::BAD_REQUEST,
-            "problem.invalid",
-            "problem.invalid-advice",
-        ),
-        Error::Unauthenticated(_) => (
-            StatusCode::UNAUTHORIZED,
-            "problem.unauthenticated",
-            "problem.unauthenticated-advice",
-        ),
-        Error::Forbidden(_) => (
-            StatusCode::FORBIDDEN,
-            "problem.forbidden",
-            "problem.forbidden-advice",
-        ),
-        Error::NotAcceptable(_) => (
-            StatusCode::NOT_ACCEPTABLE,
-            "problem.not-acceptable",
-            "problem.not-acceptable-advice",
-        ),
+        Error::NotFound { .. } => {
+            (StatusCode::NOT_FOUND, "problem.not-found", "problem.not-found-advice")
+        }
+        Error::Gone { .. } => (StatusCode::GONE, "problem.gone", "problem.gone-advice"),
+        Error::Parameter { .. } | Error::Invalid(_) => {
+            (StatusCode::BAD_REQUEST, "problem.invalid", "problem.invalid-advice")
+        }
+        Error::Unauthenticated(_) => {
+            (StatusCode::UNAUTHORIZED, "problem.unauthenticated", "problem.unauthenticated-advice")
+        }
+        Error::Forbidden(_) => {
+            (StatusCode::FORBIDDEN, "problem.forbidden", "problem.forbidden-advice")
+        }
+        Error::NotAcceptable(_) => {
+            (StatusCode::NOT_ACCEPTABLE, "problem.not-acceptable", "problem.not-acceptable-advice")
+        }
         Error::TooCostly(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "problem.costly", "problem.costly-advice")
         }
-        Error::Store(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "problem.busy",
-            "problem.busy-advice",
-        ),
-        Error::Configuration(_) | Error::Internal(_) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "problem.fault",
-            "problem.fault-advice",
-        ),
+        Error::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "problem.busy", "problem.busy-advice"),
+        Error::Configuration(_) | Error::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "problem.fault", "problem.fault-advice")
+        }
     }
 }
 
@@ -230,16 +210,10 @@ fn words_of(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::FORBIDDEN => Error::Forbidden(String::new()),
         StatusCode::NOT_ACCEPTABLE => Error::NotAcceptable(String::new()),
         StatusCode::SERVICE_UNAVAILABLE => {
-            return (
-                "problem.busy",
-                "problem.busy-other",
-            );
+            return ("problem.busy", "problem.busy-other");
         }
         status if status.is_server_error() => {
-            return (
-                "problem.fault",
-                "problem.fault-other",
-            );
+            return ("problem.fault", "problem.fault-other");
         }
         _ => Error::Invalid(String::new()),
     };

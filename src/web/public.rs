@@ -106,17 +106,13 @@ pub(super) fn render_home(pages: &Pages, reader: &Reader) -> Result<String> {
     let datasets = view.cards().count();
     let sum = |count: fn(&super::Card) -> Option<u64>| view.cards().filter_map(count).sum::<u64>();
     let studies = sum(|card| card.records);
-    let mut tiles =
-        vec![(tongue.count(datasets as u64), tongue.noun("dataset", &datasets))];
+    let mut tiles = vec![(tongue.count(datasets as u64), tongue.noun("dataset", &datasets))];
     if studies > 0 {
         tiles.push((tongue.count(studies), tongue.word("home.studies").to_owned()));
     }
     let modalities = view.values(Dimension::Modality).len();
     if modalities > 0 {
-        tiles.push((
-            modalities.to_string(),
-            tongue.noun("modality", &modalities),
-        ));
+        tiles.push((modalities.to_string(), tongue.noun("modality", &modalities)));
     }
     let years: Vec<(i16, i16)> = view.cards().filter_map(|card| card.years).collect();
     if let (Some(first), Some(last)) =

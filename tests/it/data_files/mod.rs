@@ -14,6 +14,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("series-table", "mappings/tables/idc.toml"),
     ("description-table", "mappings/tables/idc-collections.toml"),
     ("description", "catalogue/descriptions"),
+    ("language", "catalogue/languages"),
     ("rules-invariants", "ig/rules/invariants.toml"),
     ("rules-primitives", "ig/rules/primitives.toml"),
     ("rules-profiles", "ig/rules/profiles"),
