@@ -117,6 +117,7 @@ fn page_of(pages: Arc<Pages>) -> harvest::Page {
             match topic {
                 harvest::Topic::Catalogue => pages.answer_catalog(request).await,
                 harvest::Topic::Dataset(slug) => pages.answer_dataset(request, slug).await,
+                harvest::Topic::Label(slug) => pages.answer_label(request, slug).await,
                 harvest::Topic::Sparql => pages.answer_sparql(request).await,
             }
         })

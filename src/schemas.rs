@@ -34,6 +34,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("mado", schemars::schema_for!(crate::mapping::mado::Mado)),
         ("sr-reports", schemars::schema_for!(crate::mapping::report::Reports)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
+        ("language", schemars::schema_for!(crate::web::Tongue)),
         ("qido", schemars::schema_for!(crate::dicomweb::Table)),
         ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
     ];

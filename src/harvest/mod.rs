@@ -42,6 +42,8 @@ pub enum Topic {
     Catalogue,
     /// A dataset, by its slug; published or withdrawn.
     Dataset(String),
+    /// The quality label of a dataset, by its slug.
+    Label(String),
     /// The SPARQL form.
     Sparql,
 }

@@ -15,6 +15,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("clinical-table", "mappings/clinical/screening.toml"),
     ("description-table", "mappings/tables/idc-collections.toml"),
     ("description", "catalogue/descriptions"),
+    ("language", "catalogue/languages"),
     ("rules-invariants", "ig/rules/invariants.toml"),
     ("rules-primitives", "ig/rules/primitives.toml"),
     ("rules-profiles", "ig/rules/profiles"),
