@@ -259,6 +259,15 @@ impl State {
                 }
                 done += page.matches.len();
                 match page.next {
+                    // A provider that looked as far as it may and found nothing begins there anew.
+                    Some(next) if page.matches.is_empty() => {
+                        let is_same = search.control.after.as_ref().is_none_or(|at| *at == next);
+                        if is_same {
+                            let reason = "more would have to be looked at than one search may";
+                            return Err(Halt::Type(reason.to_owned()));
+                        }
+                        search.control.after = Some(next);
+                    }
                     Some(next) => search.control.after = Some(next),
                     None => break,
                 }
