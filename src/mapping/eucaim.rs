@@ -110,6 +110,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "a test says what it skips")]
     fn the_variables_are_those_of_the_reference() {
         let Some(folder) = std::env::var_os("VESALIUS_REFERENCE") else {
             eprintln!("skipped: VESALIUS_REFERENCE is not set");
