@@ -217,6 +217,14 @@ impl Server {
                 .wrap(from_fn(authenticate))
                 .wrap(from_fn(observe))
         })
+        // An answer in two segments would wait for the reader's delayed acknowledgement: 40 ms.
+        .on_connect(|connection, _| {
+            if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+                && let Err(failure) = stream.set_nodelay(true)
+            {
+                tracing::debug!(%failure, "a connection sends with delay");
+            }
+        })
         .workers(workers)
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(10)
