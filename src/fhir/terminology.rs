@@ -175,6 +175,7 @@ impl Provider for Terminology {
             total: Total::Known(total),
             matches,
             has_more,
+            seen: None,
             included: Vec::new(),
             notes: Vec::new(),
         })
