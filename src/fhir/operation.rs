@@ -51,6 +51,11 @@ pub(super) trait Operation: Send + Sync {
         true
     }
 
+    /// The names of its parameters, for the API's description.
+    fn parameters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Most bytes of a body.
     fn longest_body(&self) -> usize {
         8 << 20
