@@ -32,6 +32,7 @@ mod bundle;
 mod cache;
 mod capability;
 mod derived;
+mod described;
 mod documents;
 mod fixed;
 mod guide;
