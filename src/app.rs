@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer, web};
@@ -17,11 +18,13 @@ use crate::catalogue::{
     open_selections, stamp_folder,
 };
 use crate::commands::Node;
+use crate::config::Config;
 use crate::dicomweb;
 use crate::error::{Error, Result};
 use crate::fhir;
 use crate::harvest;
 use crate::index::Criteria;
+use crate::openapi;
 use crate::source::dicomweb::Credentials;
 use crate::web::Pages;
 
@@ -182,6 +185,7 @@ impl Server {
             &context,
             &Credentials::from_environment(std::env::vars())?,
         )?);
+        let description = web::Data::new(Description::new(&facade, &images, &node.config));
         let program = std::env::current_exe()
             .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
         let overrides = &node.config.overrides.catalogue;
@@ -212,14 +216,9 @@ impl Server {
                 .app_data(images.clone())
                 .app_data(harvest.clone())
                 .app_data(pages.clone())
-                .configure(fhir::routes)
-                .configure(dicomweb::routes)
-                .configure(crate::web::routes)
-                .configure(harvest::routes)
+                .app_data(description.clone())
+                .configure(routes)
                 .default_service(web::to(crate::web::not_found))
-                .route("/healthz", web::get().to(healthz))
-                .route("/readyz", web::get().to(readyz))
-                .route("/metrics", web::get().to(metrics_text))
                 .wrap(from_fn(errors_as_problems))
                 .wrap(from_fn(crate::web::problems_as_pages))
                 .wrap(from_fn(authenticate))
@@ -281,6 +280,85 @@ impl Server {
         drop(pinger);
         ended
     }
+}
+
+/// The routes of every room, and those of this file.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .configure(fhir::routes)
+        .configure(dicomweb::routes)
+        .configure(crate::web::routes)
+        .configure(harvest::routes)
+        .route("/healthz", web::get().to(healthz))
+        .route("/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(metrics_text))
+        .route(openapi::ADDRESS, web::get().to(openapi_json));
+}
+
+/// What the routes of this file say of themselves.
+fn described() -> Vec<openapi::Path> {
+    let rows: &[(&str, &str, &str, &[u16], openapi::Access)] = &[
+        ("/healthz", "whether it runs", "text/plain", &[200], openapi::Access::Open),
+        (
+            "/readyz",
+            "whether its views follow",
+            "application/json",
+            &[200, 503],
+            openapi::Access::Open,
+        ),
+        ("/metrics", "Prometheus", "text/plain", &[200, 401], openapi::Access::Token),
+        (openapi::ADDRESS, "this document", "application/json", &[200, 304], openapi::Access::Open),
+    ];
+    rows.iter()
+        .map(|(path, summary, gives, statuses, access)| openapi::Path {
+            path: (*path).to_owned(),
+            operations: vec![openapi::Operation {
+                method: "get",
+                tag: "server",
+                summary: (*summary).to_owned(),
+                parameters: Vec::new(),
+                takes: Vec::new(),
+                gives: vec![(*gives).to_owned()],
+                statuses: statuses.to_vec(),
+                access: *access,
+            }],
+        })
+        .collect()
+}
+
+/// The API's description, made once.
+struct Description {
+    bytes: web::Bytes,
+    etag: String,
+}
+
+impl Description {
+    fn new(fhir: &fhir::State, images: &dicomweb::State, config: &Config) -> Self {
+        let mut paths = described();
+        paths.extend(fhir.described());
+        paths.extend(images.described());
+        paths.extend(harvest::described());
+        paths.extend(crate::web::described());
+        let bytes = openapi::document(&config.server.base(), &paths).to_string();
+        let digest = crate::imaging::keyed(b"etag", bytes.as_bytes());
+        let etag = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
+        Self { bytes: bytes.into(), etag: format!("\"{etag}\"") }
+    }
+}
+
+async fn openapi_json(request: HttpRequest, description: web::Data<Description>) -> HttpResponse {
+    let known = request.headers().get_all(header::IF_NONE_MATCH);
+    let mut known = known.filter_map(|value| value.to_str().ok());
+    let is_known = known.any(|value| {
+        value.split(',').any(|tag| [description.etag.as_str(), "*"].contains(&tag.trim()))
+    });
+    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::ETAG, description.etag.as_str()))
+        .insert_header((header::CACHE_CONTROL, "public, no-cache"))
+        .content_type("application/json");
+    if is_known { response.finish() } else { response.body(description.bytes.clone()) }
 }
 
 /// Tells FAIR Data Point indexes of this node until the server ends. The client is made here: it
@@ -635,6 +713,7 @@ fn area(request: &HttpRequest) -> &'static str {
         ("/healthz", "health"),
         ("/readyz", "health"),
         ("/metrics", "health"),
+        ("/openapi", "health"),
     ];
     let path = request.path();
     AREAS.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or("pages", |(_, area)| area)
