@@ -12,6 +12,7 @@ mod changes;
 mod documents;
 mod doors;
 mod fdp;
+pub mod inbound;
 mod listing;
 mod negotiate;
 mod oai;

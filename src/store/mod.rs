@@ -24,6 +24,7 @@ pub mod descriptions;
 pub mod events;
 pub mod files;
 pub mod findings;
+pub mod harvested;
 pub mod journal;
 mod lock;
 pub mod meta;
@@ -475,7 +476,7 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 }
 
 /// How many migrations this version has; a test counts the folders.
-pub const KNOWN_MIGRATIONS: usize = 7;
+pub const KNOWN_MIGRATIONS: usize = 8;
 
 /// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
 /// of what the tables held is left.
