@@ -117,6 +117,8 @@ pub const SCOPED: &[&str] = &[
     "Immunization",
     "Device",
     "BodyStructure",
+    "ConceptMap",
+    "CodeSystem",
 ];
 
 /// What a scope lets do: the letters of SMART App Launch 2.2, in their order.

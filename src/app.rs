@@ -106,6 +106,7 @@ pub struct Server {
     server: actix_web::dev::Server,
     node: Arc<Node>,
     pulse: Arc<Pulse>,
+    facade: Arc<fhir::State>,
 }
 
 /// What the catalogue's doors answer readers who want HTML.
@@ -116,6 +117,7 @@ fn page_of(pages: Arc<Pages>) -> harvest::Page {
             match topic {
                 harvest::Topic::Catalogue => pages.answer_catalog(request).await,
                 harvest::Topic::Dataset(slug) => pages.answer_dataset(request, slug).await,
+                harvest::Topic::Label(slug) => pages.answer_label(request, slug).await,
                 harvest::Topic::Sparql => pages.answer_sparql(request).await,
             }
         })
@@ -157,12 +159,14 @@ impl Server {
         let sources = node.store.read(crate::store::journal::list_sources)?;
         let has_images = sources.is_empty() || sources.iter().any(|row| row.kind != "table");
         let context = node.context.serving_images(has_images);
-        let fhir = web::Data::new(fhir::State::new(
+        let fhir = fhir::State::new(
             &node.config,
             (*node.store).clone(),
             Arc::clone(&node.index),
             context.clone(),
-        )?);
+        )?;
+        let fhir = web::Data::new(fhir.with_exports(&node.exports, &node.config.exports)?);
+        let facade = fhir.clone().into_inner();
         let images = web::Data::new(dicomweb::State::new(
             &node.config,
             (*node.store).clone(),
@@ -213,13 +217,21 @@ impl Server {
                 .wrap(from_fn(authenticate))
                 .wrap(from_fn(observe))
         })
+        // An answer in two segments would wait for the reader's delayed acknowledgement: 40 ms.
+        .on_connect(|connection, _| {
+            if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+                && let Err(failure) = stream.set_nodelay(true)
+            {
+                tracing::debug!(%failure, "a connection sends with delay");
+            }
+        })
         .workers(workers)
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(10)
         .listen(listener)
         .map_err(|failure| Error::Internal(format!("{address}: {failure}")))?
         .run();
-        Ok(Self { address, server, node, pulse })
+        Ok(Self { address, server, node, pulse, facade })
     }
 
     /// A handle that stops the server.
@@ -240,6 +252,10 @@ impl Server {
             let _ending = Ending(Arc::clone(&pulse));
             follow(&node, &pulse, &stopped);
         });
+        let (facade, stopped) = (Arc::clone(&self.facade), Arc::clone(&stop));
+        let exporter = std::thread::spawn(move || facade.work_exports(&stopped));
+        let (facade, stopped) = (Arc::clone(&self.facade), Arc::clone(&stop));
+        let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
         let pinger = std::thread::spawn(move || ping(&node, &stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
@@ -248,6 +264,12 @@ impl Server {
         stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
             tracing::error!("the thread that follows the change feed panicked");
+        }
+        if courier.join().is_err() {
+            tracing::error!("the thread that serves subscriptions panicked");
+        }
+        if exporter.join().is_err() {
+            tracing::error!("the thread that makes exports panicked");
         }
         // A ping or a walk that is under way is not waited for.
         drop((pinger, harvester));

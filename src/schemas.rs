@@ -22,8 +22,10 @@ pub fn all() -> Vec<(&'static str, Schema)> {
     let mut all = vec![
         ("config", schemars::schema_for!(crate::config::Config)),
         ("series-table", schemars::schema_for!(crate::mapping::tables::SeriesTable)),
+        ("clinical-table", schemars::schema_for!(crate::mapping::clinical::ClinicalTable)),
         ("description-table", schemars::schema_for!(crate::mapping::tables::DescriptionTable)),
         ("attributes", schemars::schema_for!(crate::mapping::attributes::AttributeTable)),
+        ("eucaim", schemars::schema_for!(crate::mapping::eucaim::Eucaim)),
         ("elements", schemars::schema_for!(crate::mapping::element::File)),
         ("eu-profiles", schemars::schema_for!(crate::mapping::profiles::Profiles)),
         ("body-parts", schemars::schema_for!(crate::mapping::BodyParts)),
@@ -32,6 +34,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("mado", schemars::schema_for!(crate::mapping::mado::Mado)),
         ("sr-reports", schemars::schema_for!(crate::mapping::report::Reports)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
+        ("language", schemars::schema_for!(crate::web::Tongue)),
         ("qido", schemars::schema_for!(crate::dicomweb::Table)),
         ("search-parameters", schemars::schema_for!(crate::fhir::table::Table)),
     ];

@@ -19,8 +19,10 @@ async function get(url, accept) {
   return answer.text();
 }
 
-// Members in one order, and numbers by value: 1.50 is 1.5 to whoever reads JSON.
+// Members in one order, numbers by value (1.50 is 1.5 to whoever reads JSON), and narratives without
+// the blanks between tags, which `fhir` drops.
 function plain(value) {
+  if (typeof value === 'string' && value.startsWith('<div')) return value.replace(/>\s+</g, '><');
   if (Array.isArray(value)) return value.map(plain);
   if (value && typeof value === 'object') {
     return Object.fromEntries(Object.keys(value).sort().map((key) => [key, plain(value[key])]));

@@ -2,7 +2,7 @@
 // best practices), the browser's console (nothing blocked by the content security policy), no
 // sideways scrolling, no script needed, nothing fetched from elsewhere; pictures on demand.
 //
-//   node pages.mjs --base http://127.0.0.1:8080 [--token T] [--pictures DIR] [--quick]
+//   node pages.mjs --base http://127.0.0.1:8080 [--token T] [--pictures DIR] [--languages en,cs,el] [--quick]
 //
 // Needs Debian's `chromium` and `npm ci` in this folder. `--token` is one of
 // `vesalius token --role imaging-it`; without it the operator's pages are seen as refused.
@@ -19,6 +19,7 @@ const option = (name, otherwise) => {
 const base = option('base', 'http://127.0.0.1:8080').replace(/\/$/, '');
 const token = option('token', '');
 const pictures = option('pictures', '');
+const languages = option('languages', 'en,cs,el').split(',');
 const isQuick = args.includes('--quick');
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice'];
@@ -41,8 +42,10 @@ const operator = token
   ? ['/operator', '/operator/sources', '/operator/runs', '/operator/quarantine', '/operator/findings',
     '/operator/findings/body-part-free-text', '/operator/catalogue', '/operator/quarantine?again=3']
   : ['/operator'];
+const compared = datasets.slice(0, 3).map((d) => `dataset=${d.split('/').pop()}`).join('&');
 const paths = ['/', '/catalog', filter, exclude, '/catalog?q=nothing-is-called-like-this', ...datasets,
-  '/sparql', '/nothing-is-here', '/operator/sign-in', ...operator];
+  ...datasets.slice(0, 1).map((d) => `${d}/label`), '/cart', compared && `/cart?${compared}`, '/compare', compared && `/compare?${compared}`,
+  '/sparql', '/nothing-is-here', '/operator/sign-in', ...operator].filter(Boolean);
 const widths = isQuick ? [320, 1440] : [320, 768, 1440];
 const schemes = ['light', 'dark'];
 const modes = [...schemes.map((scheme) => ({ scheme, forced: 'none' })), ...(isQuick ? [] : [{ scheme: 'light', forced: 'active' }])];
@@ -52,20 +55,20 @@ let failures = 0;
 const fail = (where, what) => { failures += 1; console.log(`FAIL ${where}: ${what}`); };
 const seen = new Set();
 
-for (const { scheme, forced } of modes) {
+for (const language of languages) for (const { scheme, forced } of modes) {
   for (const width of widths) {
     // axe needs a script in the page; the content security policy is checked by listening to the
     // console, and scripts of the page itself do not exist.
     const context = await browser.newContext({
       viewport: { width, height: 900 }, colorScheme: scheme, forcedColors: forced, reducedMotion: 'reduce',
-      extraHTTPHeaders: { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' },
+      extraHTTPHeaders: { 'accept-language': language, accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' },
     });
     if (token) {
       await context.addCookies([{ name: 'vesalius_token', value: token, url: `${base}/operator` }]);
     }
     for (const path of [...new Set(paths)]) {
       const page = await context.newPage();
-      const where = `${path} ${width} ${scheme}${forced === 'active' ? ' forced-colors' : ''}`;
+      const where = `${path} ${language} ${width} ${scheme}${forced === 'active' ? ' forced-colors' : ''}`;
       page.on('console', (message) => {
         const isStatus = /status of (401|403|404|410)/.test(message.text());
         if (['error', 'warning'].includes(message.type()) && !isStatus) fail(where, `console: ${message.text()}`);
@@ -77,6 +80,8 @@ for (const { scheme, forced } of modes) {
       await page.goto(base + path);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       if (wide > 0) fail(where, `scrolls sideways by ${wide} px`);
+      const said = await page.evaluate(() => document.documentElement.lang);
+      if (said !== (path.startsWith('/operator') ? 'en' : language) && !(path === '/operator' && !token)) fail(where, `is in ${said}`);
       const scripts = await page.evaluate(() => [...document.scripts].filter((s) => s.type !== 'application/ld+json').length);
       if (scripts > 0) fail(where, `has ${scripts} scripts`);
       const bad = await page.$$eval('script[type="application/ld+json"]', (all) => all.filter((s) => {
@@ -87,7 +92,7 @@ for (const { scheme, forced } of modes) {
       if (pictures && forced === 'none' && width !== 768) {
         const name = path.replace(/[^a-z0-9]+/gi, '-').replace(/^-|-$/g, '').slice(0, 60) || 'home';
         mkdirSync(pictures, { recursive: true });
-        await page.screenshot({ path: `${pictures}/${name}-${width}-${scheme}.png`, fullPage: true });
+        await page.screenshot({ path: `${pictures}/${name}-${language}-${width}-${scheme}.png`, fullPage: true });
       }
       await page.evaluate(() => document.querySelectorAll('details').forEach((d) => { d.open = true; }));
       const unfolded = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

@@ -22,6 +22,7 @@ RULES = Path(__file__).resolve().parent.parent / "rules"
 
 RESOURCES = """
 AdverseEvent AllergyIntolerance AuditEvent Basic Binary BodyStructure Bundle CapabilityStatement
+CodeSystem ConceptMap
 CarePlan CareTeam
 Composition Condition Consent Device DiagnosticReport DocumentReference Encounter Endpoint
 EpisodeOfCare Flag Group HealthcareService ImagingStudy Immunization List Location Media Medication
@@ -46,8 +47,8 @@ PACKAGES = {
 }
 # Checked by code, not by an expression: on every element, every extension, every narrative.
 NATIVE = {"ele-1", "ext-1", "txt-1", "txt-2", "dom-3"}
-# Only a recommendation of how to name a statement.
-NATIVE |= {"cpb-0"}
+# Only recommendations of how to name things.
+NATIVE |= {"cmd-0", "cpb-0", "csd-0"}
 # Value sets that are checked by the form of the code, or that cannot be listed.
 NOT_LISTED = {"http://hl7.org/fhir/ValueSet/mimetypes", "http://hl7.org/fhir/ValueSet/all-languages",
               "http://hl7.org/fhir/ValueSet/currencies"}

@@ -167,20 +167,47 @@ fn database(common: &Common, config: &crate::config::Config, report: &mut Report
         (version, totals)
     });
     match opened {
-        Ok((version, totals)) => report.put(
-            "database",
-            Level::Good,
-            format!(
-                "{version}; {} patients, {} studies, {} series, {} images",
-                totals.patients, totals.studies, totals.series, totals.images
-            ),
-            "",
-        ),
+        Ok((version, totals)) => {
+            if totals.studies > 0 {
+                minimum_dataset(common, report);
+            }
+            report.put(
+                "database",
+                Level::Good,
+                format!(
+                    "{version}; {} patients, {} studies, {} series, {} images",
+                    totals.patients, totals.studies, totals.series, totals.images
+                ),
+                "",
+            )
+        }
         Err(failure) => report.put(
             "database",
             Level::Broken,
             failure.to_string(),
             "see the message; `vesalius migrate` makes the tables",
+        ),
+    }
+}
+
+/// How complete the minimum dataset of EUCAIM is over the archive; counts only.
+fn minimum_dataset(common: &Common, report: &mut Report) {
+    match super::Node::open(common).and_then(|node| super::completeness::shares(&node)) {
+        Ok(shares) => {
+            for share in shares {
+                let word = if share.mandatory { "" } else { ", if available" };
+                let found = format!(
+                    "{}: {}{word}: {} of {} {}; {}",
+                    share.group, share.variable, share.have, share.of, share.what, share.place
+                );
+                report.put("EUCAIM minimum dataset", Level::Good, found, "");
+            }
+        }
+        Err(failure) => report.put(
+            "EUCAIM minimum dataset",
+            Level::Advice,
+            format!("cannot be counted: {failure}"),
+            "see the other checks; `vesalius rebuild` makes the index anew",
         ),
     }
 }

@@ -49,24 +49,37 @@ enum From {
         /// Base URL of its DICOMweb service.
         url: String,
     },
-    /// A table of series: Parquet or CSV.
+    /// A table of series, of dataset descriptions or of clinical data: Parquet or CSV.
     Table {
         /// The file.
         file: PathBuf,
-        /// Name of a mapping in `mappings/tables/`, or the path of one.
+        /// Name of a mapping of `mappings/tables/` or `mappings/clinical/`, or the path of one.
         #[arg(long)]
         mapping: String,
+        /// Of clinical data: write the resources to this file, one a line (NDJSON).
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
 }
 
 pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
     let node = Node::open(common)?;
-    if let From::Table { file, mapping } = &command.from {
+    if let From::Table { file, mapping, to } = &command.from {
         let overrides = overrides(&node);
         let (text, place) = tables::find(mapping, overrides.as_deref())?;
-        if matches!(tables::parse(&text, &place)?, tables::Mapping::Descriptions(_)) {
-            let found = descriptions_from_table(mapping, overrides.as_deref(), file)?;
-            return super::catalogue::put_descriptions(common, &node, &found);
+        match tables::parse(&text, &place)? {
+            tables::Mapping::Descriptions(_) => {
+                let found = descriptions_from_table(mapping, overrides.as_deref(), file)?;
+                return super::catalogue::put_descriptions(common, &node, &found);
+            }
+            tables::Mapping::Clinical(table) => {
+                let to = to.as_deref();
+                let summary = super::clinical::import(&node, file, &table, &place, to)?;
+                super::clinical::tell(common, "summary", &summary);
+                let asks = summary.quarantined > 0 || summary.unknown_patients > 0;
+                return Ok(if command.strict && asks { Ended::Look } else { Ended::Done });
+            }
+            tables::Mapping::Series(_) => {}
         }
     }
     let mut source = open(&node, &command.from)?;
@@ -103,7 +116,7 @@ fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
             let credentials = Credentials::from_environment(std::env::vars())?;
             Box::new(DicomWeb::new(url, Settings::from(&node.config.ingest), credentials)?)
         }
-        From::Table { file, mapping } => {
+        From::Table { file, mapping, .. } => {
             let overrides = overrides(node);
             Box::new(crate::source::table::Table::open(file, mapping, overrides.as_deref())?)
         }

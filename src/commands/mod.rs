@@ -20,6 +20,8 @@ use crate::mapping::Context;
 use crate::store::Store;
 
 mod catalogue;
+mod clinical;
+mod completeness;
 mod count;
 mod doctor;
 mod harvest;
@@ -306,6 +308,8 @@ pub struct Node {
     pub context: Context,
     /// The folder with the steward's descriptions.
     pub descriptions: PathBuf,
+    /// The folder for the files of exports.
+    pub exports: PathBuf,
 }
 
 impl Common {
@@ -356,7 +360,8 @@ impl Node {
         let context = Context::new(&config, &keys.pseudonym)?;
         let index = Arc::new(Index::open(Some(&common.data), context.clone()));
         let descriptions = config.descriptions(&common.data);
-        Ok(Self { config: Arc::new(config), keys, store, index, context, descriptions })
+        let exports = common.data.join("exports");
+        Ok(Self { config: Arc::new(config), keys, store, index, context, descriptions, exports })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::auth::{Minted, Tokens};
 use crate::catalogue::{How, Verdict};
 use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
+use crate::mapping::tables;
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -138,6 +139,7 @@ pub(super) fn demo(common: &Common, command: &Demo) -> Result<Ended> {
     let never = AtomicBool::new(false);
     let summary = super::ingest::drive(common, &node, &mut source, "demo archive", false, &never)?;
     super::ingest::tell(common, &node, &summary)?;
+    put_clinical(common, &node)?;
     put_samples(&node)?;
     let pass = super::catalogue::publish_folder(common, &node, How::Publish)?;
     if pass.outcomes.iter().any(|outcome| outcome.verdict == Verdict::Refused) {
@@ -208,6 +210,20 @@ fn keep_config(config: &Config, listener: &TcpListener, data: &Path) -> Result<(
     crate::store::create_private(data).map_err(|failure| failed(&failure))?;
     let text = format!("# Written by `vesalius demo`; everything here is synthetic.\n\n{text}");
     std::fs::write(&path, text).map_err(|failure| failed(&failure))
+}
+
+/// The demo's clinical table: readings, assessments and diagnoses, as resources.
+fn put_clinical(common: &Common, node: &Node) -> Result<()> {
+    let path = common.data.join("demo-clinical.csv");
+    if !path.exists() {
+        crate::sample::write_demo_clinical(&path)?;
+    }
+    let (text, place) = tables::find("screening", None)?;
+    if let tables::Mapping::Clinical(table) = tables::parse(&text, &place)? {
+        let summary = super::clinical::import(node, &path, &table, &place, None)?;
+        super::clinical::tell(common, "clinical", &summary);
+    }
+    Ok(())
 }
 
 /// The demo's descriptions, where the steward has none of that name.

@@ -1,5 +1,5 @@
 //! Reports: the attributes that a second walk of the data set kept, as a typed
-//! [`Report`](crate::imaging::Report).
+//! [`Report`].
 //!
 //! In: what `mappings/sr-attributes.toml` lists. Out: a report whose content tree holds at most
 //! [`ITEMS`] items, at most [`DEPTH`] deep. A report that is larger, or damaged, is a report

@@ -4,11 +4,58 @@
 use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::table::{ResourceRow, Table};
+use super::table::{Resource, ResourceRow, Table};
 use crate::mapping::Context;
 
 /// When the statement last said something else.
 const DATE: &str = "2026-11-22";
+
+/// The operations that have addresses of their own: type (none: the system), name, definition.
+const ROUTED: &[(Option<Resource>, &str, &str)] = &[
+    (None, "export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"),
+    (
+        Some(Resource::Patient),
+        "export",
+        "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export",
+    ),
+];
+
+/// Those of a type, or of the system.
+fn routed(of: Option<Resource>) -> impl Iterator<Item = Value> {
+    let own = ROUTED.iter().filter(move |(resource, ..)| *resource == of);
+    own.map(|(_, name, definition)| json!({ "name": name, "definition": definition }))
+}
+
+/// Subscriptions have addresses of their own, too.
+fn subscriptions() -> Value {
+    let parameters: Vec<Value> = [
+        ("_id", "token", "Resource-id"),
+        ("status", "token", "Subscription-status"),
+        ("url", "uri", "Subscription-url"),
+    ]
+    .iter()
+    .map(|(name, kind, definition)| {
+        let definition = format!("http://hl7.org/fhir/SearchParameter/{definition}");
+        json!({ "name": name, "type": kind, "definition": definition })
+    })
+    .collect();
+    let codes = ["read", "search-type", "create", "update", "delete"];
+    let interactions: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
+    json!({
+        "type": "Subscription",
+        "profile": "http://hl7.org/fhir/StructureDefinition/Subscription",
+        "documentation": "Notices of new and changed resources by `rest-hook`, with or without payload, for the role `imaging-it`: criteria are searches of ImagingStudy, Patient or DiagnosticReport. A notice is sent until it is answered with 2xx; what is the matter stands in `error`.",
+        "interaction": interactions,
+        "versioning": "versioned-update",
+        "readHistory": false,
+        "updateCreate": false,
+        "conditionalCreate": false,
+        "conditionalRead": "not-supported",
+        "conditionalUpdate": false,
+        "conditionalDelete": "not-supported",
+        "searchParam": parameters,
+    })
+}
 
 /// The statement.
 pub(super) fn statement(
@@ -17,8 +64,9 @@ pub(super) fn statement(
     context: &Context,
     base: &str,
 ) -> Value {
-    let resources: Vec<Value> =
+    let mut resources: Vec<Value> =
         table.resource.iter().map(|row| resource(table, operations, row)).collect();
+    resources.push(subscriptions());
     json!({
         "resourceType": "CapabilityStatement",
         "url": format!("{base}/metadata"),
@@ -51,6 +99,7 @@ pub(super) fn statement(
                 "description": "A bearer token with a role is needed for everything but this statement and /.well-known/smart-configuration. Its scopes, if it has any, narrow the role: `system/ImagingStudy.rs`, `system/*.r`, or in words `.read`, `.search`, `.read|search`. Writing needs a scope that says so: `system/Condition.cud`, `system/*.cruds`.",
             },
             "resource": resources,
+            "operation": routed(None).collect::<Vec<_>>(),
             "interaction": [{ "code": "batch" }, { "code": "transaction" }, { "code": "history-system" }],
         }],
     })
@@ -108,6 +157,7 @@ fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow)
         .iter()
         .filter(|of| [false, true].iter().any(|has_id| of.serves(Some(row.resource), *has_id)))
         .map(|of| json!({ "name": of.name(), "definition": of.definition(row.resource) }))
+        .chain(routed(Some(row.resource)))
         .collect();
     if !called.is_empty() {
         entry["operation"] = called.into();

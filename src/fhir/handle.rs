@@ -27,6 +27,8 @@ use crate::mapping::fhir::View;
 /// a request's extensions.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
+        .configure(super::bulk::routes)
+        .configure(super::subscription::routes)
         .service(web::scope("/fhir").default_service(web::route().to(handle)))
         .route("/fhir", web::route().to(handle));
 }
@@ -46,7 +48,7 @@ async fn handle(
 }
 
 /// `_format` of a query, if the query can be read.
-fn format_of(query: &str) -> Option<String> {
+pub(super) fn format_of(query: &str) -> Option<String> {
     let mut parameters = Parameters::new();
     request::decode(query, &mut parameters).ok()?;
     parameters.into_iter().find(|(name, _)| name == "_format").map(|(_, value)| value)
@@ -107,7 +109,7 @@ fn address(path: &str) -> Result<Address<'_>> {
 }
 
 /// Who asks, and what they see.
-fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View)> {
+pub(super) fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View)> {
     let actor = request.extensions().get::<Actor>().cloned().ok_or_else(|| {
         match request.extensions().get::<BadToken>() {
             Some(BadToken(reason)) => Failure::bad_token(reason),
@@ -455,7 +457,7 @@ impl State {
 }
 
 /// A body of FHIR XML as JSON; any other as it is.
-fn as_json(media: String, body: Bytes) -> Result<(String, Bytes)> {
+pub(super) fn as_json(media: String, body: Bytes) -> Result<(String, Bytes)> {
     if Format::of(&media) != Some(Format::Xml) || body.is_empty() {
         return Ok((media, body));
     }
@@ -470,7 +472,7 @@ async fn form(payload: web::Payload) -> Result<Bytes> {
 }
 
 /// The body, if it has at most `longest` bytes.
-async fn read_body(mut payload: web::Payload, longest: usize) -> Result<Bytes> {
+pub(super) async fn read_body(mut payload: web::Payload, longest: usize) -> Result<Bytes> {
     let mut body = web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::Invalid("the body could not be read".to_owned()))?;
@@ -482,7 +484,7 @@ async fn read_body(mut payload: web::Payload, longest: usize) -> Result<Bytes> {
     Ok(body.freeze())
 }
 
-fn handling(request: &HttpRequest) -> Handling {
+pub(super) fn handling(request: &HttpRequest) -> Handling {
     let is_strict = preferences(request).any(|one| one.eq_ignore_ascii_case("handling=strict"));
     if is_strict { Handling::Strict } else { Handling::Lenient }
 }

@@ -27,6 +27,7 @@ use crate::store::Store;
 use crate::store::read::IdSpace;
 
 mod archive;
+mod bulk;
 mod bundle;
 mod cache;
 mod capability;
@@ -39,11 +40,14 @@ mod operation;
 mod outcome;
 mod provider;
 mod records;
+mod report_file;
 mod reports;
 mod request;
 mod search;
+mod subscription;
 mod subset;
 pub mod table;
+mod terminology;
 pub mod validate;
 mod xml;
 
@@ -57,6 +61,7 @@ use operation::Operation;
 use provider::Provider;
 use records::Records;
 use table::Table;
+use terminology::Terminology;
 
 /// Largest form of a search by POST.
 pub const FORM_LIMIT: usize = 64 * 1024;
@@ -79,9 +84,14 @@ pub struct State {
     smart: Prepared,
     made: Arc<Made>,
     records: Arc<Records>,
+    terminology: Arc<Terminology>,
     /// In the order in which their answers are joined.
     providers: Vec<Arc<dyn Provider>>,
     operations: Vec<Box<dyn Operation>>,
+    /// Where notices may go.
+    subscriptions: crate::config::Subscriptions,
+    /// `None`: this server keeps none.
+    exports: Option<bulk::Desk>,
 }
 
 /// Bytes that are the same for everybody.
@@ -147,7 +157,10 @@ impl State {
             Box::new(reports::FhirReport),
             Box::new(records::checked::Validate),
             Box::new(records::everything::Everything),
+            Box::new(terminology::Translate),
+            Box::new(terminology::Lookup),
         ];
+        let terminology = Arc::new(Terminology::new(&context, &base));
         Ok(Self {
             metadata: Prepared::new(&capability::statement(&table, &operations, &context, &base)),
             smart: Prepared::new(&smart_configuration(&base)),
@@ -158,9 +171,13 @@ impl State {
                 Arc::clone(&made) as Arc<dyn Provider>,
                 Arc::new(Documents),
                 Arc::clone(&records) as Arc<dyn Provider>,
+                Arc::clone(&terminology) as Arc<dyn Provider>,
             ],
             operations,
             made,
+            terminology,
+            exports: None,
+            subscriptions: config.subscriptions.clone(),
             records,
             disclosure: Rule {
                 threshold: config.disclosure.threshold,
@@ -179,6 +196,21 @@ impl State {
             table,
             base,
         })
+    }
+
+    /// The same with a folder for exports.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn with_exports(
+        mut self,
+        folder: &Path,
+        config: &crate::config::Exports,
+    ) -> crate::error::Result<Self> {
+        if config.most_mib > 0 {
+            self.exports = Some(bulk::Desk::open(folder, config)?);
+        }
+        Ok(self)
     }
 
     /// By which the values of resources are read.

@@ -17,7 +17,6 @@ use crate::error::Error;
 
 /// What is asked of an operation.
 #[derive(Debug)]
-#[allow(dead_code, reason = "the operations that come in by themselves use each")]
 pub(super) struct Call {
     /// The type that it was called on; `None`: the system.
     pub(super) resource: Option<Resource>,
@@ -77,7 +76,6 @@ pub(super) struct Reply {
 
 /// The body of a reply.
 #[derive(Debug)]
-#[allow(dead_code, reason = "the operations that come in by themselves use each")]
 pub(super) enum Body {
     Empty,
     /// A resource.

@@ -83,6 +83,21 @@ impl Failure {
         }
     }
 
+    /// What is wrong, in one line.
+    pub(super) fn words(&self) -> String {
+        let report = self.body.as_ref().and_then(|body| body.report.as_ref());
+        let issues = report.and_then(|report| report["issue"].as_array()).into_iter().flatten();
+        let said: Vec<String> = issues
+            .filter(|issue| issue["severity"] == "error")
+            .take(3)
+            .filter_map(|issue| {
+                let place = issue["expression"][0].as_str().unwrap_or_default();
+                Some(format!("{place}: {}", issue["diagnostics"].as_str()?))
+            })
+            .collect();
+        if said.is_empty() { self.diagnostics.clone() } else { said.join("; ") }
+    }
+
     /// A body that is not what the address takes.
     pub(super) fn unreadable(what: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "structure", what.to_owned())
@@ -202,6 +217,37 @@ impl Failure {
         Self { diagnostics: format!("the address takes {takes}"), ..Self::media_type() }
     }
 
+    /// What it says.
+    pub(super) fn told(&self) -> &str {
+        &self.diagnostics
+    }
+
+    /// A resource that is not what it must be: 422, as R4 has it for business rules.
+    pub(super) fn unprocessable(expression: &str, reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "invalid",
+            diagnostics: format!("`{expression}`: {}", reason.into()),
+            parameter: None,
+            allow: None,
+            bad_token: None,
+            body: None,
+        }
+    }
+
+    /// A request that this server could answer at another time.
+    pub(super) fn too_many(reason: String) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "throttled",
+            diagnostics: reason,
+            parameter: None,
+            allow: None,
+            bad_token: None,
+            body: None,
+        }
+    }
+
     /// Whether there is nothing of that name.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND && self.code == "not-found"
@@ -261,7 +307,7 @@ impl Failure {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
         if let Some(allow) = self.allow {

@@ -94,6 +94,11 @@ pub(super) trait Provider: Send + Sync {
         false
     }
 
+    /// Whether parameters that are rows of written resources are compared with what it renders.
+    fn is_searched_by_content(&self, _resource: Resource) -> bool {
+        false
+    }
+
     /// The ids of everything that a search finds, where they are known without rendering.
     ///
     /// # Errors
@@ -111,8 +116,11 @@ pub(super) trait Provider: Send + Sync {
 /// What a search asks of a provider, `None`: nothing of it can match. What no client wrote lacks
 /// whatever only written resources are searched by.
 pub(super) fn asked_of<'s>(provider: &dyn Provider, search: &'s Search) -> Option<Cow<'s, Search>> {
-    let is_foreign =
-        |criterion: &Criterion| criterion.parameter.is_of_written && !provider.is_written();
+    let reads = provider.is_searched_by_content(search.resource);
+    let is_foreign = |criterion: &Criterion| {
+        let is_chain = matches!(criterion.test, Test::Chain(_) | Test::Linked(_));
+        criterion.parameter.is_of_written && !provider.is_written() && (is_chain || !reads)
+    };
     if !search.criteria.iter().any(is_foreign) {
         return Some(Cow::Borrowed(search));
     }

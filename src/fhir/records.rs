@@ -10,6 +10,7 @@ pub(super) mod batch;
 pub(super) mod checked;
 pub(super) mod everything;
 pub(super) mod history;
+mod import;
 mod index;
 pub(super) mod json;
 pub(super) mod linked;

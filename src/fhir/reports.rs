@@ -1,5 +1,6 @@
-//! Reports of the archive: DiagnosticReport, Composition, Observation and key images, derived from
-//! structured reports and encapsulated documents when they are asked for.
+//! Reports of the archive: DiagnosticReport, Composition, Observation, key images and the
+//! DocumentReference by which a document consumer finds them, derived from structured reports and
+//! encapsulated documents when they are asked for; and the documents themselves, by id.
 //!
 //! The index says of which studies the actor may read; reports of others are not looked at. What a
 //! search asks besides the patient is compared with the rendered resources, of at most
@@ -16,10 +17,11 @@ use super::bundle::Total;
 use super::operation::{Call, Operation, Reply};
 use super::outcome::{Failure, Result};
 use super::provider::{Entry, Page, Provider, Read, not_found};
+use super::search::values::{Path, Value as Dated};
 use super::search::{self, Criterion, Place, Search, Test, documents, studies};
 use super::subset::Subset;
-use super::table::{Answer, Resource};
-use super::{Asking, State};
+use super::table::{Answer, Parameter, Resource};
+use super::{Asking, State, report_file};
 use crate::actor::Role;
 use crate::error::Error;
 use crate::imaging::{StoredReport, Study};
@@ -52,8 +54,82 @@ fn of_type(rendered: RenderedReport, resource: Resource) -> Vec<Value> {
         Resource::Composition => rendered.composition.into_iter().collect(),
         Resource::Observation => rendered.observations,
         Resource::Basic => rendered.key_images,
+        Resource::DocumentReference => rendered.document_reference.into_iter().collect(),
         _ => Vec::new(),
     }
+}
+
+/// A report as the actor sees it: who may not have its document gets no address of it.
+fn rendered(asking: &Asking<'_>, stored: &StoredReport, study: &Study) -> RenderedReport {
+    let mut rendered = render_report(&asking.state.context, stored, study, asking.view);
+    let forms = rendered.diagnostic_report.as_mut().and_then(|one| one.get_mut("presentedForm"));
+    if let Some(Value::Array(forms)) = forms
+        && !report_file::is_shown(asking)
+    {
+        for form in forms.iter_mut().filter_map(Value::as_object_mut) {
+            form.remove("url");
+        }
+    }
+    rendered
+}
+
+/// The criteria that are about the study and its patient, and those that the report itself answers.
+fn parted(state: &State, search: &Search) -> (Vec<Criterion>, Vec<Criterion>) {
+    let is_document = search.resource == Resource::DocumentReference;
+    let is_of_study = |answer: Answer| match answer {
+        Answer::Patient => true,
+        Answer::StudyUid | Answer::Accession | Answer::Modality | Answer::Region => is_document,
+        _ => false,
+    };
+    let (of_studies, mut others): (Vec<Criterion>, Vec<Criterion>) = search
+        .criteria
+        .iter()
+        .cloned()
+        .partition(|criterion| is_of_study(criterion.parameter.answer));
+    if is_document {
+        // The rows of the archive's DocumentReference are about manifests: a reference to a report
+        // is searched by what it says, as a written one is.
+        for criterion in &mut others {
+            let row = &mut criterion.parameter;
+            if row.answer == Answer::DocumentId {
+                row.answer = Answer::Id;
+                row.path = "id".to_owned();
+            } else if let Some(of) = by_path(state, search.resource, &row.name) {
+                *row = of.clone();
+            }
+        }
+    }
+    (of_studies, others)
+}
+
+/// The row that says where in a resource the values of a parameter stand.
+fn by_path<'s>(state: &'s State, resource: Resource, name: &str) -> Option<&'s Parameter> {
+    let is_it = |row: &&Parameter| row.resource == resource.name() && row.is_called(name);
+    state.table.written.iter().find(is_it)
+}
+
+/// What a search sorts a resource by; without a date it stands last.
+pub(super) fn sort_key(
+    asking: &Asking<'_>,
+    search: &Search,
+    resource: &Value,
+    updated: i64,
+) -> i64 {
+    let Some(sort) = &search.control.sort else { return 0 };
+    if sort.name == "_lastUpdated" {
+        return updated;
+    }
+    let row = by_path(asking.state, search.resource, &sort.name);
+    let path = row.and_then(|row| Path::parse(&row.path));
+    let values = match (row, &path) {
+        (Some(row), Some(path)) => asking.state.reader().values(row, path, resource),
+        _ => Vec::new(),
+    };
+    let first = values.into_iter().filter_map(|value| match value {
+        Dated::Date { from, .. } => Some(from),
+        _ => None,
+    });
+    first.min().unwrap_or(if sort.descending { i64::MIN } else { i64::MAX })
 }
 
 fn id_of(resource: &Value) -> &str {
@@ -111,7 +187,18 @@ fn bytes_of(resource: &Value) -> Bytes {
 
 impl Provider for Reports {
     fn resources(&self) -> &[Resource] {
-        &[Resource::DiagnosticReport, Resource::Composition, Resource::Observation, Resource::Basic]
+        &[
+            Resource::DiagnosticReport,
+            Resource::Composition,
+            Resource::Observation,
+            Resource::Basic,
+            Resource::DocumentReference,
+            Resource::Binary,
+        ]
+    }
+
+    fn is_searched_by_content(&self, resource: Resource) -> bool {
+        resource == Resource::DocumentReference
     }
 
     fn read(
@@ -123,11 +210,20 @@ impl Provider for Reports {
     ) -> Result<Read> {
         let state = asking.state;
         let (stored, study) = load(asking, resource, id)?;
-        let rendered = render_report(&state.context, &stored, &study, asking.view);
-        let all = of_type(rendered, resource);
+        let all = if resource == Resource::Binary {
+            let mut db = state.store.reader()?;
+            vec![report_file::binary(asking, &mut db, &stored, &study)?]
+        } else {
+            let rendered = rendered(asking, &stored, &study);
+            of_type(rendered, resource)
+        };
         let one = all.iter().find(|one| id_of(one) == id).ok_or_else(|| not_found(resource, id))?;
         let bytes = bytes_of(one);
-        let bytes = subset.cut(state.table.row(resource), &bytes).map_or(bytes, Bytes::from);
+        // A document is whole or it is none.
+        let is_document = resource == Resource::Binary;
+        let row = state.table.row(resource);
+        let cut = if is_document { None } else { subset.cut(row, &bytes) };
+        let bytes = cut.map_or(bytes, Bytes::from);
         let version = one["meta"]["versionId"].as_str().unwrap_or_default();
         Ok(Read {
             bytes,
@@ -139,12 +235,17 @@ impl Provider for Reports {
     fn search(&self, asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page> {
         let state = asking.state;
         let control = &search.control;
+        let (of_studies, others) = parted(state, search);
+        // A document is found by its report, and its bytes are asked for one at a time. Of manifests
+        // there is more to ask than of reports.
+        let is_nothing =
+            |criterion: &Criterion| criterion.parameter.path.is_empty() && !criterion.is_missing();
+        if search.resource == Resource::Binary || others.iter().any(is_nothing) {
+            return Ok(Page::count(Total::Known(0)));
+        }
+        let others: Vec<Criterion> =
+            others.into_iter().filter(|criterion| !criterion.parameter.path.is_empty()).collect();
         let mut db = state.store.reader()?;
-        let (of_studies, others): (Vec<Criterion>, Vec<Criterion>) = search
-            .criteria
-            .iter()
-            .cloned()
-            .partition(|criterion| criterion.parameter.answer == Answer::Patient);
         let visible = {
             let conditions = studies::conditions(&of_studies);
             let query = studies::query(asking, &mut db, &of_studies, &conditions)?;
@@ -153,30 +254,33 @@ impl Provider for Reports {
         let named = named(asking, &mut db, &others)?;
         let candidates = candidates(&mut db, &visible, named)?;
         let is_whole = candidates.len() <= MOST_EXAMINED;
-        if !is_whole && (control.is_count_only || asking.actor.role == Role::Ehr) {
+        let is_sorted = control.sort.is_some();
+        if !is_whole && (control.is_count_only || is_sorted || asking.actor.role == Role::Ehr) {
             return Err(Error::TooCostly(format!(
                 "more than {MOST_EXAMINED} reports would have to be looked at; give `patient`"
             ))
             .into());
         }
+        let is_descending = control.sort.as_ref().is_some_and(|sort| sort.descending);
+        let rank = |key: i64| if is_descending { key.saturating_neg() } else { key };
         let start = match after {
             None => None,
-            Some(Place { id, .. }) => {
+            Some(Place { id, key }) => {
                 let (report, place) = split(id);
                 let found = reports::find_reports_by_id(&mut db, asking.ids(), &[report])
                     .map_err(Error::from)?;
                 let (_, found) = found.first().ok_or_else(search::foreign_cursor)?;
-                Some((found.number, place.unwrap_or(0)))
+                Some((rank(*key), found.number, place.unwrap_or(0)))
             }
         };
         // An exact total needs all of them; without one the page alone is looked at.
         let wanted: Vec<i64> = match start {
-            Some((number, _)) if !is_whole => {
+            Some((_, number, _)) if !is_whole => {
                 candidates.iter().copied().filter(|one| *one >= number).collect()
             }
             _ => candidates,
         };
-        let mut matches = Vec::new();
+        let mut found: Vec<((i64, i64, usize), Entry)> = Vec::new();
         let mut patients: Vec<i64> = Vec::new();
         let (mut total, mut examined, mut has_more) = (0_u64, 0, false);
         let row = state.table.row(search.resource);
@@ -187,7 +291,7 @@ impl Provider for Reports {
                     break 'reports;
                 }
                 examined += 1;
-                let rendered = render_report(&state.context, &stored, &study, asking.view);
+                let rendered = rendered(asking, &stored, &study);
                 for resource in of_type(rendered, search.resource) {
                     if !documents::matches(&asking.state.reader(), &resource, &others)? {
                         continue;
@@ -196,11 +300,14 @@ impl Provider for Reports {
                     if !patients.contains(&study.patient.number) {
                         patients.push(study.patient.number);
                     }
-                    let here = (stored.number, split(id_of(&resource)).1.unwrap_or(0));
+                    let updated = stored.updated.max(study.updated);
+                    let key = sort_key(asking, search, &resource, updated);
+                    let place = split(id_of(&resource)).1.unwrap_or(0);
+                    let here = (rank(key), stored.number, place);
                     if control.is_count_only || start.is_some_and(|start| here <= start) {
                         continue;
                     }
-                    if matches.len() == control.count {
+                    if !is_sorted && found.len() == control.count {
                         has_more = true;
                         if is_whole {
                             continue;
@@ -210,10 +317,17 @@ impl Provider for Reports {
                     let bytes = bytes_of(&resource);
                     let bytes = control.subset.cut(row, &bytes).map_or(bytes, Bytes::from);
                     let id = id_of(&resource).to_owned();
-                    matches.push(Entry { resource: search.resource, id, bytes, key: 0 });
+                    found.push((here, Entry { resource: search.resource, id, bytes, key }));
                 }
             }
+            // The first of all that were seen so far.
+            if is_sorted {
+                found.sort_by_key(|(here, _)| *here);
+                has_more |= found.len() > control.count;
+                found.truncate(control.count);
+            }
         }
+        let matches: Vec<Entry> = found.into_iter().map(|(_, entry)| entry).collect();
         if asking.actor.role == Role::Ehr && patients.len() > 1 {
             return Err(several_patients());
         }
@@ -344,8 +458,7 @@ impl State {
     pub(super) fn report_document(&self, asking: &Asking<'_>, id: &str) -> Result<Value> {
         let kind = Resource::DiagnosticReport;
         let (stored, study) = load(asking, kind, id)?;
-        let render =
-            |stored: &StoredReport| render_report(&self.context, stored, &study, asking.view);
+        let render = |stored: &StoredReport| rendered(asking, stored, &study);
         let mut db = self.store.reader()?;
         let others =
             reports::load_reports(&mut db, &[study.number], asking.ids()).map_err(Error::from)?;

@@ -107,6 +107,10 @@ resources! {
     Device,
     /// Places of a body.
     BodyStructure,
+    /// The archive's tables as maps between code systems.
+    ConceptMap,
+    /// The codes of DICOM that have no code system elsewhere.
+    CodeSystem,
 }
 
 impl Resource {

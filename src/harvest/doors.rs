@@ -214,7 +214,13 @@ pub(super) const DOORS: &[Door] = &[
     rdf("/dataset/{slug}/distribution/{part}", documents::part),
     rdf("/dataset/{slug}/analytics/{part}", documents::part),
     rdf("/dataset/{slug}/{part:(?:analytics|sample)(?:\\.[a-z]+)?}", documents::part),
-    rdf("/dataset/{slug}/{part:label(?:\\.[a-z]+)?}", documents::label),
+    Door {
+        path: "/dataset/{slug}/{part:label(?:\\.[a-z]+)?}",
+        forms: RDF,
+        page: Some(|ask| Topic::Label(ask.slug.clone())),
+        find: documents::label,
+        takes_forms: false,
+    },
     rdf("/dataset/{slug}/{part:eucaim(?:\\.[a-z]+)?}", documents::eucaim),
     Door {
         path: "/dataset/{slug}",

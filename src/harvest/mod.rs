@@ -1,7 +1,7 @@
-//! The catalogue's doors out: one table of them ([`doors`]), answered alike ([`answer`]).
+//! The catalogue's doors out: one table of them (`doors.rs`), answered alike (`answer.rs`).
 //!
 //! In: HTTP. Out: bytes that [`catalogue`](crate::catalogue) made, with strong ETags, dates and
-//! the coding that the reader takes; and a word to FAIR Data Point indexes ([`ping`]). Governed by
+//! the coding that the reader takes; and a word to FAIR Data Point indexes (`ping.rs`). Governed by
 //! RFC 9110 (negotiation, conditional requests), RFC 9457 (problems), SPARQL 1.1 Protocol, Hydra,
 //! FAIR Data Point 1.2, OAI-PMH 2.0, LDES; the rules that satisfy every harvester are those of
 //! HealthData@EU's national catalogues, ckanext-dcat, FAIR Data Point and piveau.
@@ -43,6 +43,8 @@ pub enum Topic {
     Catalogue,
     /// A dataset, by its slug; published or withdrawn.
     Dataset(String),
+    /// The quality label of a dataset, by its slug.
+    Label(String),
     /// The SPARQL form.
     Sparql,
 }

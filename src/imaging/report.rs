@@ -328,7 +328,7 @@ impl Report {
     pub fn pack(&self) -> Vec<u8> {
         let json = serde_json::to_vec(self).unwrap_or_default();
         let mut out = vec![VERSION];
-        let mut encoder = flate2::read::ZlibEncoder::new(&*json, flate2::Compression::default());
+        let mut encoder = flate2::read::ZlibEncoder::new(&*json, flate2::Compression::fast());
         // Reading from memory into memory cannot fail.
         let _ = encoder.read_to_end(&mut out);
         out

@@ -5,6 +5,7 @@
 //! killed leaves the state after its last batch, and the next run goes on from there.
 //! Absent: what an attribute means (`mapping`), how it is read (`source`, `dicom`).
 
+pub mod clinical;
 mod merge;
 mod run;
 

@@ -163,6 +163,18 @@ pub(super) fn accession(context: &Context, system: &str, value: &str) -> Value {
     json!({ "type": { "coding": codings }, "system": system, "value": value })
 }
 
+/// The identifier of a patient whom the archive does not know, by the domain that its source names.
+#[must_use]
+pub fn patient_of(context: &Context, id: &str, issuer: &str) -> Value {
+    json!({ "system": context.patient_system(&Attributes::default(), issuer), "value": id })
+}
+
+/// An accession number of the archive's own domain.
+#[must_use]
+pub fn accession_of(context: &Context, number: &str) -> Value {
+    accession(context, &context.0.accession_default, number)
+}
+
 /// An identifier of a type of HL7 v2 table 0203.
 pub(super) fn typed(code: &str, display: &str, system: &str, value: &str) -> Value {
     json!({

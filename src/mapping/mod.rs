@@ -22,9 +22,12 @@ use crate::imaging::keyed;
 pub mod agent;
 pub mod attributes;
 mod body;
+pub mod clinical;
 mod codes;
+pub mod concepts;
 mod data;
 pub mod element;
+pub mod eucaim;
 mod facts;
 pub mod fhir;
 mod findings;
@@ -48,7 +51,8 @@ pub use data::{BodyParts, Codes, CodingSchemes, Manufacturers, Tables, read as r
 pub use facts::{age_in_years, series_facts, study_facts};
 pub use findings::findings;
 pub use identifier::{
-    ACCESSION, Identifier, patient_identifiers, study_identifiers, visit_identifiers,
+    ACCESSION, Identifier, accession_of, patient_identifiers, patient_of, study_identifiers,
+    visit_identifiers,
 };
 pub use moment::{midnight, offset_at};
 pub use order::{count_orders, order_identifiers};

@@ -22,11 +22,13 @@ use crate::imaging::{FINDING_KINDS, Keyword};
 
 use super::attributes::AttributeTable;
 pub use super::attributes::Level;
+use super::clinical::ClinicalTable;
 
 /// The mappings that the binary carries: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("idc", include_str!("../../mappings/tables/idc.toml")),
     ("idc-collections", include_str!("../../mappings/tables/idc-collections.toml")),
+    ("screening", include_str!("../../mappings/clinical/screening.toml")),
 ];
 
 /// Attributes that vesalius keeps of each instance ([`Instance`](crate::imaging::Instance)).
@@ -579,6 +581,8 @@ pub enum Mapping {
     Series(Box<SeriesTable>),
     /// Of a table of datasets.
     Descriptions(Box<DescriptionTable>),
+    /// Of a table of clinical data.
+    Clinical(Box<ClinicalTable>),
 }
 
 /// Finds a mapping by name: a path that ends in `.toml`, else `tables/NAME.toml` in the folder
@@ -621,24 +625,32 @@ pub fn find(name: &str, overrides: Option<&Path>) -> Result<(String, String)> {
         })
 }
 
-/// Reads a mapping of either kind.
+/// Reads a mapping of any kind.
 ///
 /// # Errors
 /// [`Error::Configuration`] with file, line, key and remedy.
 pub fn parse(text: &str, file: &str) -> Result<Mapping> {
-    let says_descriptions = text
+    let kind = text
         .parse::<toml::Table>()
         .ok()
-        .and_then(|table| table.get("kind")?.as_str().map(|kind| kind == "descriptions"))
-        .unwrap_or(false);
-    if says_descriptions {
-        let mapping: DescriptionTable = read(text, file)?;
-        check_descriptions(&mapping, text, file)?;
-        Ok(Mapping::Descriptions(Box::new(mapping)))
-    } else {
-        let mapping: SeriesTable = read(text, file)?;
-        check(&mapping, text, file)?;
-        Ok(Mapping::Series(Box::new(mapping)))
+        .and_then(|table| table.get("kind")?.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    match kind.as_str() {
+        "descriptions" => {
+            let mapping: DescriptionTable = read(text, file)?;
+            check_descriptions(&mapping, text, file)?;
+            Ok(Mapping::Descriptions(Box::new(mapping)))
+        }
+        "clinical" => {
+            let mapping: ClinicalTable = read(text, file)?;
+            mapping.check().map_err(|wrong| Error::Configuration(format!("{file}: {wrong}")))?;
+            Ok(Mapping::Clinical(Box::new(mapping)))
+        }
+        _ => {
+            let mapping: SeriesTable = read(text, file)?;
+            check(&mapping, text, file)?;
+            Ok(Mapping::Series(Box::new(mapping)))
+        }
     }
 }
 

@@ -107,6 +107,9 @@ const BREAST: Code = Code("76752008", "SCT", "Breast");
 const CHEST: Code = Code("816094009", "SCT", "Chest");
 const PROSTATE: Code = Code("41216001", "SCT", "Prostate");
 
+/// Who gives the PatientIDs.
+pub(super) const ISSUER: &str = "2.25.227412346511820367510933417203958154";
+
 /// What is the same in all objects of a study.
 struct Study {
     visit: Visit,
@@ -139,6 +142,22 @@ impl Archive {
             Kind::LungScreening => self.lung(&study),
             Kind::ProstateMr => self.prostate(&study),
         }
+    }
+
+    /// The date of a visit, `YYYYMMDD`.
+    pub(super) fn date(&self, visit: Visit) -> String {
+        self.general_study(visit).date
+    }
+
+    /// One of several words by chance, the same for the same person and round.
+    pub(super) fn chance<'a>(
+        &self,
+        word: &str,
+        person: usize,
+        round: usize,
+        all: &[&'a str],
+    ) -> &'a str {
+        self.pick(word, &[person as u64, round as u64], all)
     }
 
     /// A file whose PatientName claims more bytes than there are.
@@ -249,9 +268,8 @@ impl Archive {
                 Code("Z12.5", "I10", "Special screening examination for neoplasm of prostate")
             }
         };
-        let issuer = DataSet::new()
-            .text("UniversalEntityID", "2.25.227412346511820367510933417203958154")
-            .text("UniversalEntityIDType", "ISO");
+        let issuer =
+            DataSet::new().text("UniversalEntityID", ISSUER).text("UniversalEntityIDType", "ISO");
         let accession_issuer = DataSet::new()
             .text("UniversalEntityID", "2.25.227412346511820367510933417203958155")
             .text("UniversalEntityIDType", "ISO");

@@ -5,6 +5,7 @@
 //! bytes. Persons, institutions and devices are invented and their names say so.
 
 mod build;
+mod clinical;
 
 use std::fs;
 use std::io;
@@ -62,17 +63,30 @@ pub fn write_demo(dir: &Path) -> Result<Summary> {
     let archive = Archive::new(1543);
     let mut writer = Writer { dir, summary: Summary::default() };
     for person in 0..72 {
-        let (kind, rounds) = match person {
-            0..32 => (Kind::Mammography, 3),
-            32..52 => (Kind::LungScreening, 1),
-            _ => (Kind::ProstateMr, 1),
-        };
+        let (kind, rounds) = of_demo(person);
         writer.person(&archive, person, kind, rounds)?;
     }
     let broken = archive.broken()?;
     writer.file("incoming/broken.dcm", &broken)?;
     writer.summary.broken = 1;
     Ok(writer.summary)
+}
+
+/// What a person of the demo takes part in, and how many rounds.
+const fn of_demo(person: usize) -> (Kind, usize) {
+    match person {
+        0..32 => (Kind::Mammography, 3),
+        32..52 => (Kind::LungScreening, 1),
+        _ => (Kind::ProstateMr, 1),
+    }
+}
+
+/// Writes the clinical table of the demo's persons, a CSV file for the mapping `screening`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_demo_clinical(path: &Path) -> Result<()> {
+    fs::write(path, clinical::table(&Archive::new(1543))).map_err(|error| failed(path, &error))
 }
 
 struct Writer<'a> {

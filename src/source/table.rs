@@ -13,11 +13,12 @@ use std::time::UNIX_EPOCH;
 use crate::error::{Error, Result};
 use crate::imaging::{Attributes, Finding, Instance, Keyword, Laterality, PatientKey, Record, Uid};
 use crate::mapping::tables::{
-    self, Action, Format, Level, Lookup, Mapping, SeriesTable, level_of, line_of,
+    self, Action, Csv, Format, Level, Lookup, Mapping, SeriesTable, level_of, line_of,
 };
 
 use super::{Item, Journal, Quarantine, Sink, Source, Stamp};
 
+pub mod clinical;
 mod csv;
 pub mod descriptions;
 mod parquet;
@@ -63,6 +64,9 @@ impl Table {
         let (text, place) = tables::find(mapping, overrides)?;
         match tables::parse(&text, &place)? {
             Mapping::Series(mapping) => Self::with_mapping(path, mapping, text, place),
+            Mapping::Clinical(_) => Err(Error::Configuration(format!(
+                "{place}: maps clinical data, not series; use it with `vesalius ingest table`"
+            ))),
             Mapping::Descriptions(_) => Err(Error::Configuration(format!(
                 "{place}: maps a table of dataset descriptions, not of series; use it with \
                  `vesalius catalogue`"
@@ -76,21 +80,9 @@ impl Table {
         text: String,
         place: String,
     ) -> Result<Self> {
-        let ending = path.extension().and_then(|end| end.to_str()).unwrap_or("");
-        let format = match (mapping.format, ending.to_ascii_lowercase().as_str()) {
-            (Some(format), _) => format,
-            (None, "parquet") => Format::Parquet,
-            (None, "csv" | "tsv" | "txt") => Format::Csv,
-            (None, _) => {
-                return Err(Error::Configuration(format!(
-                    "{}: neither the file's ending nor `format` in {place} tells how it is \
-                     written; add `format = \"parquet\"` or `\"csv\"` to the mapping",
-                    path.display()
-                )));
-            }
-        };
+        let format = format_of(path, mapping.format, &place)?;
         let table = Self { path: path.to_owned(), mapping, text, place, format };
-        let rows = Rows::open(&table.path, table.format, &table.mapping)?;
+        let rows = Rows::open(&table.path, table.format, &table.mapping.csv)?;
         Plan::new(&table, &rows.columns())?;
         for lookup in &table.mapping.lookups {
             let path = table.lookup_path(lookup);
@@ -158,6 +150,21 @@ impl Digest {
     }
 }
 
+/// How a file is written, by its mapping or its ending.
+fn format_of(path: &Path, said: Option<Format>, place: &str) -> Result<Format> {
+    let ending = path.extension().and_then(|end| end.to_str()).unwrap_or("");
+    match (said, ending.to_ascii_lowercase().as_str()) {
+        (Some(format), _) => Ok(format),
+        (None, "parquet") => Ok(Format::Parquet),
+        (None, "csv" | "tsv" | "txt") => Ok(Format::Csv),
+        (None, _) => Err(Error::Configuration(format!(
+            "{}: neither the file's ending nor `format` in {place} tells how it is written; add \
+             `format = \"parquet\"` or `\"csv\"` to the mapping",
+            path.display()
+        ))),
+    }
+}
+
 fn unreadable(path: &Path, failure: &str) -> Error {
     Error::Invalid(format!("{}: cannot be read ({failure})", path.display()))
 }
@@ -183,7 +190,7 @@ impl Source for Table {
             sink(Item::Expected(inputs))?;
             return sink(Item::Unchanged { origin, inputs });
         }
-        let mut rows = Rows::open(&self.path, self.format, &self.mapping)?;
+        let mut rows = Rows::open(&self.path, self.format, &self.mapping.csv)?;
         let mut plan = Plan::new(self, &rows.columns())?;
         rows.choose(&plan.names)?;
         plan.read_lookups(self)?;
@@ -226,6 +233,14 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// Where it stands in a file of lines.
+    fn line(&self) -> Option<u64> {
+        match self.rows {
+            Rows::Csv { reader, .. } => Some(reader.line()),
+            Rows::Parquet { .. } => None,
+        }
+    }
+
     fn cell<'b>(&'b self, column: usize, scratch: &'b mut String) -> Cell<'b> {
         match self.rows {
             Rows::Parquet { reader: Some(reader), .. } => reader.cell(column, self.at, scratch),
@@ -236,7 +251,7 @@ impl Row<'_> {
 }
 
 impl Rows {
-    fn open(path: &Path, format: Format, mapping: &SeriesTable) -> Result<Self> {
+    fn open(path: &Path, format: Format, how: &Csv) -> Result<Self> {
         let file = File::open(path).map_err(|failure| unreadable(path, &failure.to_string()))?;
         let failed = |detail: String| unreadable(path, &detail);
         Ok(match format {
@@ -247,7 +262,7 @@ impl Rows {
             },
             Format::Csv => Self::Csv {
                 path: path.to_owned(),
-                reader: Box::new(csv::Reader::open(file, &mapping.csv).map_err(failed)?),
+                reader: Box::new(csv::Reader::open(file, how).map_err(failed)?),
             },
         })
     }
@@ -562,7 +577,7 @@ impl Plan {
             }
             let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
             let format = if is_csv { Format::Csv } else { Format::Parquet };
-            let mut rows = Rows::open(&path, format, &table.mapping)?;
+            let mut rows = Rows::open(&path, format, &table.mapping.csv)?;
             let mut names = vec![lookup.key.clone()];
             names.extend(join.columns.iter().cloned());
             let columns = rows.columns();

@@ -32,6 +32,7 @@ pub mod read;
 pub mod records;
 pub mod reports;
 pub(crate) mod schema;
+pub mod subscriptions;
 pub mod verify;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -476,7 +477,7 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 }
 
 /// How many migrations this version has; a test counts the folders.
-pub const KNOWN_MIGRATIONS: usize = 8;
+pub const KNOWN_MIGRATIONS: usize = 9;
 
 /// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
 /// of what the tables held is left.

@@ -198,6 +198,46 @@ pub fn find_patients_by_id(db: &mut Db, ids: IdSpace, of: &[&str]) -> QueryResul
     Ok(rows.into_iter().map(found).collect())
 }
 
+/// The logical ids of studies that were deleted after `since`, in the order of their numbers.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_deleted_studies(db: &mut Db, since: i64, ids: IdSpace) -> QueryResult<Vec<String>> {
+    let is_deleted = study::deleted.eq(true).and(study::updated.gt(since));
+    match ids {
+        IdSpace::Care => on_backend!(db, |c| study::table
+            .filter(is_deleted)
+            .order(study::number)
+            .select(study::care_id)
+            .load(c)),
+        IdSpace::Research => on_backend!(db, |c| study::table
+            .filter(is_deleted)
+            .order(study::number)
+            .select(study::research_id)
+            .load(c)),
+    }
+}
+
+/// The same of patients.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_deleted_patients(db: &mut Db, since: i64, ids: IdSpace) -> QueryResult<Vec<String>> {
+    let is_deleted = patient::deleted.eq(true).and(patient::updated.gt(since));
+    match ids {
+        IdSpace::Care => on_backend!(db, |c| patient::table
+            .filter(is_deleted)
+            .order(patient::number)
+            .select(patient::care_id)
+            .load(c)),
+        IdSpace::Research => on_backend!(db, |c| patient::table
+            .filter(is_deleted)
+            .order(patient::number)
+            .select(patient::research_id)
+            .load(c)),
+    }
+}
+
 /// Numbers and versions of studies: what a cache of rendered bytes is keyed by.
 ///
 /// # Errors

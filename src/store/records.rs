@@ -177,6 +177,19 @@ pub fn find(db: &mut Db, kind: &str, id: &str) -> QueryResult<Option<Head>> {
         .optional())
 }
 
+/// The ids that begin so, of what is not deleted.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_begun(db: &mut Db, prefix: &str) -> QueryResult<Vec<String>> {
+    // Ids are of ASCII, so that what begins so is a range.
+    let end = format!("{prefix}\u{7f}");
+    on_backend!(db, |c| record::table
+        .filter(record::id.ge(prefix).and(record::id.lt(&end)).and(record::deleted.eq(false)))
+        .select(record::id)
+        .load(c))
+}
+
 /// The bytes of a version; `None`: there is no such version, or it is a deletion.
 ///
 /// # Errors

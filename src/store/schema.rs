@@ -135,6 +135,20 @@ diesel::table! {
     }
 }
 diesel::table! {
+    subscription (id) {
+        id -> Text,
+        subject -> Text,
+        body -> Text,
+        status -> Text,
+        error -> Nullable<Text>,
+        version -> Integer,
+        updated -> BigInt,
+        seq -> BigInt,
+        attempts -> Integer,
+        due -> BigInt,
+    }
+}
+diesel::table! {
     description_version (number) {
         number -> BigInt,
         slug -> Text,

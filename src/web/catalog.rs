@@ -12,6 +12,8 @@ use askama::Template;
 use super::dataset::Access;
 use super::layout::{Layout, Place, Site};
 use super::problem::render;
+use super::reader::Reader;
+use super::tongue::Tongue;
 use super::words::{self, Phrase};
 use crate::error::Result;
 use crate::imaging::fold;
@@ -45,16 +47,16 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    /// Every dimension in the order of the page: name in addresses, heading.
+    /// Every dimension in the order of the page: name in addresses, key of its heading.
     pub const ALL: &[(Self, &str, &str)] = &[
-        (Self::Access, "access", "Access"),
-        (Self::Modality, "modality", "Modality"),
-        (Self::BodySite, "body-site", "Body site"),
-        (Self::Theme, "theme", "Health theme"),
-        (Self::Category, "category", "Data category"),
-        (Self::Year, "year", "Year of study"),
-        (Self::Licence, "licence", "Licence"),
-        (Self::Keyword, "keyword", "Keyword"),
+        (Self::Access, "access", "facet.access"),
+        (Self::Modality, "modality", "facet.modality"),
+        (Self::BodySite, "body-site", "facet.body-site"),
+        (Self::Theme, "theme", "facet.theme"),
+        (Self::Category, "category", "facet.category"),
+        (Self::Year, "year", "facet.year"),
+        (Self::Licence, "licence", "facet.licence"),
+        (Self::Keyword, "keyword", "facet.keyword"),
     ];
 
     fn name(self) -> &'static str {
@@ -101,7 +103,7 @@ struct Entry {
 pub struct CatalogView {
     site: Arc<Site>,
     entries: Vec<Entry>,
-    labels: HashMap<(Dimension, String), String>,
+    labels: HashMap<(Dimension, String), Phrase>,
 }
 
 impl CatalogView {
@@ -110,7 +112,7 @@ impl CatalogView {
     pub fn new(
         site: Arc<Site>,
         cards: Vec<Card>,
-        label: impl Fn(Dimension, &str) -> String,
+        label: impl Fn(Dimension, &str) -> Phrase,
     ) -> Self {
         let mut labels = HashMap::new();
         let entries = cards
@@ -128,7 +130,7 @@ impl CatalogView {
                             .entry((*dimension, value.clone()))
                             .or_insert_with(|| label(*dimension, value));
                         text.push(' ');
-                        text.push_str(label);
+                        text.push_str(&label.text);
                     }
                 }
                 Entry { folded: fold(&text), folded_title: fold(&card.title.text), card }
@@ -144,8 +146,9 @@ impl CatalogView {
 
     /// A value as people read it.
     #[must_use]
-    pub fn label<'v>(&'v self, dimension: Dimension, value: &'v str) -> &'v str {
-        self.labels.get(&(dimension, value.to_owned())).map_or(value, String::as_str)
+    pub fn label(&self, dimension: Dimension, value: &str) -> Phrase {
+        let known = self.labels.get(&(dimension, value.to_owned()));
+        known.cloned().unwrap_or_else(|| Phrase::plain(value))
     }
 
     /// How many datasets have each value, the most frequent first.
@@ -188,10 +191,10 @@ pub enum Order {
 
 impl Order {
     const ALL: &[(Self, &str, &str)] = &[
-        (Self::Relevance, "relevance", "Best match"),
-        (Self::Title, "title", "Title"),
-        (Self::Modified, "modified", "Last changed"),
-        (Self::Studies, "studies", "Most studies"),
+        (Self::Relevance, "relevance", "catalog.relevance"),
+        (Self::Title, "title", "catalog.title"),
+        (Self::Modified, "modified", "catalog.modified"),
+        (Self::Studies, "studies", "catalog.studies"),
     ];
 
     fn name(self) -> &'static str {
@@ -327,7 +330,8 @@ fn remove(side: &mut BTreeMap<Dimension, Vec<String>>, dimension: Dimension, val
 }
 
 struct FacetValue {
-    label: String,
+    label: Phrase,
+    action: String,
     count: usize,
     is_included: bool,
     is_excluded: bool,
@@ -345,7 +349,7 @@ struct FacetBlock {
 
 struct Chip {
     heading: &'static str,
-    label: String,
+    label: Phrase,
     is_excluded: bool,
     remove: String,
 }
@@ -356,8 +360,8 @@ struct Hit<'v> {
     summary: String,
     lang: &'v str,
     access: Access,
-    modalities: Vec<&'v str>,
-    sites: Vec<&'v str>,
+    modalities: Vec<Phrase>,
+    sites: Vec<Phrase>,
     records: String,
     individuals: String,
     years: String,
@@ -386,7 +390,8 @@ struct CatalogPage<'v> {
 ///
 /// # Errors
 /// When the template fails, which is a fault of ours.
-pub fn render_catalog(view: &CatalogView, query: &str) -> Result<String> {
+pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Result<String> {
+    let tongue = reader.tongue;
     let mut query = CatalogQuery::parse(query);
     let needles: Vec<String> =
         fold(&query.text).split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
@@ -406,7 +411,7 @@ pub fn render_catalog(view: &CatalogView, query: &str) -> Result<String> {
         .filter_map(|(dimension, name, title)| {
             let rest: Vec<&Entry> =
                 with_text.iter().copied().filter(|e| fits(e, Some(*dimension))).collect();
-            facet_block(view, &query, *dimension, name, title, &rest)
+            facet_block(view, &query, *dimension, name, tongue, title, &rest)
         })
         .collect();
     let mut found: Vec<&Entry> = with_text.into_iter().filter(|entry| fits(entry, None)).collect();
@@ -420,9 +425,10 @@ pub fn render_catalog(view: &CatalogView, query: &str) -> Result<String> {
         .into_iter()
         .skip((page - 1) * RESULTS_PER_PAGE)
         .take(RESULTS_PER_PAGE)
-        .map(|entry| hit(view, &entry.card))
+        .map(|entry| hit(view, &entry.card, tongue))
         .collect();
-    let mut layout = Layout::new(&view.site, "Catalogue", Place::Catalog);
+    let mut layout =
+        Layout::new(&view.site, reader, tongue.word("frame.catalogue"), Place::Catalog);
     layout.summary = view.site.description.text.clone();
     layout.is_unlisted = query.is_filtered();
     layout.canonical = Some(format!("{}/catalog", view.site.base));
@@ -433,12 +439,12 @@ pub fn render_catalog(view: &CatalogView, query: &str) -> Result<String> {
         orders: Order::ALL
             .iter()
             .filter(|row| row.0 != Order::Relevance || !query.text.is_empty())
-            .map(|row| (row.1, row.2, row.0 == query.order))
+            .map(|row| (row.1, tongue.word(row.2), row.0 == query.order))
             .collect(),
-        chips: chips(view, &query),
+        chips: chips(view, &query, tongue),
         facets,
         hits,
-        total: words::counted(total as u64, "dataset", "datasets"),
+        total: tongue.counted("dataset", total as u64),
         is_everything: !query.is_filtered(),
         is_empty: view.entries.is_empty(),
         page,
@@ -455,6 +461,7 @@ fn facet_block(
     query: &CatalogQuery,
     dimension: Dimension,
     name: &'static str,
+    tongue: &'static Tongue,
     title: &'static str,
     rest: &[&Entry],
 ) -> Option<FacetBlock> {
@@ -473,34 +480,44 @@ fn facet_block(
     if dimension != Dimension::Year {
         // By what is read, not by code.
         counts.sort_by_cached_key(|(value, count)| {
-            (Reverse(*count), fold(view.label(dimension, value)))
+            (Reverse(*count), fold(&view.label(dimension, value).text))
         });
     }
     let mut values: Vec<FacetValue> = counts
         .into_iter()
-        .map(|(value, count)| FacetValue {
-            label: view.label(dimension, &value).to_owned(),
-            count,
-            is_included: CatalogQuery::has(&query.include, dimension, &value),
-            is_excluded: CatalogQuery::has(&query.exclude, dimension, &value),
-            include: query.toggled(dimension, &value, false).address(),
-            exclude: query.toggled(dimension, &value, true).address(),
+        .map(|(value, count)| {
+            let label = view.label(dimension, &value);
+            let is_excluded = CatalogQuery::has(&query.exclude, dimension, &value);
+            let action = if is_excluded { "catalog.unexclude" } else { "catalog.exclude" };
+            FacetValue {
+                action: tongue.put(action, &label.text),
+                label,
+                count,
+                is_included: CatalogQuery::has(&query.include, dimension, &value),
+                is_excluded,
+                include: query.toggled(dimension, &value, false).address(),
+                exclude: query.toggled(dimension, &value, true).address(),
+            }
         })
         .collect();
     let more =
         if values.len() > FIRST_VALUES + 2 { values.split_off(FIRST_VALUES) } else { Vec::new() };
     let is_open = more.iter().any(|value| value.is_included || value.is_excluded);
-    Some(FacetBlock { title, name, first: values, more, is_open })
+    Some(FacetBlock { title: tongue.word(title), name, first: values, more, is_open })
 }
 
-fn chips(view: &CatalogView, query: &CatalogQuery) -> Vec<Chip> {
+fn chips(view: &CatalogView, query: &CatalogQuery, tongue: &'static Tongue) -> Vec<Chip> {
     let mut chips = Vec::new();
     for (dimension, _, heading) in Dimension::ALL {
         for (side, is_excluded) in [(&query.include, false), (&query.exclude, true)] {
             for value in side.get(dimension).into_iter().flatten() {
+                let mut label = view.label(*dimension, value);
+                if is_excluded {
+                    label.text = tongue.put("catalog.not", &label.text);
+                }
                 chips.push(Chip {
-                    heading,
-                    label: view.label(*dimension, value).to_owned(),
+                    heading: tongue.word(heading),
+                    label,
                     is_excluded,
                     remove: query.toggled(*dimension, value, is_excluded).address(),
                 });
@@ -529,13 +546,13 @@ fn sort(found: &mut [&Entry], order: Order, needles: &[String]) {
     }
 }
 
-fn hit<'v>(view: &'v CatalogView, card: &'v Card) -> Hit<'v> {
-    let labels = |dimension: Dimension| -> Vec<&str> {
+fn hit<'v>(view: &'v CatalogView, card: &'v Card, tongue: &'static Tongue) -> Hit<'v> {
+    let labels = |dimension: Dimension| -> Vec<Phrase> {
         let values = card.terms.get(&dimension).into_iter().flatten();
         values.map(|value| view.label(dimension, value)).take(6).collect()
     };
-    let shown = |value: Option<u64>, one: &str, many: &str| {
-        value.map(|value| words::counted(value, one, many)).unwrap_or_default()
+    let shown = |value: Option<u64>, noun: &str| {
+        value.map(|value| tongue.counted(noun, value)).unwrap_or_default()
     };
     Hit {
         slug: &card.slug,
@@ -545,8 +562,8 @@ fn hit<'v>(view: &'v CatalogView, card: &'v Card) -> Hit<'v> {
         access: card.access,
         modalities: labels(Dimension::Modality),
         sites: labels(Dimension::BodySite),
-        records: shown(card.records, "study", "studies"),
-        individuals: shown(card.individuals, "person", "persons"),
+        records: shown(card.records, "study"),
+        individuals: shown(card.individuals, "person"),
         years: card.years.map_or_else(String::new, |(first, last)| {
             if first == last { first.to_string() } else { format!("{first}–{last}") }
         }),

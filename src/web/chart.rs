@@ -5,13 +5,15 @@
 //! because the page's content security policy allows no inline style; the words stay HTML, so
 //! that they wrap, zoom and can be read aloud.
 
-use super::words;
+use super::tongue::Tongue;
 
 /// What one term counts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Bar {
     /// The term, for people.
     pub label: String,
+    /// The language of the term, where it is not the page's.
+    pub lang: String,
     /// The count.
     pub count: Count,
 }
@@ -42,6 +44,8 @@ pub enum Shape {
 pub struct Row {
     /// The term.
     pub label: String,
+    /// Its language, where it is not the page's.
+    pub lang: String,
     /// The label below a column: short.
     pub tick: String,
     /// Whether the label is left out on narrow screens.
@@ -103,6 +107,7 @@ impl Chart {
         shape: Shape,
         mut bars: Vec<Bar>,
         threshold: u64,
+        tongue: &'static Tongue,
     ) -> Option<Self> {
         if bars.is_empty() {
             return None;
@@ -114,12 +119,12 @@ impl Chart {
         let step = (bars.len().div_ceil(5)).max(1);
         let wide_step = (bars.len().div_ceil(16)).max(1);
         let has_hidden = bars.iter().any(|bar| records(bar).is_none());
-        let summary = summary(title, shape, &bars, most, has_hidden);
+        let summary = summary(title, shape, &bars, most, has_hidden, tongue);
         let width = bars.len().min(COLUMNS) * 10;
         let mut rows: Vec<Row> = bars
             .iter()
             .enumerate()
-            .map(|(place, bar)| row(place, bar, most, threshold, step, wide_step))
+            .map(|(place, bar)| row(place, bar, most, threshold, step, wide_step, tongue))
             .collect();
         let more = match shape {
             Shape::Rows if rows.len() > FIRST + 2 => rows.split_off(FIRST),
@@ -136,7 +141,7 @@ impl Chart {
             has_hidden,
             summary,
             width: width.to_string(),
-            top: words::count(most),
+            top: tongue.count(most),
         })
     }
 
@@ -160,7 +165,15 @@ fn records(bar: &Bar) -> Option<u64> {
     }
 }
 
-fn row(place: usize, bar: &Bar, most: u64, threshold: u64, step: usize, wide_step: usize) -> Row {
+fn row(
+    place: usize,
+    bar: &Bar,
+    most: u64,
+    threshold: u64,
+    step: usize,
+    wide_step: usize,
+    tongue: &'static Tongue,
+) -> Row {
     #[allow(clippy::cast_precision_loss, reason = "a length on a screen")]
     let share = match records(bar) {
         Some(0) => 0.0,
@@ -169,14 +182,21 @@ fn row(place: usize, bar: &Bar, most: u64, threshold: u64, step: usize, wide_ste
         None => 2.0,
     };
     let (records, individuals) = match bar.count {
-        Count::Shown(records, individuals) => (words::count(records), words::count(individuals)),
-        Count::Withheld => ("withheld".to_owned(), "withheld".to_owned()),
+        Count::Shown(records, individuals) => (tongue.count(records), tongue.count(individuals)),
+        Count::Withheld => {
+            let withheld = tongue.word("chart.withheld");
+            (withheld.to_owned(), withheld.to_owned())
+        }
         // A few persons may have many studies.
-        Count::Few => ("not shown".to_owned(), format!("fewer than {}", words::count(threshold))),
+        Count::Few => (
+            tongue.word("chart.not-shown").to_owned(),
+            tongue.put("chart.fewer", tongue.count(threshold)),
+        ),
     };
     let tick = bar.label.split_once('–').map_or(bar.label.as_str(), |(first, _)| first);
     Row {
         label: bar.label.clone(),
+        lang: bar.lang.clone(),
         tick: tick.split(' ').next().unwrap_or_default().to_owned(),
         is_minor: !place.is_multiple_of(step),
         is_bare: !place.is_multiple_of(wide_step),
@@ -194,19 +214,28 @@ fn decimal(value: f64) -> String {
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
-fn summary(title: &str, shape: Shape, bars: &[Bar], most: u64, has_hidden: bool) -> String {
+fn summary(
+    title: &str,
+    shape: Shape,
+    bars: &[Bar],
+    most: u64,
+    has_hidden: bool,
+    tongue: &'static Tongue,
+) -> String {
     let largest = bars.iter().find(|bar| records(bar) == Some(most) && most > 0);
     let mut text = match (shape, bars.first(), bars.last()) {
         (Shape::Columns, Some(first), Some(last)) if bars.len() > 1 => {
-            format!("{title}, from {} to {}", first.label, last.label)
+            format!("{title}, {}", tongue.put_two("chart.span", &first.label, &last.label))
         }
-        _ => format!("{title}: {}", words::counted(bars.len() as u64, "value", "values")),
+        _ => format!("{title}: {}", tongue.counted("value", bars.len() as u64)),
     };
     if let Some(largest) = largest {
-        text.push_str(&format!("; most studies: {} ({})", largest.label, words::count(most)));
+        text.push_str("; ");
+        text.push_str(&tongue.put_two("chart.most", &largest.label, tongue.count(most)));
     }
     if has_hidden {
-        text.push_str("; some counts are not shown");
+        text.push_str("; ");
+        text.push_str(tongue.word("chart.hidden"));
     }
     text.push('.');
     text
@@ -216,15 +245,19 @@ fn summary(title: &str, shape: Shape, bars: &[Bar], most: u64, has_hidden: bool)
 mod tests {
     use super::{Bar, Chart, Count, Shape};
 
+    fn en() -> &'static super::Tongue {
+        super::Tongue::english()
+    }
+
     fn bar(label: &str, records: Option<u64>) -> Bar {
         let count = records.map_or(Count::Withheld, |records| Count::Shown(records, records));
-        Bar { label: label.to_owned(), count }
+        Bar { label: label.to_owned(), count, ..Bar::default() }
     }
 
     #[test]
     fn the_longest_bar_fills_the_row_and_hidden_ones_are_said() {
         let bars = vec![bar("SR", None), bar("CT", Some(50)), bar("MG", Some(200))];
-        let chart = Chart::new("m", "Modality", "Modality", Shape::Rows, bars, 10).unwrap();
+        let chart = Chart::new("m", "Modality", "Modality", Shape::Rows, bars, 10, en()).unwrap();
         let rows: Vec<_> = chart
             .rows
             .iter()
@@ -237,21 +270,21 @@ mod tests {
     #[test]
     fn ordered_terms_keep_their_order_and_long_tables_fold() {
         let years = (2000..2024).map(|y| bar(&y.to_string(), Some(y))).collect();
-        let chart = Chart::new("y", "Years", "Year", Shape::Columns, years, 0).unwrap();
+        let chart = Chart::new("y", "Years", "Year", Shape::Columns, years, 0, en()).unwrap();
         assert_eq!(chart.rows.len(), 24);
         assert_eq!(chart.rows[1].x, "11");
         assert!(chart.rows[1].is_minor && !chart.rows[0].is_minor);
         let many = (0..40).map(|n| bar(&n.to_string(), Some(n))).collect();
-        let chart = Chart::new("b", "Body", "Body", Shape::Rows, many, 0).unwrap();
+        let chart = Chart::new("b", "Body", "Body", Shape::Rows, many, 0, en()).unwrap();
         assert_eq!((chart.rows.len(), chart.more.len()), (10, 30));
-        assert!(Chart::new("n", "None", "None", Shape::Rows, Vec::new(), 0).is_none());
+        assert!(Chart::new("n", "None", "None", Shape::Rows, Vec::new(), 0, en()).is_none());
     }
 
     #[test]
     fn few_persons_may_have_many_studies() {
-        let few = Bar { label: "2020".to_owned(), count: Count::Few };
+        let few = Bar { label: "2020".to_owned(), ..Bar::default() };
         let bars = vec![bar("2019", Some(40)), few];
-        let chart = Chart::new("y", "Years", "Year", Shape::Columns, bars, 10).unwrap();
+        let chart = Chart::new("y", "Years", "Year", Shape::Columns, bars, 10, en()).unwrap();
         let row = &chart.rows[1];
         assert_eq!(
             (row.records.as_str(), row.individuals.as_str()),
@@ -261,10 +294,11 @@ mod tests {
 
     #[test]
     fn a_table_of_hidden_counts_only_draws_nothing() {
-        let chart =
-            Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("female", None)], 10).unwrap();
+        let chart = Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("female", None)], 10, en())
+            .unwrap();
         assert!(!chart.has_bars() && chart.has_hidden);
-        let zero = Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("x", Some(0))], 10).unwrap();
+        let zero =
+            Chart::new("s", "Sex", "Sex", Shape::Rows, vec![bar("x", Some(0))], 10, en()).unwrap();
         assert_eq!(zero.rows[0].length, "0");
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::tongue::Tongue;
 use super::words::Phrase;
 
 /// A citation in the forms that reference managers read.
@@ -13,6 +14,8 @@ pub struct Citation {
     pub bibtex: String,
     /// RIS.
     pub ris: String,
+    /// CSL JSON (citationstyles.org, version 1.0.2): a list of one item.
+    pub csl: String,
 }
 
 /// What a citation is made of.
@@ -29,11 +32,12 @@ pub(super) struct Cited<'c> {
     pub doi: Option<String>,
     pub abstract_: &'c str,
     pub keywords: Vec<String>,
+    pub tongue: &'static Tongue,
 }
 
 impl Citation {
     pub(super) fn new(cited: &Cited<'_>) -> Self {
-        Self { text: sentence(cited), bibtex: bibtex(cited), ris: ris(cited) }
+        Self { text: sentence(cited), bibtex: bibtex(cited), ris: ris(cited), csl: csl(cited) }
     }
 }
 
@@ -42,16 +46,16 @@ fn sentence(cited: &Cited<'_>) -> String {
     let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let address = cited.doi.as_deref().unwrap_or(cited.address);
     let mut text = format!(
-        "{} ({}): {}. Version {}.",
+        "{} ({}): {}. {}.",
         line(&cited.creators.join("; ")),
         cited.year,
         line(cited.title).trim_end_matches('.'),
-        line(cited.version),
+        cited.tongue.put("dataset.version-cited", line(cited.version)),
     );
     if !cited.publisher.is_empty() && cited.creators.iter().all(|name| name != cited.publisher) {
         text.push_str(&format!(" {}.", line(cited.publisher)));
     }
-    text.push_str(&format!(" Dataset. {address}"));
+    text.push_str(&format!(" {}. {address}", cited.tongue.word("dataset.dataset-cited")));
     text
 }
 
@@ -132,6 +136,31 @@ fn ris(cited: &Cited<'_>) -> String {
     field("UR", cited.address);
     out.push_str("ER  - \r\n");
     out
+}
+
+fn csl(cited: &Cited<'_>) -> String {
+    let parts: Vec<u32> = cited.date.split('-').filter_map(|part| part.parse().ok()).collect();
+    let authors: Vec<Value> =
+        cited.creators.iter().map(|name| json!({ "literal": name })).collect();
+    let mut item = json!({
+        "id": format!("{}-{}", cited.slug, cited.year),
+        "type": "dataset",
+        "title": cited.title,
+        "author": authors,
+        "issued": { "date-parts": [parts] },
+        "version": cited.version,
+        "publisher": cited.publisher,
+        "abstract": cited.abstract_,
+        "keyword": cited.keywords.join(", "),
+        "URL": cited.address,
+        "DOI": cited.doi.as_deref().map(|doi| doi.trim_start_matches("https://doi.org/")),
+    });
+    if let Some(fields) = item.as_object_mut() {
+        fields.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
+    }
+    let mut text = serde_json::to_string_pretty(&json!([item])).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// What schema.org's `Dataset` is made of beyond the citation.
@@ -274,12 +303,13 @@ mod tests {
             doi: Some("https://doi.org/10.1/x".to_owned()),
             abstract_: "",
             keywords: vec!["a".to_owned()],
+            tongue: super::Tongue::english(),
         }
     }
 
     #[test]
     fn citations_cannot_be_broken_out_of() {
-        let Citation { text, bibtex, ris } = Citation::new(&cited());
+        let Citation { text, bibtex, ris, csl } = Citation::new(&cited());
         assert_eq!(
             text,
             "Hospital {A} & B (2026): Lung ER - 100 %. Version 1.0. Publisher_1. Dataset. \
@@ -287,6 +317,10 @@ mod tests {
         );
         assert!(bibtex.contains("{{Hospital \\{A\\} \\& B}}"), "{bibtex}");
         assert!(bibtex.contains("100 \\%"), "{bibtex}");
+        let csl: serde_json::Value = serde_json::from_str(&csl).unwrap();
+        assert_eq!(csl[0]["DOI"], "10.1/x");
+        assert_eq!(csl[0]["issued"]["date-parts"][0], json!([2026, 11, 1]));
+        assert_eq!(csl[0]["title"], "Lung\nER  - \n100 %");
         assert_eq!(ris.lines().filter(|line| line.starts_with("ER")).count(), 1, "{ris}");
     }
 

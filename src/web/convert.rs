@@ -10,7 +10,7 @@ use super::cite::{self, Citation, Cited, Described};
 use super::dataset::{
     Access, AgentCard, DatasetPage, DistributionCard, Fact, Tile, VariableGroup, VariableRow,
 };
-use super::layout::LANGUAGE;
+use super::tongue::Tongue;
 use super::words::{self, Href, Item, Phrase};
 use crate::catalogue::{
     AccessRights, Agent, Contact, Day, Description, Disclosed, Distribution, Entry, Names, Period,
@@ -24,6 +24,7 @@ use crate::index::disclosure::{AGE_BAND, Shown, age_band, band_limits};
 pub(super) struct Converter<'c> {
     pub config: &'c Config,
     pub names: &'c Names,
+    pub tongue: &'static Tongue,
 }
 
 impl Converter<'_> {
@@ -35,12 +36,15 @@ impl Converter<'_> {
     fn tag(&self, language: &str) -> String {
         let language =
             if language.is_empty() { self.config.catalogue.language.as_str() } else { language };
-        if language == LANGUAGE { String::new() } else { language.to_owned() }
+        if language == self.tongue.code { String::new() } else { language.to_owned() }
     }
 
     /// The text in the page's language, else the catalogue's, else any.
-    fn best(&self, text: &Text) -> Phrase {
-        let found = [LANGUAGE, "", &self.config.catalogue.language]
+    pub(super) fn best(&self, text: &Text) -> Phrase {
+        let own = self.config.catalogue.language.as_str();
+        // A text without a tag is in the catalogue's language.
+        let first = if own == self.tongue.code { "" } else { self.tongue.code.as_str() };
+        let found = [self.tongue.code.as_str(), first, "", own, "en"]
             .iter()
             .find_map(|wanted| text.iter().find(|(language, _)| language == wanted))
             .or_else(|| text.iter().next());
@@ -51,7 +55,7 @@ impl Converter<'_> {
     }
 
     fn keywords(&self, words: &Words) -> Vec<String> {
-        let own = |language: &str| language == LANGUAGE || self.tag(language).is_empty();
+        let own = |language: &str| language == self.tongue.code || self.tag(language).is_empty();
         let mut keywords: Vec<String> =
             words.iter().filter(|(l, _)| own(l)).map(|(_, word)| word.trim().to_owned()).collect();
         if keywords.is_empty() {
@@ -60,19 +64,45 @@ impl Converter<'_> {
         keywords
     }
 
-    fn label(&self, scheme: Scheme, code: &str) -> String {
-        capital(self.release().label(scheme, code).unwrap_or(code))
+    fn w(&self, key: &str) -> &'static str {
+        self.tongue.word(key)
+    }
+
+    /// The label in the page's language, else in English.
+    fn label(&self, scheme: Scheme, code: &str) -> Phrase {
+        if let Some(label) = self.tongue.label(scheme.name(), code) {
+            return Phrase::plain(capital(label));
+        }
+        match self.release().label(scheme, code) {
+            Some(label) => Phrase::within(capital(label), "en", &self.tongue.code),
+            None => Phrase::plain(capital(code)),
+        }
+    }
+
+    /// A term of a facet in the page's language, else in English.
+    fn term(&self, facet: Facet, term: &str) -> Phrase {
+        let (vocabulary, code) = match facet {
+            Facet::Modality => ("modality", term),
+            Facet::Sex => ("sex", term),
+            Facet::BodySite => ("body-site", term.rsplit('|').next().unwrap_or(term)),
+            _ => return Phrase::plain(self.names.term(facet, term)),
+        };
+        match self.tongue.label(vocabulary, code) {
+            Some(label) if facet == Facet::Modality => Phrase::plain(format!("{label} ({code})")),
+            Some(label) => Phrase::plain(label),
+            None => Phrase::within(self.names.term(facet, term), "en", &self.tongue.code),
+        }
     }
 
     /// A value of a dimension for people.
-    pub(super) fn value(&self, dimension: Dimension, value: &str) -> String {
+    pub(super) fn value(&self, dimension: Dimension, value: &str) -> Phrase {
         match dimension {
-            Dimension::Access => Access::label_of(value).to_owned(),
+            Dimension::Access => Phrase::plain(Access::label_of(value, self.tongue)),
             Dimension::Theme => self.label(Scheme::HealthTheme, value),
             Dimension::Category => self.label(Scheme::HealthCategory, value),
-            Dimension::Modality => self.names.term(Facet::Modality, value),
-            Dimension::BodySite => self.names.term(Facet::BodySite, value),
-            Dimension::Year | Dimension::Licence | Dimension::Keyword => value.to_owned(),
+            Dimension::Modality => self.term(Facet::Modality, value),
+            Dimension::BodySite => self.term(Facet::BodySite, value),
+            Dimension::Year | Dimension::Licence | Dimension::Keyword => Phrase::plain(value),
         }
     }
 
@@ -165,7 +195,7 @@ impl Converter<'_> {
                 .collect(),
             description: self.best(&description.description),
             access,
-            tiles: tiles(&figures),
+            tiles: tiles(&figures, self.tongue),
             figures_note: self.figures_note(&figures, entry),
             charts: self.charts(&figures),
             distributions: self.distributions(&description, &figures, &entry.slug),
@@ -201,19 +231,14 @@ impl Converter<'_> {
 
     fn figures_note(&self, figures: &Disclosed, entry: &Entry) -> String {
         if figures.is_exact {
-            return "The archive is de-identified and open, so these figures are exact.".to_owned();
+            return self.w("dataset.exact").to_owned();
         }
-        let mut note = format!(
-            "To protect the persons behind the data, figures are rounded and counts of fewer \
-             than {} persons are left out.",
-            words::count(figures.threshold)
-        );
+        let threshold = self.tongue.count(figures.threshold);
+        let mut note = self.tongue.put("dataset.rounded", threshold);
         if let Some(next) = entry.next_release {
-            note.push_str(&format!(
-                " They belong to version {} and do not change before {}.",
-                entry.version,
-                words::day(utc(next))
-            ));
+            let next = self.tongue.day(utc(next));
+            note.push(' ');
+            note.push_str(&self.tongue.put_two("dataset.until", &entry.version, next));
         }
         note
     }
@@ -222,55 +247,52 @@ impl Converter<'_> {
         let threshold = if figures.is_exact { 0 } else { figures.threshold };
         let bars = |facet: Facet| -> Vec<Bar> {
             let cells = figures.facets.get(&facet).into_iter().flatten();
-            cells.map(|shown| bar(shown, self.names.term(facet, &shown.term))).collect()
+            cells.map(|shown| bar(shown, self.term(facet, &shown.term))).collect()
         };
         let mut years = bars(Facet::Year);
         years.sort_by(|a, b| a.label.cmp(&b.label));
         let mut ages: Vec<_> = figures.age_bands.iter().collect();
         ages.sort_by_key(|shown| band_limits(&shown.term));
-        let ages = fill_ages(ages, figures.is_exact);
+        let ages = fill_ages(ages, figures.is_exact, self.tongue);
         let years = fill_years(years, figures.is_exact);
+        let chart = |id, title: &str, head: &str, shape, bars| {
+            Chart::new(id, self.w(title), self.w(head), shape, bars, threshold, self.tongue)
+        };
+        let rows =
+            |id, title: &str, head: &str, facet| chart(id, title, head, Shape::Rows, bars(facet));
         [
-            Chart::new(
-                "modality",
-                "Modality",
-                "Modality",
-                Shape::Rows,
-                bars(Facet::Modality),
-                threshold,
-            ),
-            Chart::new(
-                "site",
-                "Body site",
-                "Body site",
-                Shape::Rows,
-                bars(Facet::BodySite),
-                threshold,
-            ),
-            Chart::new("age", "Age at the study", "Age in years", Shape::Columns, ages, threshold),
-            Chart::new("year", "Year of the study", "Year", Shape::Columns, years, threshold),
-            Chart::new("sex", "Sex", "Sex", Shape::Rows, bars(Facet::Sex), threshold),
-            Chart::new(
-                "maker",
-                "Manufacturer of the equipment",
-                "Manufacturer",
-                Shape::Rows,
-                bars(Facet::Manufacturer),
-                threshold,
-            ),
+            rows("modality", "facet.modality", "facet.modality", Facet::Modality),
+            rows("site", "facet.body-site", "facet.body-site", Facet::BodySite),
+            chart("age", "chart.age", "chart.age-head", Shape::Columns, ages),
+            chart("year", "chart.year", "chart.year-head", Shape::Columns, years),
+            rows("sex", "chart.sex", "chart.sex", Facet::Sex),
+            rows("maker", "chart.maker", "chart.maker-head", Facet::Manufacturer),
         ]
         .into_iter()
         .flatten()
         .collect()
     }
 
+    /// A sentence that vesalius itself adds, in the page's language or in English.
+    fn phrase(&self, name: &str) -> Phrase {
+        let code = self.tongue.code.as_str();
+        match self.release().phrase(name, code) {
+            Some(text) => Phrase::plain(text),
+            None => {
+                let text = self.release().phrase(name, "en").unwrap_or_default();
+                Phrase::within(text, "en", code)
+            }
+        }
+    }
+
     fn agent(&self, agent: &Agent) -> AgentCard {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         AgentCard {
             name: agent.name.clone(),
-            kind: agent.kind.as_deref().map_or_else(String::new, |code| {
-                self.release().label(Scheme::PublisherType, code).map_or_else(String::new, capital)
-            }),
+            kind: agent
+                .kind
+                .as_deref()
+                .map_or_else(String::new, |code| self.label(Scheme::PublisherType, code).text),
             note: self.best(&agent.note),
             page: agent.page.as_deref().filter(|page| !page.is_empty()).map(Item::address),
             email: agent.email.as_deref().filter(|e| !e.is_empty()).map(mail),
@@ -322,25 +344,24 @@ impl Converter<'_> {
         let ours = |path: String| {
             Some(Item { phrase: Phrase::plain(path.clone()), href: Some(Href::ours(path)) })
         };
-        let phrase =
-            |name: &str| self.release().phrase(name, LANGUAGE).unwrap_or_default().to_owned();
+        let phrase = |name: &str| self.phrase(name);
         cards.push(DistributionCard {
-            title: Phrase::plain(phrase("counts")),
-            description: Phrase::plain(phrase(if figures.is_exact {
+            title: (phrase("counts")),
+            description: (phrase(if figures.is_exact {
                 "exact-counts"
             } else {
                 "disclosed-counts"
             })),
             download: ours(format!("/dataset/{slug}/analytics.csv")),
-            facts: vec![fact("Format", "CSV")],
+            facts: vec![fact(self.w("fact.format"), "CSV")],
             access: None,
         });
         if !description.distributions.iter().any(|distribution| distribution.fhir) {
             cards.push(DistributionCard {
-                title: Phrase::plain(phrase("fhir")),
-                description: Phrase::plain(phrase("fhir-description")),
+                title: (phrase("fhir")),
+                description: (phrase("fhir-description")),
                 access: ours("/fhir".to_owned()),
-                facts: vec![fact("Format", "application/fhir+json")],
+                facts: vec![fact(self.w("fact.format"), "application/fhir+json")],
                 download: None,
             });
         }
@@ -360,19 +381,19 @@ impl Converter<'_> {
             None if !is_open => self.application(description),
             None => None,
         };
-        let default = if is_open { "Data" } else { "Access through the health data access body" };
+        let default = self.w(if is_open { "dataset.data" } else { "dataset.application" });
         let mut facts = Vec::new();
         let mut put =
             |label: &'static str, item: Item| facts.push(Fact { label, items: vec![item] });
         match (&distribution.media_type, &distribution.format) {
             (Some(kind), Some(format)) => {
                 let format = self.release().label(Scheme::FileType, format).unwrap_or(format);
-                put("Format", Item::plain(format!("{kind} ({format})")));
+                put(self.w("fact.format"), Item::plain(format!("{kind} ({format})")));
             }
-            (Some(one), None) => put("Format", Item::plain(one.clone())),
+            (Some(one), None) => put(self.w("fact.format"), Item::plain(one.clone())),
             (None, Some(format)) => {
                 put(
-                    "Format",
+                    self.w("fact.format"),
                     Item::plain(self.release().label(Scheme::FileType, format).unwrap_or(format)),
                 );
             }
@@ -380,22 +401,25 @@ impl Converter<'_> {
         }
         if let Some(licence) = &distribution.licence {
             let (name, iri) = self.licence(licence);
-            put("Licence", Item::link(name, &iri));
+            put(self.w("fact.licence"), Item::link(name, &iri));
         }
         if !distribution.rights.is_empty() {
-            put("Rights", Item { phrase: self.best(&distribution.rights), href: None });
+            put(
+                self.w("fact.rights"),
+                Item { phrase: self.best(&distribution.rights), href: None },
+            );
         }
         if let Some(bytes) = bytes {
-            put("Size", Item::plain(words::bytes(bytes)));
+            put(self.w("fact.size"), Item::plain(self.tongue.bytes(bytes)));
         }
         if let Some(code) = &distribution.availability {
-            put("Availability", Item::plain(self.label(Scheme::PlannedAvailability, code)));
+            put(self.w("fact.availability"), said(self.label(Scheme::PlannedAvailability, code)));
         }
         if let Some(code) = &distribution.status {
-            put("Status", Item::plain(self.label(Scheme::DistributionStatus, code)));
+            put(self.w("fact.status"), said(self.label(Scheme::DistributionStatus, code)));
         }
         if !distribution.documentation.is_empty() {
-            facts.push(links("Documentation", &distribution.documentation));
+            facts.push(links(self.w("fact.documentation"), &distribution.documentation));
         }
         DistributionCard {
             title: if title.is_empty() { Phrase::plain(default) } else { title },
@@ -420,10 +444,10 @@ impl Converter<'_> {
                 .filter(|item| !item.phrase.is_empty())
                 .collect(),
         };
-        facts.push(phrases("Whom the data cover", vec![&description.population_coverage]));
-        facts.push(phrases("Why they were collected", description.purposes.iter().collect()));
+        facts.push(phrases(self.w("fact.population"), vec![&description.population_coverage]));
+        facts.push(phrases(self.w("fact.purposes"), description.purposes.iter().collect()));
         facts.push(Fact {
-            label: "How they came about",
+            label: self.w("fact.activities"),
             items: description
                 .generated_by
                 .iter()
@@ -434,14 +458,16 @@ impl Converter<'_> {
                         && phrase.lang.is_empty()
                     {
                         let kind = self.label(Scheme::HealthActivity, kind);
-                        phrase.text = format!("{} ({kind})", phrase.text);
+                        if !kind.is_foreign() {
+                            phrase.text = format!("{} ({})", phrase.text, kind.text);
+                        }
                     }
                     Item { phrase, href: None }
                 })
                 .collect(),
         });
         facts.push(Fact {
-            label: "Legal basis of the collection",
+            label: self.w("fact.legal-basis"),
             items: description
                 .legal_basis
                 .iter()
@@ -450,7 +476,7 @@ impl Converter<'_> {
                     let code = basis.code.as_deref().map(|c| self.label(Scheme::LegalBasis, c));
                     let phrase = match (text.is_empty(), code) {
                         (false, _) => text,
-                        (true, Some(code)) => Phrase::plain(code),
+                        (true, Some(code)) => code,
                         (true, None) => Phrase::default(),
                     };
                     Item { phrase, href: None }
@@ -459,47 +485,47 @@ impl Converter<'_> {
                 .collect(),
         });
         facts.push(Fact {
-            label: "Personal data",
+            label: self.w("fact.personal-data"),
             items: self.labels(Scheme::PersonalData, &description.personal_data),
         });
         facts.push(Fact {
-            label: "Country",
+            label: self.w("fact.country"),
             items: self.labels(Scheme::Country, &description.spatial),
         });
         facts.push(Fact {
-            label: "Language of the data",
+            label: self.w("fact.language"),
             items: self.labels(Scheme::Language, &description.language),
         });
         if let Some(retention) = description.retention {
-            facts.push(fact("Available for secondary use", &period(retention)));
+            facts.push(fact(self.w("fact.retention"), &period(retention, self.tongue)));
         }
         if let Some(resolution) = &description.temporal_resolution {
-            facts.push(fact("Least time between two studies of a person", &duration(resolution)));
+            facts.push(fact(self.w("fact.resolution"), &duration(resolution, self.tongue)));
         }
         for (label, addresses) in [
-            ("Other identifiers", &description.identifiers),
-            ("Sources", &description.sources),
-            ("Documentation", &description.documentation),
-            ("Publications about it", &description.is_referenced_by),
-            ("Related", &description.relations),
+            (self.w("fact.identifiers"), &description.identifiers),
+            (self.w("fact.sources"), &description.sources),
+            (self.w("fact.documentation"), &description.documentation),
+            (self.w("fact.publications"), &description.is_referenced_by),
+            (self.w("fact.related"), &description.relations),
         ] {
             facts.push(links(label, addresses));
         }
         if let Some(page) = &description.landing_page {
-            facts.push(links("Page at the provider", std::slice::from_ref(page)));
+            facts.push(links(self.w("fact.landing"), std::slice::from_ref(page)));
         }
         if let Some(label) = &description.quality_label {
-            facts.push(links("Data quality and utility label", std::slice::from_ref(label)));
+            facts.push(links(self.w("dataset.label"), std::slice::from_ref(label)));
         }
         if let Some(series) = &description.series {
             facts.push(Fact {
-                label: "Part of the series",
+                label: self.w("fact.series"),
                 items: vec![Item { phrase: self.best(&series.title), href: None }],
             });
         }
         if !description.creators.is_empty() {
             facts.push(Fact {
-                label: "Made by",
+                label: self.w("fact.creators"),
                 items: description
                     .creators
                     .iter()
@@ -515,7 +541,7 @@ impl Converter<'_> {
     }
 
     fn labels(&self, scheme: Scheme, codes: &[String]) -> Vec<Item> {
-        codes.iter().map(|code| Item::plain(self.label(scheme, code))).collect()
+        codes.iter().map(|code| said(self.label(scheme, code))).collect()
     }
 
     fn classification(&self, description: &Description) -> Vec<Fact> {
@@ -523,11 +549,11 @@ impl Converter<'_> {
         let standards: &[String] =
             if description.conforms_to.is_empty() { &dicom } else { &description.conforms_to };
         let rows: [(&'static str, Scheme, &[String]); 5] = [
-            ("Data category (Article 51)", Scheme::HealthCategory, &description.health_categories),
-            ("Health theme", Scheme::HealthTheme, &description.health_themes),
-            ("Type", Scheme::DatasetType, &description.kind),
-            ("Standard", Scheme::Standard, standards),
-            ("Coding system", Scheme::CodingSystem, &description.coding_systems),
+            (self.w("fact.category"), Scheme::HealthCategory, &description.health_categories),
+            (self.w("fact.theme"), Scheme::HealthTheme, &description.health_themes),
+            (self.w("fact.type"), Scheme::DatasetType, &description.kind),
+            (self.w("fact.standard"), Scheme::Standard, standards),
+            (self.w("fact.coding-system"), Scheme::CodingSystem, &description.coding_systems),
         ];
         rows.into_iter()
             .map(|(label, scheme, codes)| Fact { label, items: self.labels(scheme, codes) })
@@ -538,15 +564,16 @@ impl Converter<'_> {
     fn history(&self, description: &Description, entry: &Entry) -> Vec<Fact> {
         let issued = description.issued.map_or_else(|| utc(entry.issued), |day| day.0);
         let mut facts = vec![
-            fact("Version", &entry.version),
-            fact("Released", &words::day(issued)),
-            fact("Last changed", &words::day(utc(entry.modified))),
+            fact(self.w("fact.version"), &entry.version),
+            fact(self.w("fact.released"), &self.tongue.day(issued)),
+            fact(self.w("fact.changed"), &self.tongue.day(utc(entry.modified))),
         ];
         if let Some(next) = entry.next_release {
-            facts.push(fact("Next figures not before", &words::day(utc(next))));
+            facts.push(fact(self.w("fact.next"), &self.tongue.day(utc(next))));
         }
         if let Some(code) = &description.frequency {
-            facts.push(fact("Updated", &self.label(Scheme::Frequency, code)));
+            let items = vec![said(self.label(Scheme::Frequency, code))];
+            facts.push(Fact { label: self.w("fact.updated"), items });
         }
         facts
     }
@@ -557,30 +584,33 @@ impl Converter<'_> {
             Facet::Age => figures.min_age.is_some(),
             other => figures.terms(other).next().is_some(),
         };
-        [(VariableTable::Study, "One row per study"), (VariableTable::Series, "One row per series")]
-            .into_iter()
-            .map(|(table, title)| VariableGroup {
-                title,
-                rows: self
-                    .release()
-                    .variables
-                    .iter()
-                    .filter(|variable| variable.table == table)
-                    .filter(|variable| {
-                        figures.attributes.contains(&variable.attribute)
-                            || variable.facet.is_some_and(has)
-                    })
-                    .map(|variable| VariableRow {
-                        name: variable.name.clone(),
-                        title: variable.title.clone(),
-                        datatype: variable.datatype.clone(),
-                        description: variable.description.clone(),
-                        attribute: variable.attribute.clone(),
-                    })
-                    .collect(),
-            })
-            .filter(|group| !group.rows.is_empty())
-            .collect()
+        [
+            (VariableTable::Study, self.w("dataset.study-rows")),
+            (VariableTable::Series, self.w("dataset.series-rows")),
+        ]
+        .into_iter()
+        .map(|(table, title)| VariableGroup {
+            title,
+            rows: self
+                .release()
+                .variables
+                .iter()
+                .filter(|variable| variable.table == table)
+                .filter(|variable| {
+                    figures.attributes.contains(&variable.attribute)
+                        || variable.facet.is_some_and(has)
+                })
+                .map(|variable| VariableRow {
+                    name: variable.name.clone(),
+                    title: variable.title.clone(),
+                    datatype: variable.datatype.clone(),
+                    description: variable.description.clone(),
+                    attribute: variable.attribute.clone(),
+                })
+                .collect(),
+        })
+        .filter(|group| !group.rows.is_empty())
+        .collect()
     }
 
     fn cite(
@@ -619,6 +649,7 @@ impl Converter<'_> {
             year: issued.year().to_string(),
             date: issued.to_string(),
             address: &address,
+            tongue: self.tongue,
             doi,
             abstract_: &abstract_,
             keywords: page.keywords.iter().map(|item| item.phrase.text.clone()).collect(),
@@ -626,9 +657,10 @@ impl Converter<'_> {
         };
         page.citation = Citation::new(&cited);
         let terms = |facet: Facet| -> Vec<String> {
-            figures.terms(facet).map(|shown| self.names.term(facet, &shown.term)).collect()
+            figures.terms(facet).map(|shown| self.term(facet, &shown.term).text).collect()
         };
-        let language = if page.title.lang.is_empty() { LANGUAGE } else { &page.title.lang };
+        let language =
+            if page.title.lang.is_empty() { self.tongue.code.as_str() } else { &page.title.lang };
         let organisation = |name: &str| json!({ "@type": "Organization", "name": name });
         let licences = description
             .distributions
@@ -655,7 +687,7 @@ impl Converter<'_> {
         }
         downloads.push(json!({
             "@type": "DataDownload",
-            "name": self.release().phrase("counts", LANGUAGE),
+            "name": self.phrase("counts").text,
             "contentUrl": format!("{address}/analytics.csv"),
             "encodingFormat": "text/csv",
         }));
@@ -665,12 +697,16 @@ impl Converter<'_> {
             creators: cited.creators.iter().map(|name| organisation(name)).collect(),
             publisher: publisher.map(|agent| organisation(&agent.name)),
             licences,
-            conditions: page.access.explanation(),
+            conditions: page.access.explanation(self.tongue),
             is_free: is_open,
             issued: issued.to_string(),
             modified: entry.modified.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             temporal: figures.from.zip(figures.to).map(|(from, to)| format!("{from}/{to}")),
-            spatial: description.spatial.iter().map(|c| self.label(Scheme::Country, c)).collect(),
+            spatial: description
+                .spatial
+                .iter()
+                .map(|c| self.label(Scheme::Country, c).text)
+                .collect(),
             techniques: terms(Facet::Modality),
             sites: terms(Facet::BodySite),
             variables: page
@@ -696,7 +732,7 @@ impl Converter<'_> {
                 .filter(|address| Href::parse(address).is_some())
                 .cloned()
                 .collect(),
-            size: figures.bytes.map(words::bytes),
+            size: figures.bytes.map(|size| self.tongue.bytes(size)),
         };
         page.json_ld = cite::for_script(&cite::json_ld(&cited, &described));
     }
@@ -728,6 +764,10 @@ fn fact(label: &'static str, text: &str) -> Fact {
     Fact { label, items: vec![Item::plain(text)] }
 }
 
+fn said(phrase: Phrase) -> Item {
+    Item { phrase, href: None }
+}
+
 fn links(label: &'static str, addresses: &[String]) -> Fact {
     Fact { label, items: addresses.iter().map(|address| Item::address(address)).collect() }
 }
@@ -745,18 +785,18 @@ fn contact(contact: &Contact) -> AgentCard {
     }
 }
 
-fn bar(shown: &Shown, label: String) -> Bar {
+fn bar(shown: &Shown, label: Phrase) -> Bar {
     let count = match (shown.records, shown.individuals) {
         (Some(records), Some(individuals)) => Count::Shown(records, individuals),
         _ => Count::Withheld,
     };
-    Bar { label, count }
+    Bar { label: label.text, lang: label.lang, count }
 }
 
 /// `50-54` as `50–54`, the last band as `90 and over`.
-fn band(term: &str) -> String {
+fn band(term: &str, tongue: &'static Tongue) -> String {
     match band_limits(term) {
-        Some((first, last)) if last >= 130 => format!("{first} and over"),
+        Some((first, last)) if last >= 130 => tongue.put("chart.and-over", first),
         Some((first, last)) => format!("{first}–{last}"),
         None => term.to_owned(),
     }
@@ -782,45 +822,46 @@ fn fill_years(years: Vec<Bar>, is_exact: bool) -> Vec<Bar> {
 }
 
 /// As [`fill_years`], for bands of ages.
-fn fill_ages(bands: Vec<&Shown>, is_exact: bool) -> Vec<Bar> {
+fn fill_ages(bands: Vec<&Shown>, is_exact: bool, tongue: &'static Tongue) -> Vec<Bar> {
     let mut bars: Vec<Bar> = Vec::new();
     let mut next: Option<u16> = None;
     for shown in bands {
         let limits = band_limits(&shown.term);
         if let (Some(from), Some((first, _))) = (next, limits) {
             for missing in (from..first).step_by(usize::from(AGE_BAND)) {
-                bars.push(gap(band(&age_band(missing)), is_exact));
+                bars.push(gap(band(&age_band(missing), tongue), is_exact));
             }
         }
         next = limits.map(|(_, last)| last.saturating_add(1));
-        bars.push(bar(shown, band(&shown.term)));
+        bars.push(bar(shown, Phrase::plain(band(&shown.term, tongue))));
     }
     bars
 }
 
 fn gap(label: String, is_exact: bool) -> Bar {
-    Bar { label, count: if is_exact { Count::Shown(0, 0) } else { Count::Few } }
+    let count = if is_exact { Count::Shown(0, 0) } else { Count::Few };
+    Bar { label, count, ..Bar::default() }
 }
 
-fn tiles(figures: &Disclosed) -> Vec<Tile> {
+fn tiles(figures: &Disclosed, tongue: &'static Tongue) -> Vec<Tile> {
     let mut tiles = Vec::new();
-    let mut put = |label: &'static str, value: Option<String>| {
+    let mut put = |label: &str, value: Option<String>| {
         if let Some(value) = value {
-            tiles.push(Tile { label, value });
+            tiles.push(Tile { label: tongue.word(label), value });
         }
     };
     let persons = match figures.individuals {
-        Some(value) => Some(words::count(value)),
+        Some(value) => Some(tongue.count(value)),
         None if figures.threshold > 0 => {
-            Some(format!("fewer than {}", words::count(figures.threshold)))
+            Some(tongue.put("chart.fewer", tongue.count(figures.threshold)))
         }
         None => None,
     };
-    put("Studies", figures.records.map(words::count));
-    put("Persons", persons);
-    put("Series", figures.series.map(words::count));
-    put("Images", figures.images.map(words::count));
-    put("Size", figures.bytes.map(words::bytes));
+    put("fact.studies", figures.records.map(|n| tongue.count(n)));
+    put("fact.persons", persons);
+    put("fact.series-count", figures.series.map(|n| tongue.count(n)));
+    put("fact.images", figures.images.map(|n| tongue.count(n)));
+    put("fact.size", figures.bytes.map(|size| tongue.bytes(size)));
     let years = figures.from.zip(figures.to).map(|(Day(from), Day(to))| {
         if from.year() == to.year() {
             from.year().to_string()
@@ -828,37 +869,37 @@ fn tiles(figures: &Disclosed) -> Vec<Tile> {
             format!("{}–{}", from.year(), to.year())
         }
     });
-    put("Years", years);
+    put("fact.years", years);
     let ages = figures.min_age.zip(figures.max_age).map(|(min, max)| {
-        if max >= 130 { format!("{min} and over") } else { format!("{min}–{max}") }
+        if max >= 130 { tongue.put("chart.and-over", min) } else { format!("{min}–{max}") }
     });
-    put("Ages", ages);
+    put("fact.ages", ages);
     tiles
 }
 
-fn period(period: Period) -> String {
-    let day = |day: Day| words::day(day.0);
+fn period(period: Period, tongue: &'static Tongue) -> String {
+    let day = |day: Day| tongue.day(day.0);
     match (period.from, period.to) {
-        (Some(from), Some(to)) => format!("{} to {}", day(from), day(to)),
-        (Some(from), None) => format!("from {}", day(from)),
-        (None, Some(to)) => format!("until {}", day(to)),
-        (None, None) => "without a limit".to_owned(),
+        (Some(from), Some(to)) => tongue.put_two("fact.from-to", day(from), day(to)),
+        (Some(from), None) => tongue.put("fact.from", day(from)),
+        (None, Some(to)) => tongue.put("fact.until", day(to)),
+        (None, None) => tongue.word("fact.unlimited").to_owned(),
     }
 }
 
 /// `P2Y` as `2 years`; what is not so simple stays as it is written.
-fn duration(text: &str) -> String {
+fn duration(text: &str, tongue: &'static Tongue) -> String {
     let simple = text.strip_prefix('P').and_then(|rest| {
         let (number, unit) = rest.split_at_checked(rest.len().checked_sub(1)?)?;
         let number: u64 = number.parse().ok()?;
-        let (one, many) = match unit {
-            "Y" => ("year", "years"),
-            "M" => ("month", "months"),
-            "W" => ("week", "weeks"),
-            "D" => ("day", "days"),
+        let noun = match unit {
+            "Y" => "year",
+            "M" => "month",
+            "W" => "week",
+            "D" => "day",
             _ => return None,
         };
-        Some(words::counted(number, one, many))
+        Some(tongue.counted(noun, number))
     });
     simple.unwrap_or_else(|| text.to_owned())
 }
@@ -868,20 +909,28 @@ mod tests {
     use super::{Bar, Count, band, duration, fill_ages, fill_years};
     use crate::index::disclosure::Shown;
 
+    fn en() -> &'static super::Tongue {
+        super::Tongue::english()
+    }
+
     #[test]
     fn codes_become_words() {
-        assert_eq!(band("50-54"), "50–54");
-        assert_eq!(band("90-130"), "90 and over");
-        assert_eq!(band("x"), "x");
-        assert_eq!(duration("P2Y"), "2 years");
-        assert_eq!(duration("P1Y2M"), "P1Y2M");
-        assert_eq!(duration("P"), "P");
-        assert_eq!(duration("Pé"), "Pé");
+        assert_eq!(band("50-54", en()), "50–54");
+        assert_eq!(band("90-130", en()), "90 and over");
+        assert_eq!(band("x", en()), "x");
+        assert_eq!(duration("P2Y", en()), "2 years");
+        assert_eq!(duration("P1Y2M", en()), "P1Y2M");
+        assert_eq!(duration("P", en()), "P");
+        assert_eq!(duration("Pé", en()), "Pé");
     }
 
     #[test]
     fn gaps_are_empty_only_where_figures_are_exact() {
-        let bar = |label: &str| Bar { label: label.to_owned(), count: Count::Shown(1, 1) };
+        let bar = |label: &str| Bar {
+            label: label.to_owned(),
+            count: Count::Shown(1, 1),
+            ..Bar::default()
+        };
         let years = |labels: &[&str], is_exact| {
             fill_years(labels.iter().map(|label| bar(label)).collect(), is_exact)
                 .into_iter()
@@ -901,8 +950,10 @@ mod tests {
         let shown =
             |term: &str| Shown { term: term.to_owned(), records: Some(10), individuals: Some(10) };
         let bands = [shown("40-44"), shown("55-59"), shown("90-130")];
-        let labels: Vec<String> =
-            fill_ages(bands.iter().collect(), false).into_iter().map(|bar| bar.label).collect();
+        let labels: Vec<String> = fill_ages(bands.iter().collect(), false, en())
+            .into_iter()
+            .map(|bar| bar.label)
+            .collect();
         assert_eq!(labels.len(), 11, "{labels:?}");
         assert_eq!(labels[1], "45–49");
         assert_eq!(labels[10], "90 and over");

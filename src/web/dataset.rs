@@ -10,6 +10,8 @@ use super::chart::Chart;
 use super::cite::Citation;
 use super::layout::{Layout, Place, Site};
 use super::problem::render;
+use super::reader::Reader;
+use super::tongue::Tongue;
 use super::words::{Item, Phrase};
 use crate::error::Result;
 
@@ -38,57 +40,40 @@ impl Access {
 
     /// In two words.
     #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Open => "Open access",
-            Self::Restricted => "Restricted access",
-            Self::Permit => "Data permit needed",
-        }
+    pub fn label(self, tongue: &'static Tongue) -> &'static str {
+        tongue.word(match self {
+            Self::Open => "access.open",
+            Self::Restricted => "access.restricted",
+            Self::Permit => "access.permit",
+        })
     }
 
     /// The label of a code of the authority table.
     #[must_use]
-    pub fn label_of(code: &str) -> &str {
+    pub fn label_of<'c>(code: &'c str, tongue: &'static Tongue) -> &'c str {
         let all = [Self::Open, Self::Restricted, Self::Permit];
         let known = all.into_iter().find(|access| access.code() == code);
-        known.map_or(code, |access| access.label())
+        known.map_or(code, |access| access.label(tongue))
     }
 
     /// What it means for somebody who wants the data.
     #[must_use]
-    pub const fn explanation(self) -> &'static str {
-        match self {
-            Self::Open => {
-                "Anyone may have these data under the licence given below. No application is \
-                 needed."
-            }
-            Self::Restricted => {
-                "These data are given to those who meet the conditions stated below. Ask the \
-                 health data access body or the data holder first."
-            }
-            Self::Permit => {
-                "The data themselves are not public. They may be used for research, public \
-                 health, policy or innovation with a data permit of the health data access body \
-                 (Regulation (EU) 2025/327, Articles 67 and 68), in a secure processing \
-                 environment (Article 73). This page, the description, is open to all."
-            }
-        }
+    pub fn explanation(self, tongue: &'static Tongue) -> &'static str {
+        tongue.word(match self {
+            Self::Open => "access.open-long",
+            Self::Restricted => "access.restricted-long",
+            Self::Permit => "access.permit-long",
+        })
     }
 
     /// What it means, where no dataset is at hand.
     #[must_use]
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Open => "Anyone may have the data under their licence, without an application.",
-            Self::Restricted => {
-                "The data are given to those who meet the conditions that the dataset states."
-            }
-            Self::Permit => {
-                "The data may be used with a data permit of the health data access body, in a \
-                 secure processing environment (Regulation (EU) 2025/327, Articles 67 to 73). \
-                 Their descriptions are open to all."
-            }
-        }
+    pub fn meaning(self, tongue: &'static Tongue) -> &'static str {
+        tongue.word(match self {
+            Self::Open => "access.open-meaning",
+            Self::Restricted => "access.restricted-meaning",
+            Self::Permit => "access.permit-meaning",
+        })
     }
 
     /// Whether one applies for the data.
@@ -184,6 +169,14 @@ pub struct VariableGroup {
     pub rows: Vec<VariableRow>,
 }
 
+impl VariableGroup {
+    /// How many variables it has.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.rows.len() as u64
+    }
+}
+
 /// Everything on the page of a dataset.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DatasetPage {
@@ -249,10 +242,20 @@ impl DatasetPage {
     }
 }
 
-struct Form {
-    name: &'static str,
-    media: &'static str,
-    href: String,
+pub(super) struct Form {
+    pub name: &'static str,
+    pub media: &'static str,
+    pub href: String,
+}
+
+/// The forms of a document at a path.
+pub(super) fn forms(path: &str, forms: &[(&'static str, &'static str, &'static str)]) -> Vec<Form> {
+    let of = |(name, media, suffix): &(&'static str, &'static str, &'static str)| Form {
+        name,
+        media,
+        href: format!("{path}.{suffix}"),
+    };
+    forms.iter().map(of).collect()
 }
 
 #[derive(Template)]
@@ -261,23 +264,27 @@ struct Page<'d> {
     layout: Layout,
     dataset: &'d DatasetPage,
     forms: Vec<Form>,
+    is_in_cart: bool,
 }
 
 /// The page of a dataset.
 ///
 /// # Errors
 /// When the template fails, which is a fault of ours.
-pub fn render_dataset(site: &Arc<Site>, dataset: &DatasetPage) -> Result<String> {
+pub fn render_dataset(site: &Arc<Site>, reader: &Reader, dataset: &DatasetPage) -> Result<String> {
     let path = format!("/dataset/{}", dataset.slug);
-    let mut layout = Layout::new(site, &dataset.title.text, Place::Catalog);
+    let mut layout = Layout::new(site, reader, &dataset.title.text, Place::Catalog);
     layout.summary = dataset.description.short(300);
     layout.canonical = Some(dataset.address.clone());
     layout.alternates = super::public::alternates(&path);
-    let forms = super::public::FORMS
-        .iter()
-        .map(|(name, media, suffix)| Form { name, media, href: format!("{path}.{suffix}") })
-        .collect();
-    render(&Page { layout, dataset, forms })
+    let mut forms = forms(&path, super::public::FORMS);
+    forms.push(Form {
+        name: "Croissant",
+        media: "application/ld+json",
+        href: format!("{path}.croissant.json"),
+    });
+    let is_in_cart = reader.has(&dataset.slug);
+    render(&Page { layout, dataset, forms, is_in_cart })
 }
 
 #[derive(Template)]
@@ -292,8 +299,14 @@ struct WithdrawnPage<'d> {
 ///
 /// # Errors
 /// When the template fails, which is a fault of ours.
-pub fn render_withdrawn(site: &Arc<Site>, title: &Phrase, since: &str) -> Result<String> {
-    let mut layout = Layout::new(site, "Withdrawn dataset", Place::Catalog);
+pub fn render_withdrawn(
+    site: &Arc<Site>,
+    reader: &Reader,
+    title: &Phrase,
+    since: &str,
+) -> Result<String> {
+    let mut layout =
+        Layout::new(site, reader, reader.tongue.word("dataset.withdrawn"), Place::Catalog);
     layout.is_unlisted = true;
     render(&WithdrawnPage { layout, title, since })
 }

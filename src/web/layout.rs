@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use super::reader::Reader;
+use super::tongue::Tongue;
 use super::words::{Href, Phrase};
 use crate::actor::Actor;
 use crate::config::{Config, Organisation};
 
-/// The language of the pages' own words.
-pub(super) const LANGUAGE: &str = "en";
-
 /// What the node says of itself on every page.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Title of the catalogue.
+    /// Title of the catalogue, with its language always named.
     pub title: Phrase,
     /// Description of the catalogue.
     pub description: Phrase,
@@ -53,10 +52,7 @@ impl Site {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let language = &config.catalogue.language;
-        let phrase = |text: &str| Phrase {
-            text: text.to_owned(),
-            lang: if language == LANGUAGE { String::new() } else { language.clone() },
-        };
+        let phrase = |text: &str| Phrase { text: text.to_owned(), lang: language.clone() };
         Self {
             title: phrase(&config.catalogue.title),
             description: phrase(&config.catalogue.description),
@@ -72,6 +68,7 @@ impl Site {
 pub(super) enum Place {
     Home,
     Catalog,
+    Cart,
     Operator,
     Elsewhere,
 }
@@ -85,7 +82,13 @@ pub(super) struct Bearer {
 
 /// The frame of a page.
 pub(super) struct Layout {
-    pub site: Arc<Site>,
+    pub site: Site,
+    /// The language of the page.
+    pub tongue: &'static Tongue,
+    /// The page's own address, for links to other languages; empty: there are none.
+    pub here: String,
+    /// What lies in the cart.
+    pub cart: Vec<String>,
     pub title: String,
     pub summary: String,
     pub place: Place,
@@ -101,9 +104,16 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(site: &Arc<Site>, title: &str, place: Place) -> Self {
+    pub(super) fn new(site: &Arc<Site>, reader: &Reader, title: &str, place: Place) -> Self {
+        let mut site = Site::clone(site);
+        for phrase in [&mut site.title, &mut site.description] {
+            *phrase = Phrase::within(&phrase.text, &phrase.lang, &reader.tongue.code);
+        }
         Self {
-            site: Arc::clone(site),
+            site,
+            tongue: reader.tongue,
+            here: reader.here.clone(),
+            cart: reader.cart.clone(),
             title: title.to_owned(),
             summary: String::new(),
             place,
@@ -127,8 +137,28 @@ impl Layout {
             bearer: Some(bearer),
             path,
             is_unlisted: true,
-            ..Self::new(site, title, Place::Operator)
+            ..Self::new(site, &Reader::default(), title, Place::Operator)
         }
+    }
+
+    /// The words of a key in the language of the page.
+    pub(super) fn w(&self, key: &str) -> &'static str {
+        self.tongue.word(key)
+    }
+
+    /// The languages there are.
+    pub(super) fn tongues(&self) -> &'static [Tongue] {
+        Tongue::all()
+    }
+
+    /// This page in another language.
+    pub(super) fn in_tongue(&self, tongue: &Tongue) -> String {
+        let mark = if self.here.contains('?') { '&' } else { '?' };
+        format!("{}{mark}lang={}", self.here, tongue.code)
+    }
+
+    pub(super) fn is_cart(&self) -> bool {
+        self.place == Place::Cart
     }
 
     pub(super) fn style(&self) -> &'static str {

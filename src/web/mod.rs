@@ -15,11 +15,15 @@ mod dataset;
 mod layout;
 mod operator;
 mod pages;
+mod pick;
 mod problem;
 mod public;
 mod quality;
+mod quality_label;
+mod reader;
 mod reasons;
 mod session;
+mod tongue;
 mod words;
 
 use std::sync::Arc;
@@ -43,6 +47,8 @@ pub use dataset::{
 pub use layout::Site;
 pub use pages::Pages;
 pub use problem::{not_found, page_or_problem, problems_as_pages};
+pub use reader::Reader;
+pub use tongue::{Forms, Plural, Tongue};
 pub use words::{Href, Item, Phrase};
 
 /// What the pages need: registered by the app as `web::Data<State>`.
@@ -74,6 +80,7 @@ impl State {
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(public::routes)
+        .configure(pick::routes)
         .configure(session::routes)
         .configure(operator::routes)
         .configure(quality::routes);

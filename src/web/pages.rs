@@ -1,8 +1,8 @@
 //! The published datasets as pages: what the harvest room's doors hand readers of HTML over to.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::catalog::{CatalogView, render_catalog};
@@ -11,6 +11,8 @@ use super::convert::{Converter, withdrawn_title};
 use super::dataset::{render_dataset, render_withdrawn};
 use super::layout::{Layout, Place, Site};
 use super::problem::{page_or_problem, render};
+use super::reader::Reader;
+use super::tongue::Tongue;
 use super::words;
 use crate::catalogue::{self, Entry, Names, Shelf};
 use crate::config::Config;
@@ -22,8 +24,8 @@ pub struct Pages {
     names: Names,
     shelf: Arc<dyn Shelf>,
     site: Arc<Site>,
-    /// The list under the shelf's change that it was made at.
-    kept: Mutex<Option<(u64, Arc<CatalogView>)>>,
+    /// The list per language, under the shelf's change that it was made at.
+    kept: Mutex<BTreeMap<&'static str, (u64, Arc<CatalogView>)>>,
 }
 
 /// Entries that are read from the shelf at once.
@@ -34,7 +36,7 @@ impl Pages {
     #[must_use]
     pub fn new(config: Arc<Config>, names: Names, shelf: Arc<dyn Shelf>) -> Self {
         let site = Arc::new(Site::new(&config));
-        Self { config, names, shelf, site, kept: Mutex::new(None) }
+        Self { config, names, shelf, site, kept: Mutex::new(BTreeMap::new()) }
     }
 
     /// What the node says of itself.
@@ -55,29 +57,33 @@ impl Pages {
         &*self.shelf
     }
 
-    fn converter(&self) -> Converter<'_> {
-        Converter { config: &self.config, names: &self.names }
+    pub(super) fn converter(&self, tongue: &'static Tongue) -> Converter<'_> {
+        Converter { config: &self.config, names: &self.names, tongue }
     }
 
     pub(super) fn title(&self, entry: &Entry) -> words::Phrase {
-        withdrawn_title(&self.converter(), entry)
+        self.title_in(entry, Tongue::english())
+    }
+
+    pub(super) fn title_in(&self, entry: &Entry, tongue: &'static Tongue) -> words::Phrase {
+        withdrawn_title(&self.converter(tongue), entry)
     }
 
     /// Every published dataset, made again when the shelf has changed.
     ///
     /// # Errors
     /// When the shelf does not answer.
-    pub fn view(&self) -> Result<Arc<CatalogView>> {
+    pub fn view(&self, tongue: &'static Tongue) -> Result<Arc<CatalogView>> {
         let change = self.shelf.state()?.change;
         {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((of, view)) = &*kept
+            if let Some((of, view)) = kept.get(tongue.code.as_str())
                 && *of == change
             {
                 return Ok(Arc::clone(view));
             }
         }
-        let converter = self.converter();
+        let converter = self.converter(tongue);
         let mut cards = Vec::new();
         loop {
             let entries = self.shelf.published(cards.len(), CHUNK)?;
@@ -89,7 +95,7 @@ impl Pages {
         let label = |dimension, value: &str| converter.value(dimension, value);
         let view = Arc::new(CatalogView::new(Arc::clone(&self.site), cards, label));
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Some((change, Arc::clone(&view)));
+        kept.insert(&tongue.code, (change, Arc::clone(&view)));
         Ok(view)
     }
 
@@ -97,37 +103,45 @@ impl Pages {
     ///
     /// # Errors
     /// When the shelf does not answer.
-    pub fn catalog(&self, query: &str) -> Result<String> {
-        render_catalog(&*self.view()?, query)
+    pub fn catalog(&self, reader: &Reader, query: &str) -> Result<String> {
+        render_catalog(&*self.view(reader.tongue)?, reader, query)
     }
 
     /// The page of a dataset as HTML; `true` beside it for a withdrawn one (status 410).
     ///
     /// # Errors
     /// [`Error::NotFound`] when nothing was ever published under the slug.
-    pub fn dataset(&self, slug: &str) -> Result<(String, bool)> {
+    pub fn dataset(&self, reader: &Reader, slug: &str) -> Result<(String, bool)> {
         let entry = self.entry(slug)?;
         if entry.state == catalogue::State::Withdrawn {
-            let since = words::day(entry.modified.to_zoned(jiff::tz::TimeZone::UTC).date());
-            let html = render_withdrawn(&self.site, &self.title(&entry), &since)?;
+            let since = reader.tongue.day(entry.modified.to_zoned(jiff::tz::TimeZone::UTC).date());
+            let html = render_withdrawn(
+                &self.site,
+                reader,
+                &self.title_in(&entry, reader.tongue),
+                &since,
+            )?;
             return Ok((html, true));
         }
-        Ok((render_dataset(&self.site, &self.converter().page(&entry))?, false))
+        Ok((
+            render_dataset(&self.site, reader, &self.converter(reader.tongue).page(&entry))?,
+            false,
+        ))
     }
 
     /// How to cite a dataset.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not published.
-    pub fn citation(&self, slug: &str) -> Result<Citation> {
+    pub fn citation(&self, slug: &str, tongue: &'static Tongue) -> Result<Citation> {
         let entry = self.entry(slug)?;
         if entry.state != catalogue::State::Published {
             return Err(Error::Gone { kind: "the dataset", id: slug.to_owned() });
         }
-        Ok(self.converter().page(&entry).citation)
+        Ok(self.converter(tongue).page(&entry).citation)
     }
 
-    fn entry(&self, slug: &str) -> Result<Entry> {
+    pub(super) fn entry(&self, slug: &str) -> Result<Entry> {
         let unknown =
             || Error::NotFound { kind: "the dataset", id: slug.chars().take(100).collect() };
         if !catalogue::is_slug(slug) {
@@ -141,8 +155,11 @@ impl Pages {
     pub async fn answer_catalog(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
         let pages = Arc::clone(&self);
         let query: String = request.query_string().chars().take(8_192).collect();
-        let rendered = web::block(move || pages.catalog(&query).map(|html| (html, false))).await;
-        self.answer(&request, rendered)
+        let reader = Reader::of(&request);
+        let asking = reader.clone();
+        let rendered =
+            web::block(move || pages.catalog(&asking, &query).map(|html| (html, false))).await;
+        self.answer(&request, &reader, rendered)
     }
 
     /// Answers a reader of HTML at `/dataset/{slug}`.
@@ -152,32 +169,49 @@ impl Pages {
         slug: String,
     ) -> HttpResponse {
         let pages = Arc::clone(&self);
-        let rendered = web::block(move || pages.dataset(&slug)).await;
-        self.answer(&request, rendered)
+        let reader = Reader::of(&request);
+        let asking = reader.clone();
+        let rendered = web::block(move || pages.dataset(&asking, &slug)).await;
+        self.answer(&request, &reader, rendered)
+    }
+
+    /// Answers a reader of HTML at `/dataset/{slug}/label`.
+    pub async fn answer_label(self: Arc<Self>, request: HttpRequest, slug: String) -> HttpResponse {
+        let pages = Arc::clone(&self);
+        let reader = Reader::of(&request);
+        let asking = reader.clone();
+        let make = move || super::quality_label::page(&pages, &asking, &slug);
+        let rendered = web::block(move || make().map(|html| (html, false))).await;
+        self.answer(&request, &reader, rendered)
     }
 
     /// Answers a reader of HTML at `/sparql`: a form.
     pub async fn answer_sparql(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
-        let mut layout = Layout::new(&self.site, "SPARQL", Place::Elsewhere);
-        layout.summary = "Queries over the published descriptions.".to_owned();
-        let page = SparqlPage { layout, example: EXAMPLE };
-        self.answer(&request, Ok(render(&page).map(|html| (html, false))))
+        let reader = Reader::of(&request);
+        let tongue = reader.tongue;
+        let mut layout =
+            Layout::new(&self.site, &reader, tongue.word("doors.sparql"), Place::Elsewhere);
+        layout.summary = tongue.word("sparql.summary").to_owned();
+        let page = SparqlPage {
+            programs: tongue.put("sparql.programs", format!("{}/sparql", self.site.base)),
+            layout,
+            example: EXAMPLE,
+        };
+        self.answer(&request, &reader, Ok(render(&page).map(|html| (html, false))))
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         request: &HttpRequest,
+        reader: &Reader,
         rendered: std::result::Result<Result<(String, bool)>, actix_web::error::BlockingError>,
     ) -> HttpResponse {
         let rendered = rendered.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string())));
         match rendered {
             Ok((html, is_gone)) => {
                 let mut response = if is_gone { HttpResponse::Gone() } else { HttpResponse::Ok() };
-                response
-                    .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
-                    .insert_header((header::VARY, "Accept"))
-                    .content_type("text/html; charset=utf-8")
-                    .body(html)
+                reader.headers(&mut response, self.site.base.starts_with("https://"));
+                response.content_type("text/html; charset=utf-8").body(html)
             }
             Err(error) => page_or_problem(&self.site, request, &error),
         }
@@ -189,6 +223,7 @@ impl Pages {
 struct SparqlPage {
     layout: Layout,
     example: &'static str,
+    programs: String,
 }
 
 const EXAMPLE: &str = "\

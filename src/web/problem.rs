@@ -12,6 +12,7 @@ use askama::Template;
 
 use super::State;
 use super::layout::{Layout, Place, Site};
+use super::reader::Reader;
 use crate::error::Error;
 
 #[derive(Template)]
@@ -29,53 +30,32 @@ struct ProblemPage<'a> {
 /// What answers with status 401 name (RFC 9110 section 15.5.2, RFC 6750).
 pub(super) const CHALLENGE: &str = "Bearer realm=\"vesalius\"";
 
-/// Status, heading and advice of each kind of failure.
+/// Status, and the keys of heading and advice, of each kind of failure.
 fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
-        Error::NotFound { .. } => (
-            StatusCode::NOT_FOUND,
-            "This page does not exist",
-            "Check the address, or look for it in the catalogue.",
-        ),
-        Error::Gone { .. } => (
-            StatusCode::GONE,
-            "This was withdrawn",
-            "It was published here once. The catalogue lists what is there now.",
-        ),
-        Error::Parameter { .. } | Error::Invalid(_) => (
-            StatusCode::BAD_REQUEST,
-            "This request cannot be read",
-            "Go back and correct it, or begin again from the catalogue.",
-        ),
-        Error::Unauthenticated(_) => (
-            StatusCode::UNAUTHORIZED,
-            "Please sign in",
-            "The operator’s pages need a token of this node.",
-        ),
-        Error::Forbidden(_) => (
-            StatusCode::FORBIDDEN,
-            "This is not open to you",
-            "Ask the node’s administrator for a token with another role.",
-        ),
-        Error::NotAcceptable(_) => (
-            StatusCode::NOT_ACCEPTABLE,
-            "Not available in that form",
-            "Ask for one of the forms that the page lists.",
-        ),
-        Error::TooCostly(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "Too much for one request", "Ask for less at once.")
+        Error::NotFound { .. } => {
+            (StatusCode::NOT_FOUND, "problem.not-found", "problem.not-found-advice")
         }
-        Error::Store(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The node cannot answer now",
-            "Its database does not answer. Try again in a minute; if it stays so, tell the \
-             operator the reference below.",
-        ),
-        Error::Configuration(_) | Error::Internal(_) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Something went wrong here",
-            "It is our fault, not yours. Tell the operator the reference below.",
-        ),
+        Error::Gone { .. } => (StatusCode::GONE, "problem.gone", "problem.gone-advice"),
+        Error::Parameter { .. } | Error::Invalid(_) => {
+            (StatusCode::BAD_REQUEST, "problem.invalid", "problem.invalid-advice")
+        }
+        Error::Unauthenticated(_) => {
+            (StatusCode::UNAUTHORIZED, "problem.unauthenticated", "problem.unauthenticated-advice")
+        }
+        Error::Forbidden(_) => {
+            (StatusCode::FORBIDDEN, "problem.forbidden", "problem.forbidden-advice")
+        }
+        Error::NotAcceptable(_) => {
+            (StatusCode::NOT_ACCEPTABLE, "problem.not-acceptable", "problem.not-acceptable-advice")
+        }
+        Error::TooCostly(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "problem.costly", "problem.costly-advice")
+        }
+        Error::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "problem.busy", "problem.busy-advice"),
+        Error::Configuration(_) | Error::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "problem.fault", "problem.fault-advice")
+        }
     }
 }
 
@@ -104,6 +84,8 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
 #[must_use]
 pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -> HttpResponse {
     let (status, heading, advice) = kind(error);
+    let reader = Reader::of(request);
+    let (heading, advice) = (reader.tongue.word(heading), reader.tongue.word(advice));
     // What the reader may know of a fault of ours is its reference; the cause is in the log.
     let (detail, reference) = if status.is_server_error() {
         let mut id = [0_u8; 6];
@@ -118,7 +100,7 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
     };
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    response.insert_header((header::VARY, "Accept"));
+    response.insert_header((header::VARY, "Accept, Accept-Language, Cookie"));
     if status == StatusCode::UNAUTHORIZED {
         response.insert_header((header::WWW_AUTHENTICATE, CHALLENGE));
     }
@@ -126,7 +108,7 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
         response.insert_header((header::RETRY_AFTER, "60"));
     }
     if prefers_html(request.headers()) {
-        let mut layout = Layout::new(site, heading, Place::Elsewhere);
+        let mut layout = Layout::new(site, &reader, heading, Place::Elsewhere);
         layout.is_unlisted = true;
         let page = ProblemPage {
             layout,
@@ -188,8 +170,10 @@ pub async fn problems_as_pages(
     let status = head.status();
     let site = request.app_data::<web::Data<State>>().map(|state| Arc::clone(state.pages.site()));
     let (heading, advice) = words_of(status);
+    let reader = Reader::of(&request);
+    let (heading, advice) = (reader.tongue.word(heading), reader.tongue.word(advice));
     let page = site.map(|site| {
-        let mut layout = Layout::new(&site, heading, Place::Elsewhere);
+        let mut layout = Layout::new(&site, &reader, heading, Place::Elsewhere);
         layout.is_unlisted = true;
         let detail =
             if detail.is_empty() { String::new() } else { super::session::sentence(detail) };
@@ -211,13 +195,13 @@ pub async fn problems_as_pages(
     let mut response = head.set_body(text).map_into_boxed_body();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Language, Cookie"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::CONTENT_LENGTH);
     Ok(ServiceResponse::new(request, response))
 }
 
-/// Heading and advice of a status that another room chose.
+/// Keys of heading and advice of a status that another room chose.
 fn words_of(status: StatusCode) -> (&'static str, &'static str) {
     let alike = match status {
         StatusCode::NOT_FOUND => Error::NotFound { kind: "", id: String::new() },
@@ -226,16 +210,10 @@ fn words_of(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::FORBIDDEN => Error::Forbidden(String::new()),
         StatusCode::NOT_ACCEPTABLE => Error::NotAcceptable(String::new()),
         StatusCode::SERVICE_UNAVAILABLE => {
-            return (
-                "The node cannot answer now",
-                "Try again in a minute, or ask for less at once.",
-            );
+            return ("problem.busy", "problem.busy-other");
         }
         status if status.is_server_error() => {
-            return (
-                "Something went wrong here",
-                "It is our fault, not yours. Tell the operator when it happened.",
-            );
+            return ("problem.fault", "problem.fault-other");
         }
         _ => Error::Invalid(String::new()),
     };

@@ -8,6 +8,7 @@ use super::catalog::{CatalogQuery, Dimension};
 use super::dataset::Access;
 use super::layout::{Layout, Place};
 use super::problem::{page_or_problem, render};
+use super::reader::Reader;
 use super::words;
 use super::{Pages, State};
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ pub(super) fn alternates(path: &str) -> Vec<(&'static str, String)> {
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/").get(home).head(home))
-        .service(web::resource("/dataset/{slug}/citation.{form:bib|ris|txt}").get(citation));
+        .service(web::resource("/dataset/{slug}/citation.{form:bib|ris|json|txt}").get(citation));
 }
 
 struct AccessRow {
@@ -39,7 +40,7 @@ struct AccessRow {
 }
 
 struct Shortcut {
-    label: String,
+    label: words::Phrase,
     count: usize,
     href: String,
 }
@@ -47,7 +48,7 @@ struct Shortcut {
 struct Door {
     name: &'static str,
     address: String,
-    purpose: &'static str,
+    purpose: String,
 }
 
 #[derive(Template)]
@@ -55,7 +56,7 @@ struct Door {
 struct HomePage {
     layout: Layout,
     datasets: usize,
-    tiles: Vec<(String, &'static str)>,
+    tiles: Vec<(String, String)>,
     access: Vec<AccessRow>,
     modalities: Vec<Shortcut>,
     sites: Vec<Shortcut>,
@@ -63,29 +64,28 @@ struct HomePage {
     doors: Vec<Door>,
 }
 
-/// Where programs go in.
-const DOORS: &[(&str, &str, &str)] = &[
-    (
-        "Catalogue, Turtle",
-        "/catalog.ttl",
-        "HealthDCAT-AP descriptions of all datasets, page by page (Hydra)",
-    ),
-    ("Catalogue, JSON-LD", "/catalog.jsonld", "the same as JSON-LD"),
-    ("Catalogue, RDF/XML", "/catalog.rdf", "the same as RDF/XML"),
-    ("Catalogue, N-Triples", "/catalog.nt", "the same as N-Triples"),
-    ("SPARQL", "/sparql", "queries over the published descriptions (SPARQL 1.1)"),
-    ("FHIR R4", "/fhir", "imaging studies for EHR systems; needs a token"),
-    ("FHIR capabilities", "/fhir/metadata", "what the FHIR endpoint can do; open"),
+/// Where programs go in: key of the name, path, key of what it gives, what is put in there.
+const DOORS: &[(&str, &str, &str, &str)] = &[
+    ("doors.turtle", "/catalog.ttl", "doors.turtle-gives", ""),
+    ("doors.jsonld", "/catalog.jsonld", "doors.same", "JSON-LD"),
+    ("doors.rdf", "/catalog.rdf", "doors.same", "RDF/XML"),
+    ("doors.nt", "/catalog.nt", "doors.same", "N-Triples"),
+    ("doors.fdp", "/fdp/", "doors.fdp-gives", ""),
+    ("doors.feed", "/changes", "doors.feed-gives", ""),
+    ("doors.sparql", "/sparql", "doors.sparql-gives", ""),
+    ("doors.fhir", "/fhir", "doors.fhir-gives", ""),
+    ("doors.capabilities", "/fhir/metadata", "doors.capabilities-gives", ""),
 ];
 
 /// The start page.
 ///
 /// # Errors
 /// When the shelf does not answer.
-pub(super) fn render_home(pages: &Pages) -> Result<String> {
-    let view = pages.view()?;
+pub(super) fn render_home(pages: &Pages, reader: &Reader) -> Result<String> {
+    let tongue = reader.tongue;
+    let view = pages.view(tongue)?;
     let site = pages.site();
-    let mut layout = Layout::new(site, "", Place::Home);
+    let mut layout = Layout::new(site, reader, "", Place::Home);
     layout.summary.clone_from(&site.description.text);
     layout.canonical = Some(format!("{}/", site.base));
     layout.alternates = alternates("/catalog");
@@ -97,7 +97,7 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
         let values = view.values(dimension).into_iter().take(8);
         values
             .map(|(value, count)| Shortcut {
-                label: view.label(dimension, &value).to_owned(),
+                label: view.label(dimension, &value),
                 count,
                 href: address(dimension, &value),
             })
@@ -106,17 +106,13 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
     let datasets = view.cards().count();
     let sum = |count: fn(&super::Card) -> Option<u64>| view.cards().filter_map(count).sum::<u64>();
     let studies = sum(|card| card.records);
-    let mut tiles =
-        vec![(words::count(datasets as u64), if datasets == 1 { "dataset" } else { "datasets" })];
+    let mut tiles = vec![(tongue.count(datasets as u64), tongue.noun("dataset", &datasets))];
     if studies > 0 {
-        tiles.push((words::count(studies), "imaging studies described"));
+        tiles.push((tongue.count(studies), tongue.word("home.studies").to_owned()));
     }
     let modalities = view.values(Dimension::Modality).len();
     if modalities > 0 {
-        tiles.push((
-            modalities.to_string(),
-            if modalities == 1 { "imaging modality" } else { "imaging modalities" },
-        ));
+        tiles.push((modalities.to_string(), tongue.noun("modality", &modalities)));
     }
     let years: Vec<(i16, i16)> = view.cards().filter_map(|card| card.years).collect();
     if let (Some(first), Some(last)) =
@@ -124,7 +120,7 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
     {
         tiles.push((
             if first == last { first.to_string() } else { format!("{first}–{last}") },
-            "years covered",
+            tongue.word("home.years").to_owned(),
         ));
     }
     let rights = view.values(Dimension::Access);
@@ -133,9 +129,9 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
         .filter_map(|access| {
             let (_, count) = rights.iter().find(|(code, _)| code == access.code())?;
             Some(AccessRow {
-                label: access.label(),
+                label: access.label(tongue),
                 style: access.style(),
-                explanation: access.meaning(),
+                explanation: access.meaning(tongue),
                 count: *count,
                 href: address(Dimension::Access, access.code()),
             })
@@ -150,10 +146,10 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
         .collect();
     let doors = DOORS
         .iter()
-        .map(|(name, path, purpose)| Door {
-            name,
+        .map(|(name, path, purpose, form)| Door {
+            name: tongue.word(name),
             address: format!("{}{path}", site.base),
-            purpose,
+            purpose: tongue.put(purpose, form),
         })
         .collect();
     render(&HomePage {
@@ -169,14 +165,17 @@ pub(super) fn render_home(pages: &Pages) -> Result<String> {
 }
 
 async fn home(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let reader = Reader::of(&request);
+    let asking = reader.clone();
     let pages = std::sync::Arc::clone(&state.pages);
-    let rendered = web::block(move || render_home(&pages)).await;
+    let rendered = web::block(move || render_home(&pages, &asking)).await;
     let rendered = rendered.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string())));
     match rendered {
-        Ok(text) => HttpResponse::Ok()
-            .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
-            .content_type("text/html; charset=utf-8")
-            .body(text),
+        Ok(text) => {
+            let mut response = HttpResponse::Ok();
+            reader.headers(&mut response, state.is_secure);
+            response.content_type("text/html; charset=utf-8").body(text)
+        }
         Err(error) => page_or_problem(state.pages.site(), &request, &error),
     }
 }
@@ -189,7 +188,8 @@ async fn citation(
     let (slug, form) = path.into_inner();
     let pages = std::sync::Arc::clone(&state.pages);
     let wanted = slug.clone();
-    let found = web::block(move || pages.citation(&wanted)).await;
+    let tongue = Reader::of(&request).tongue;
+    let found = web::block(move || pages.citation(&wanted, tongue)).await;
     let found = found.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string())));
     let citation = match found {
         Ok(citation) => citation,
@@ -197,12 +197,14 @@ async fn citation(
     };
     let (media, text) = match form.as_str() {
         "bib" => ("application/x-bibtex; charset=utf-8", citation.bibtex),
+        "json" => ("application/vnd.citationstyles.csl+json; charset=utf-8", citation.csl),
         "ris" => ("application/x-research-info-systems; charset=utf-8", citation.ris),
         _ => ("text/plain; charset=utf-8", format!("{}\n", citation.text)),
     };
     // The slug was found on the shelf, so it holds nothing that could break a header.
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((header::VARY, "Accept-Language, Cookie"))
         .insert_header((
             header::CONTENT_DISPOSITION,
             format!("attachment; filename=\"{slug}.{form}\""),

@@ -121,7 +121,12 @@ fn show(
     next: &str,
     failure: &str,
 ) -> HttpResponse {
-    let mut layout = Layout::new(state.pages.site(), "Sign in", Place::Operator);
+    let mut layout = Layout::new(
+        state.pages.site(),
+        &super::reader::Reader::default(),
+        "Sign in",
+        Place::Operator,
+    );
     layout.is_unlisted = true;
     if !failure.is_empty() {
         response.insert_header((header::WWW_AUTHENTICATE, super::problem::CHALLENGE));

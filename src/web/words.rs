@@ -70,6 +70,12 @@ impl Phrase {
         Self { text: text.into(), lang: String::new() }
     }
 
+    /// Text in a language, on a page in `page`.
+    #[must_use]
+    pub fn within(text: impl Into<String>, lang: &str, page: &str) -> Self {
+        Self { text: text.into(), lang: if lang == page { String::new() } else { lang.to_owned() } }
+    }
+
     /// Whether there is nothing to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -140,11 +146,17 @@ impl Item {
 /// `1234567` as `1,234,567`.
 #[must_use]
 pub fn count(number: u64) -> String {
+    grouped(number, ",")
+}
+
+/// A number with something between its thousands.
+#[must_use]
+pub fn grouped(number: u64, between: &str) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
+            out.push_str(between);
         }
         out.push(digit);
     }

@@ -13,6 +13,7 @@ use crate::fhir::bundle::Total;
 use crate::fhir::cache::Shape;
 use crate::fhir::outcome::Result;
 use crate::fhir::provider::{Entry, Page};
+use crate::fhir::reports::sort_key;
 use crate::fhir::search::{self, Criterion, Place, Search, Test, documents, studies};
 use crate::fhir::table::{Answer, Resource};
 use crate::imaging::{Facet, Study};
@@ -25,7 +26,7 @@ use crate::mapping::fhir::{
 use crate::store::Db;
 use crate::store::read;
 
-/// Most studies with several orders that a search looks into one by one.
+/// Most studies that a search looks into one by one: those with several orders, and what is sorted.
 const MOST_LOOKED_INTO: usize = 5_000;
 
 /// The study's logical id and the place that an id of a derived resource names.
@@ -227,6 +228,10 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
             (u32::try_from(number).unwrap_or(u32::MAX), Some((number, order)))
         }
     };
+    if control.sort.is_some() {
+        let before = behind.zip(after).map(|((number, order), place)| (place.key, number, order));
+        return sorted(asking, &mut db, search, &hits, before);
+    }
     let more = control.count.saturating_add(2);
     let numbers: Vec<i64> = all.range(start..).take(more).map(i64::from).collect();
     let loaded = read::load_studies(&mut db, &numbers, asking.ids(), false).map_err(Error::from)?;
@@ -255,6 +260,63 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         }
     }
     let included = included(asking, &mut db, search, &shown)?;
+    Ok(Page { total, matches, has_more, included, notes: Vec::new() })
+}
+
+/// A page in the order that was asked for, behind an entry with its key, study and place.
+fn sorted(
+    asking: &Asking<'_>,
+    db: &mut Db,
+    search: &Search,
+    hits: &Hits,
+    before: Option<(i64, i64, usize)>,
+) -> Result<Page> {
+    let state = asking.state;
+    let control = &search.control;
+    let resource = search.resource;
+    let numbers: Vec<i64> = hits.studies().iter().map(i64::from).collect();
+    if numbers.len() > MOST_LOOKED_INTO {
+        return Err(Error::TooCostly(format!(
+            "what more than {MOST_LOOKED_INTO} studies name is not sorted; give a patient or a \
+             date, or leave `_sort` out"
+        ))
+        .into());
+    }
+    let is_descending = control.sort.as_ref().is_some_and(|sort| sort.descending);
+    let rank = |key: i64| if is_descending { key.saturating_neg() } else { key };
+    let before = before.map(|(key, number, place)| (rank(key), number, place));
+    let loaded = read::load_studies(db, &numbers, asking.ids(), false).map_err(Error::from)?;
+    let row = state.table.row(resource);
+    let mut found = Vec::new();
+    for study in &loaded {
+        let places = hits.places(study.number);
+        for (place, bytes) in render(asking, resource, study).into_iter().enumerate() {
+            if places.is_some_and(|places| !places.contains(&place)) {
+                continue;
+            }
+            let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let key = sort_key(asking, search, &json, study.updated);
+            let here = (rank(key), study.number, place);
+            if before.is_none_or(|before| here > before) {
+                found.push((here, key, study, bytes));
+            }
+        }
+    }
+    found.sort_by_key(|(here, ..)| *here);
+    let has_more = found.len() > control.count;
+    found.truncate(control.count);
+    let mut matches = Vec::with_capacity(found.len());
+    let mut shown: Vec<&Study> = Vec::new();
+    for ((_, _, place), key, study, bytes) in found {
+        let bytes: Bytes = bytes.into();
+        let bytes = control.subset.cut(row, &bytes).map_or(bytes, Bytes::from);
+        matches.push(Entry { resource, id: id_of(resource, study, place), bytes, key });
+        if !shown.iter().any(|known| known.number == study.number) {
+            shown.push(study);
+        }
+    }
+    let included = included(asking, db, search, &shown)?;
+    let total = Total::Known(hits.count());
     Ok(Page { total, matches, has_more, included, notes: Vec::new() })
 }
 

@@ -24,7 +24,9 @@ use crate::mapping::fhir::View;
 use date::DateTest;
 use quantity::QuantityTest;
 pub(super) use reference::Reference;
-pub(super) use special::{CURSOR, Control, Include, Place, cursor, foreign_cursor, open_cursor};
+pub(super) use special::{
+    CURSOR, Control, Include, Place, cursor, foreign_cursor, is_control, open_cursor,
+};
 use string::{How, UriHow};
 pub(super) use token::{OfType, Token};
 
@@ -76,6 +78,13 @@ pub(super) struct Criterion {
     pub(super) is_never_study_id: bool,
 }
 
+impl Criterion {
+    /// Whether it asks for what has no value.
+    pub(super) const fn is_missing(&self) -> bool {
+        matches!(self.test, Test::Missing(true) | Test::NotTokens(_))
+    }
+}
+
 /// A search as it is processed.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
@@ -113,7 +122,7 @@ impl Search {
             if ["_format", "_pretty"].contains(&name.as_str()) {
                 continue;
             }
-            if special::is_control(&name) {
+            if is_control(&name) {
                 let may_repeat = ["_include", "_revinclude"].iter().any(|n| name.starts_with(n));
                 if !may_repeat && processed.iter().any(|(known, _)| *known == name) {
                     return Err(Failure::parameter(&name, "stands twice"));

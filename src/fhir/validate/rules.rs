@@ -205,7 +205,8 @@ impl Rules {
         for row in &rows {
             rules.fill(row, &paths, &primitives, &names_of)?;
         }
-        for name in names("profiles") {
+        let others = names("profiles").into_iter();
+        for name in others.chain(["own/profiles.toml".to_owned()]) {
             for row in read::<ProfileFile>(&name)?.profile {
                 let root = Shape::new(&row, &names_of)
                     .map_err(|wrong| format!("ig/rules/{name}: {wrong}"))?;
@@ -315,8 +316,11 @@ pub(super) fn choice_key(stem: &str, kind: &str) -> String {
 }
 
 fn value_sets() -> Result<HashMap<String, Arc<ValueSet>>, String> {
-    let rows = read::<ValueSetFile>("r4/value-sets.toml")?.set.into_iter();
+    let rows = read::<ValueSetFile>("r4/value-sets.toml")?.set;
+    let own = read::<ValueSetFile>("own/value-sets.toml")?.set;
     Ok(rows
+        .into_iter()
+        .chain(own)
         .map(|row| {
             let codes = row.system.into_iter();
             let codes = codes.map(|system| (system.uri, system.codes.into_iter().collect()));

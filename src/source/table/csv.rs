@@ -109,6 +109,11 @@ impl Reader {
         )))
     }
 
+    /// The line that the row begins on.
+    pub(super) fn line(&self) -> u64 {
+        self.row.position().map_or(0, csv::Position::line)
+    }
+
     /// The value of the row.
     pub(super) fn cell<'a>(&'a self, column: usize, scratch: &'a mut String) -> Cell<'a> {
         let Some(bytes) = self.wanted.get(column).and_then(|at| self.row.get(*at)) else {

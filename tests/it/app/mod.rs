@@ -48,6 +48,7 @@ impl Served {
             index,
             context,
             descriptions: data.path().join("descriptions"),
+            exports: data.path().join("exports"),
         };
         let server = Server::bind(node, listener).unwrap();
         let handle = server.handle();

@@ -28,7 +28,7 @@ const RULES: &[(&str, &str)] = &[
     ("access", "store index catalogue audit"),
     ("federation", "index catalogue audit"),
     // It asks `auth` who bears the request's token, as every edge does.
-    ("fhir", "store index mapping imaging access dicom audit auth http"),
+    ("fhir", "store index source mapping imaging access dicom audit auth http"),
     // `imaging` and `mapping`: values and rows of a table, as in every other edge; it asks `auth` who
     // bears the token.
     ("dicomweb", "store index source dicom imaging mapping audit auth http"),

@@ -1,5 +1,7 @@
 //! The command line from outside: what it leaves on the disk, and for whom.
 
+mod clinical;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};

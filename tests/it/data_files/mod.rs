@@ -12,12 +12,17 @@ fn root() -> PathBuf {
 const SHIPPED: &[(&str, &str)] = &[
     ("config", "vesalius.example.toml"),
     ("series-table", "mappings/tables/idc.toml"),
+    ("clinical-table", "mappings/clinical/screening.toml"),
     ("description-table", "mappings/tables/idc-collections.toml"),
     ("description", "catalogue/descriptions"),
+    ("language", "catalogue/languages"),
     ("rules-invariants", "ig/rules/invariants.toml"),
     ("rules-primitives", "ig/rules/primitives.toml"),
     ("rules-profiles", "ig/rules/profiles"),
+    ("rules-profiles", "ig/rules/own/profiles.toml"),
+    ("rules-value-sets", "ig/rules/own/value-sets.toml"),
     ("rules-types", "ig/rules/r4/types.toml"),
+    ("eucaim", "mappings/eucaim.toml"),
     ("mado", "mappings/mado.toml"),
     ("attributes", "mappings/mado-attributes.toml"),
 ];

@@ -1,6 +1,7 @@
 //! FHIR: what the rows of `mappings/` make of imaging values, and what a client sees.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
+mod bulk;
 mod derived;
 mod documents;
 mod edges;
@@ -20,4 +21,6 @@ mod schemas;
 mod search;
 mod server;
 mod speed;
+mod subscription;
+mod terminology;
 mod validate;

@@ -1,12 +1,15 @@
 //! Reports as a client finds them: read, searched, as a document; and who finds nothing.
 
+use std::sync::atomic::AtomicBool;
+
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::Value;
-use vesalius::actor::Role;
+use vesalius::actor::{Actor, Role};
 use vesalius::config::Identity;
 use vesalius::imaging::{Facet, Record};
 use vesalius::index::Criteria;
+use vesalius::ingest::{Ingest, ingest};
 use vesalius::source::folder::{Folder, Remembered};
 use vesalius::source::{Item, Source as _};
 
@@ -258,4 +261,165 @@ async fn research_reads_reports_of_open_datasets_only_and_without_text() {
             "{query}"
         );
     }
+}
+
+#[actix_web::test]
+async fn reports_stand_in_the_order_that_was_asked_for_whoever_wrote_them() {
+    let server = Server::new(records(40), |_| ());
+    let patient = server.all("/fhir/Patient").await[0]["id"].as_str().unwrap().to_owned();
+    for year in ["2019", "2022", "2023", "2031"] {
+        let report = serde_json::json!({
+            "resourceType": "DiagnosticReport",
+            "status": "final",
+            "code": { "text": "written" },
+            "subject": { "reference": format!("Patient/{patient}") },
+            "effectiveDateTime": format!("{year}-06-01"),
+        });
+        let request = TestRequest::post()
+            .uri("/fhir/DiagnosticReport")
+            .insert_header(("Content-Type", "application/fhir+json"))
+            .set_payload(report.to_string());
+        let actor = Actor::new("ris", Role::ImagingIt).with_scopes("system/*.cruds");
+        let reply = server.send_as(Some(actor), None, request).await;
+        assert_eq!(
+            reply.status,
+            StatusCode::CREATED,
+            "{:?}",
+            String::from_utf8_lossy(&reply.bytes)
+        );
+    }
+    for path in ["DiagnosticReport", "Observation", "Composition", "Procedure"] {
+        let day = |one: &Value| {
+            let dates = ["effectiveDateTime", "date", "performedDateTime"];
+            dates.iter().find_map(|date| one[date].as_str()).unwrap()[..10].to_owned()
+        };
+        let all = server.all(&format!("/fhir/{path}")).await;
+        let rising = server.all(&format!("/fhir/{path}?_sort=date&_count=7")).await;
+        let falling = server.all(&format!("/fhir/{path}?_sort=-date&_count=7")).await;
+        let days: Vec<String> = rising.iter().map(day).collect();
+        assert!(days.is_sorted() && days.first() < days.last(), "{path} {days:?}");
+        assert!(falling.iter().map(day).is_sorted_by(|a, b| a >= b), "{path}");
+        assert_eq!(ids(&rising), ids(&all), "{path}");
+        assert_eq!(ids(&falling), ids(&all), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_report_is_found_as_a_document_and_its_reference_leads_to_it() {
+    let server = Server::new(records(24), |_| ());
+    let reports = server.all("/fhir/DiagnosticReport").await;
+    let query = "/fhir/DocumentReference?type=http://loinc.org|85430-7&_count=5";
+    let references = server.all(query).await;
+    assert_eq!(ids(&references), ids(&reports));
+    for one in references.iter().take(6) {
+        let id = one["id"].as_str().unwrap();
+        let url = one["content"][0]["attachment"]["url"].as_str().unwrap();
+        let path = url.strip_prefix("https://imaging.example").unwrap();
+        let document = server.get(Role::ImagingIt, path).await;
+        assert_eq!(document.status, StatusCode::OK, "{path}");
+        assert_eq!(document.json()["resourceType"], "Bundle");
+        let read = server.get(Role::ImagingIt, &format!("/fhir/DocumentReference/{id}")).await;
+        assert_eq!(&read.json(), one);
+        let identifier = one["masterIdentifier"]["value"].as_str().unwrap();
+        let patient = one["subject"]["reference"].as_str().unwrap();
+        let study = one["context"]["related"][0]["reference"].as_str().unwrap();
+        for query in [
+            format!("_id={id}"),
+            format!("identifier={identifier}"),
+            format!("patient={patient}&related={study}&type=85430-7"),
+            format!("patient={patient}&status=current&category=Medical-Imaging"),
+        ] {
+            let found = found(&server, &format!("DocumentReference?{query}")).await;
+            assert!(found.iter().any(|found| found == id), "{query} {found:?}");
+        }
+        for query in [
+            format!("patient={patient}&status=superseded"),
+            format!("patient={patient}&author:missing=true&type=85430-7"),
+            format!("patient={patient}&type=18748-9"),
+            format!("patient={patient}&format=urn:none"),
+        ] {
+            let found = found(&server, &format!("DocumentReference?{query}")).await;
+            assert!(found.is_empty(), "{query} {found:?}");
+        }
+    }
+    // What is a manifest still is one, and the other kind is none.
+    let manifests = found(&server, "DocumentReference?event:missing=true&type:not=85430-7").await;
+    assert!(manifests.iter().all(|id| id.contains("-mado-")));
+    let reply = server.get(Role::Ehr, "/fhir/DocumentReference?type=85430-7").await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN);
+}
+
+#[actix_web::test]
+async fn an_encapsulated_document_is_served_to_care_and_to_nobody_else() {
+    for identity in [Identity::Identified, Identity::DeIdentified] {
+        documents_are_for_care(identity).await;
+    }
+}
+
+async fn documents_are_for_care(identity: Identity) {
+    let dir = tempfile::tempdir().unwrap();
+    vesalius::sample::write(dir.path(), 70, 11).unwrap();
+    let server = Server::new(Vec::new(), |config| {
+        config.archive.identity = identity;
+    });
+    let how = Ingest {
+        name: "folder".to_owned(),
+        context: server.context.clone(),
+        pseudonym_key: b"a key of tests".to_vec(),
+        batch: 500,
+        prune: true,
+    };
+    let mut folder = Folder::in_process(dir.path()).unwrap();
+    let stop = AtomicBool::new(false);
+    let now = || 1_763_000_000_000_000;
+    ingest(&server.store, &mut folder, &how, &now, &stop, &mut |_| ()).unwrap();
+    server.index.catch_up(&server.store).unwrap();
+    server.open(vec![Criteria::default()]);
+    let reports = server.all("/fhir/DiagnosticReport?_count=100").await;
+    let mut seen = 0;
+    for one in &reports {
+        let Some(form) = one["presentedForm"].as_array().and_then(|all| all.first()) else {
+            continue;
+        };
+        let url = form["url"].as_str().unwrap().strip_prefix("https://imaging.example").unwrap();
+        let reply = server.get(Role::ImagingIt, url).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.header("content-type"), form["contentType"].as_str().unwrap());
+        assert_eq!(reply.bytes.len() as u64, form["size"].as_u64().unwrap());
+        assert!(reply.bytes.starts_with(b"%PDF"));
+        let again = TestRequest::get()
+            .uri(url)
+            .insert_header(("If-None-Match", reply.header("etag").to_owned()));
+        let again = server.send(Some(Role::ImagingIt), again).await;
+        assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+        let resource =
+            TestRequest::get().uri(url).insert_header(("Accept", "application/fhir+json"));
+        let resource = server.send(Some(Role::Ehr), resource).await.json();
+        assert_eq!(resource["resourceType"], "Binary");
+        let reply = server.get(Role::Researcher, url).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND);
+        seen += 1;
+    }
+    assert!(seen > 0);
+    // Secondary use has ids of its own where persons are known, and no document under any.
+    let bundle = server.get(Role::Researcher, "/fhir/DiagnosticReport?_count=100").await;
+    assert!(!String::from_utf8_lossy(&bundle.bytes).contains("Binary/"));
+    for one in bundle.json()["entry"].as_array().unwrap() {
+        let id = one["resource"]["id"].as_str().unwrap();
+        let reply = server.get(Role::Researcher, &format!("/fhir/Binary/{id}")).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND);
+        let path = format!("/fhir/DiagnosticReport/{id}/$fhir-report");
+        let reply = server.get(Role::Researcher, &path).await;
+        assert!(!String::from_utf8_lossy(&reply.bytes).contains("Binary/"));
+    }
+    // A report without a document has no Binary; a file that changed is not handed out.
+    let without = reports.iter().find(|one| one.get("presentedForm").is_none()).unwrap();
+    let path = format!("/fhir/Binary/{}", without["id"].as_str().unwrap());
+    assert_eq!(server.get(Role::ImagingIt, &path).await.status, StatusCode::NOT_FOUND);
+    let with = reports.iter().find(|one| one.get("presentedForm").is_some()).unwrap();
+    let path = format!("/fhir/Binary/{}", with["id"].as_str().unwrap());
+    drop(dir);
+    let reply = server.get(Role::ImagingIt, &path).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    assert!(reply.json()["issue"][0]["diagnostics"].as_str().unwrap().contains("operator"));
 }

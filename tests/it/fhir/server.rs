@@ -50,9 +50,11 @@ impl Source for Records {
 }
 
 pub struct Server {
-    _data: Option<tempfile::TempDir>,
+    data: Option<tempfile::TempDir>,
+    config: Config,
     /// Its database goes when it does.
-    _fresh: Option<crate::support::Fresh>,
+    fresh: Option<crate::support::Fresh>,
+    exports: tempfile::TempDir,
     pub store: Store,
     pub index: Arc<Index>,
     pub context: Context,
@@ -82,7 +84,7 @@ impl Server {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path(), "").unwrap();
         let mut server = Self::of(store, records, change);
-        server._data = Some(data);
+        server.data = Some(data);
         server
     }
 
@@ -90,7 +92,7 @@ impl Server {
     pub fn on_postgres(records: Vec<Record>) -> Option<Self> {
         let fresh = crate::support::postgres()?;
         let mut server = Self::of(fresh.store.clone(), records, |_| ());
-        server._fresh = Some(fresh);
+        server.fresh = Some(fresh);
         Some(server)
     }
 
@@ -104,8 +106,11 @@ impl Server {
         let index = Arc::new(Index::open(None, context.clone()));
         let state =
             State::new(&config, store.clone(), Arc::clone(&index), context.clone()).unwrap();
+        let exports = tempfile::tempdir().unwrap();
+        let state = state.with_exports(exports.path(), &config.exports).unwrap();
+        let state = web::Data::new(state);
         let server =
-            Self { _data: None, _fresh: None, store, index, context, state: web::Data::new(state) };
+            Self { data: None, config, fresh: None, exports, store, index, context, state };
         server.ingest(records, 1_763_000_000_000_000);
         server
     }
@@ -122,6 +127,24 @@ impl Server {
         let stop = AtomicBool::new(false);
         ingest(&self.store, &mut Records(records), &how, &|| now, &stop, &mut |_| ()).unwrap();
         self.index.catch_up(&self.store).unwrap();
+    }
+
+    /// The same store and folders behind a facade that was started anew.
+    pub fn restart(self) -> Self {
+        let Self { data, config, fresh, exports, store, context, .. } = self;
+        let index = Arc::new(Index::open(None, context.clone()));
+        index.catch_up(&store).unwrap();
+        let state = State::new(&config, store.clone(), Arc::clone(&index), context.clone())
+            .unwrap()
+            .with_exports(exports.path(), &config.exports)
+            .unwrap();
+        let state = web::Data::new(state);
+        Self { data, config, fresh, exports, store, index, context, state }
+    }
+
+    /// The folder of the exports.
+    pub fn exports(&self) -> &std::path::Path {
+        self.exports.path()
     }
 
     pub fn state(&self) -> web::Data<State> {

@@ -1,6 +1,7 @@
 //! The pages, in process: a node with three synthetic datasets and a played journal.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod languages;
 mod operator;
 mod public;
 mod session;
@@ -275,6 +276,7 @@ impl Node {
                 .route("/elsewhere", actix::get().to(elsewhere))
                 .route("/fhir/elsewhere", actix::get().to(elsewhere))
                 .route("/catalog", actix::get().to(catalog))
+                .route("/dataset/{slug}/label", actix::get().to(label))
                 .route("/dataset/{slug}", actix::get().to(dataset))
                 .route("/sparql", actix::get().to(sparql))
                 .default_service(actix::to(vesalius::web::not_found));
@@ -293,6 +295,14 @@ async fn dataset(
     state: actix::Data<State>,
 ) -> actix_web::HttpResponse {
     Arc::clone(&state.pages).answer_dataset(request, slug.into_inner()).await
+}
+
+async fn label(
+    request: HttpRequest,
+    slug: actix::Path<String>,
+    state: actix::Data<State>,
+) -> actix_web::HttpResponse {
+    Arc::clone(&state.pages).answer_label(request, slug.into_inner()).await
 }
 
 async fn sparql(request: HttpRequest, state: actix::Data<State>) -> actix_web::HttpResponse {

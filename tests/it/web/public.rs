@@ -151,7 +151,8 @@ async fn long_lists_come_in_pages() {
 #[actix_web::test]
 async fn citations_can_be_downloaded() {
     let node = node();
-    for (form, begin) in [("bib", "@misc{"), ("ris", "TY  - DATA"), ("txt", "Synthetic University")]
+    for (form, begin) in
+        [("bib", "@misc{"), ("ris", "TY  - DATA"), ("json", "[\n"), ("txt", "Synthetic University")]
     {
         let (status, text) =
             get(&node, &format!("/dataset/prostate-mr/citation.{form}"), &[("Accept", "*/*")])

@@ -1,0 +1,186 @@
+"""Bulk export against plain writing, and a large study.
+
+Each round: an export of every ImagingStudy (kick-off to manifest, as the client sees it, waits
+included), its bytes, and then the same bytes copied file to file on the same disk by a loop of 1 MiB
+with fsync at the end: the rate of plain writing. While an export runs, a study is read again and
+again: what care notices of it. The large study is synthetic: 3,000 instances in 3 series.
+Prints one JSON object.
+"""
+
+import http.client
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+binary, idc, cache, rounds = sys.argv[1:5]
+cache, rounds = Path(cache), int(rounds)
+READS = 300
+
+
+def command(data, *words):
+    done = subprocess.run([binary, "--data", str(data), "--json", *words], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{words}: {done.stdout[-500:]} {done.stderr[-1000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def store(name, make):
+    data = cache / name
+    if not (data / "complete").exists():
+        make(data)
+        (data / "complete").write_text("")
+    return data
+
+
+def large(data):
+    """A folder of 3,000 tiny instances of one synthetic study."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+    with tempfile.TemporaryDirectory() as folder:
+        for at in range(3_000):
+            uid = f"2.25.9.{1 + at // 1_000}.{1 + at}"
+            meta = FileMetaDataset()
+            meta.MediaStorageSOPClassUID = CTImageStorage
+            meta.MediaStorageSOPInstanceUID = uid
+            meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            one = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+            one.SOPClassUID, one.SOPInstanceUID = CTImageStorage, uid
+            one.PatientID, one.PatientName = "SYNTHETIC-1", "Synthetic^Large"
+            one.StudyInstanceUID = "2.25.9"
+            one.SeriesInstanceUID = f"2.25.9.{1 + at // 1_000}"
+            one.SeriesNumber, one.InstanceNumber, one.Modality = 1 + at // 1_000, 1 + at, "CT"
+            one.Rows = one.Columns = 512
+            one.save_as(Path(folder) / f"{at}.dcm", enforce_file_format=True)
+        command(data, "ingest", "folder", folder)
+
+
+class Server:
+    def __init__(self, data):
+        self.token = command(data, "token", "--role", "imaging-it", "--subject", "bench")[-1]["token"]
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen([binary, "--data", str(data), "serve", "--listen", "127.0.0.1:0"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in self.process.stdout:
+            if found := re.search(r"127\.0\.0\.1:(\d+)", line):
+                self.port = int(found.group(1))
+                break
+        else:
+            sys.exit("the server did not start")
+        threading.Thread(target=lambda: [None for _ in self.process.stdout], daemon=True).start()
+        self.own = self.connect()
+        for _ in range(600):
+            if self.get("/readyz")[0] == 200:
+                return
+            time.sleep(0.1)
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port)
+
+    def get(self, path, headers=(), method="GET", connection=None):
+        connection = connection or self.own
+        connection.request(method, path, headers={"Authorization": f"Bearer {self.token}", **dict(headers)})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    def resident_mib(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) // 1024
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def local(address):
+    return "/" + address.split("/", 3)[3]
+
+
+def timed(server, path, connection):
+    began = time.perf_counter()
+    status, _, body = server.get(path, connection=connection)
+    if status != 200:
+        sys.exit(f"{path}: {status} {body[:300]}")
+    return (time.perf_counter() - began) * 1000, len(body)
+
+
+def figures(times):
+    times = sorted(times)
+    return {"p50_ms": round(times[len(times) // 2], 3), "p99_ms": round(times[int(len(times) * 0.99)], 3)}
+
+
+def export(server, data, care):
+    """Seconds, bytes, resources, and the times of reads meanwhile."""
+    meanwhile, stop = [], threading.Event()
+
+    def read():
+        connection = server.connect()
+        while not stop.is_set():
+            meanwhile.append(timed(server, care, connection)[0])
+            time.sleep(0.01)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    began = time.monotonic()
+    status, headers, body = server.get("/fhir/$export?_type=ImagingStudy", {"Prefer": "respond-async"})
+    if status != 202:
+        sys.exit(f"kick-off: {status} {body[:300]}")
+    address = local(headers["Content-Location"])
+    while (answer := server.get(address))[0] == 202:
+        time.sleep(0.1)
+    seconds = time.monotonic() - began
+    stop.set()
+    reader.join()
+    if answer[0] != 200:
+        sys.exit(f"status: {answer[0]} {answer[2][:300]}")
+    manifest = json.loads(answer[2])
+    folder = Path(data) / "exports" / address.rsplit("/", 1)[1]
+    files = [folder / one["url"].rsplit("/", 1)[1] for one in manifest["output"]]
+    size = sum(file.stat().st_size for file in files)
+    began = time.monotonic()
+    copy = Path(data) / "plain"
+    with open(copy, "wb", buffering=0) as out:
+        for file in files:
+            with open(file, "rb", buffering=0) as source:
+                while piece := source.read(1 << 20):
+                    out.write(piece)
+        os.fsync(out.fileno())
+    plain = time.monotonic() - began
+    copy.unlink()
+    server.get(address, method="DELETE")
+    return {"seconds": round(seconds, 2), "plain_seconds": round(plain, 2), "bytes": size,
+            "resources": sum(one["count"] for one in manifest["output"]),
+            "load": os.getloadavg()[0], "reads_meanwhile": figures(meanwhile)}
+
+
+idc_store = store("data-idc", lambda data: command(
+    data, "ingest", "table", f"{idc}/idc_index.parquet", "--mapping", "idc"))
+server = Server(idc_store)
+page = json.loads(server.get("/fhir/ImagingStudy?_count=1")[2])
+care = "/fhir/ImagingStudy/" + page["entry"][0]["resource"]["id"]
+exports = [export(server, idc_store, care) for _ in range(rounds)]
+resident = server.resident_mib()
+server.stop()
+
+server = Server(store("data-large-study", large))
+page = json.loads(server.get("/fhir/ImagingStudy?_elements=identifier")[2])
+study = "/fhir/ImagingStudy/" + page["entry"][0]["resource"]["id"]
+reads = {}
+for name, query in (("whole", ""), ("summary", "?_summary=true"), ("elements", "?_elements=started")):
+    samples = [timed(server, study + query, server.own) for _ in range(READS)]
+    reads[name] = {"first_ms": round(samples[0][0], 3), "bytes": samples[0][1],
+                   **figures([one for one, _ in samples])}
+server.stop()
+
+ratio = statistics.median(one["plain_seconds"] / one["seconds"] for one in exports)
+print(json.dumps({
+    "bench": "export", "ratio": round(ratio, 2), "at_least": 0.5, "exports": exports,
+    "resident_mib": resident, "large_study": reads, "large_study_p99_at_most_ms": 20,
+}))

@@ -1,0 +1,29 @@
+//! Bulk Data Access 3.0.0 (`$export`): everything that a reader may see, as files.
+//!
+//! In: a kick-off request of an [`Actor`](crate::actor::Actor). Out: a folder of NDJSON files with
+//! a manifest, made by one thread of low priority, and handed out to the same actor until they
+//! expire or are deleted. What an actor may not see is subtracted as in every search; the types'
+//! providers give the resources. A job is a file beside its output: one that was not finished when
+//! the server stopped begins anew with the next.
+//! Absent: groups (the archive has none), `includeAssociatedData`, exports in several manifests.
+
+mod desk;
+mod order;
+mod routes;
+mod write;
+
+pub(super) use desk::Desk;
+pub(super) use routes::routes;
+
+use super::State;
+use super::outcome::{Failure, Result};
+
+/// The media type of the files (Bulk Data Access, file request).
+pub(super) const NDJSON: &str = "application/fhir+ndjson";
+
+impl State {
+    /// The exports, if this server keeps any.
+    fn exports(&self) -> Result<&Desk> {
+        self.exports.as_ref().ok_or_else(|| Failure::no_such_address("$export"))
+    }
+}
