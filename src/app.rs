@@ -304,14 +304,14 @@ fn ping(node: &Node, stop: &AtomicBool) {
 /// Walks the other catalogues of the configuration when they are due, until the server ends.
 fn harvest_others(node: &Node, stop: &AtomicBool) {
     use harvest::inbound;
+    let ours = format!("{}/dataset/", node.config.server.base());
     while !stop.load(Ordering::Relaxed) {
         for source in &node.config.harvest.source {
             let walked =
                 inbound::is_due(&node.store, source, crate::commands::now()).and_then(|is_due| {
                     match is_due {
-                        true => {
-                            inbound::harvest(&node.store, source, crate::commands::now).map(Some)
-                        }
+                        true => inbound::harvest(&node.store, source, &ours, crate::commands::now)
+                            .map(Some),
                         false => Ok(None),
                     }
                 });

@@ -28,9 +28,10 @@ pub(super) fn run(common: &Common, command: &Harvest) -> Result<Ended> {
             None => "no source; write a `[[harvest.source]]` table".to_owned(),
         }));
     }
+    let ours = format!("{}/dataset/", node.config.server.base());
     let mut ended = Ended::Done;
     for source in sources {
-        let summary = inbound::harvest(&node.store, source, now)?;
+        let summary = inbound::harvest(&node.store, source, &ours, now)?;
         if !summary.complete || summary.refused > 0 {
             ended = Ended::Look;
         }

@@ -205,7 +205,6 @@ diesel::table! {
     harvest_dataset (source, iri) {
         source -> Text,
         iri -> Text,
-        identifier -> Text,
         state -> Text,
         document -> Text,
         hash -> Text,
@@ -213,6 +212,13 @@ diesel::table! {
         changed -> BigInt,
         missing -> Integer,
         report -> Text,
+    }
+}
+diesel::table! {
+    harvest_identifier (source, iri, identifier) {
+        source -> Text,
+        iri -> Text,
+        identifier -> Text,
     }
 }
 diesel::table! {
@@ -235,3 +241,4 @@ diesel::table! {
         summary -> Text,
     }
 }
+diesel::allow_tables_to_appear_in_same_query!(harvest_dataset, harvest_identifier);

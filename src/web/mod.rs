@@ -12,6 +12,7 @@ mod chart;
 mod cite;
 mod convert;
 mod dataset;
+mod harvested;
 mod layout;
 mod operator;
 mod pages;
@@ -83,5 +84,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .configure(pick::routes)
         .configure(session::routes)
         .configure(operator::routes)
+        .configure(harvested::routes)
         .configure(quality::routes);
 }

@@ -5,7 +5,6 @@
 CREATE TABLE harvest_dataset (
     source TEXT NOT NULL,
     iri TEXT NOT NULL,
-    identifier TEXT NOT NULL,
     state TEXT NOT NULL,
     document TEXT NOT NULL,
     hash TEXT NOT NULL,
@@ -15,7 +14,16 @@ CREATE TABLE harvest_dataset (
     report TEXT NOT NULL,
     PRIMARY KEY (source, iri)
 );
-CREATE INDEX harvest_dataset_identifier ON harvest_dataset (identifier, first_seen);
+CREATE INDEX harvest_dataset_state ON harvest_dataset (source, state, iri);
+-- The names by which a dataset is known across catalogues (dct:identifier, adms:identifier, its
+-- IRI): two datasets that share one are the same.
+CREATE TABLE harvest_identifier (
+    source TEXT NOT NULL,
+    iri TEXT NOT NULL,
+    identifier TEXT NOT NULL,
+    PRIMARY KEY (source, iri, identifier)
+);
+CREATE INDEX harvest_identifier_identifier ON harvest_identifier (identifier);
 -- The last answer of each address that had a validator, for conditional requests (RFC 9110
 -- section 13).
 CREATE TABLE harvest_page (

@@ -14,92 +14,40 @@ mod piece;
 mod read;
 mod walk;
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::HarvestSource;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::harvested::{self, RunRow};
 
+pub use crate::store::harvested::{Summary, Trouble};
 pub use address::is_inside;
 pub use read::read_document;
-
-/// Why something of a source was not taken.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Trouble {
-    /// What it is about: an address or the IRI of a dataset.
-    pub about: String,
-    /// Stable code in kebab case.
-    pub code: String,
-    /// What is wrong, for people.
-    pub detail: String,
-}
-
-impl Trouble {
-    fn new(about: &str, code: &str, detail: impl Into<String>) -> Self {
-        let short =
-            |text: &str| -> String { text.chars().filter(|c| !c.is_control()).take(500).collect() };
-        Self { about: short(about), code: code.to_owned(), detail: short(&detail.into()) }
-    }
-}
-
-/// What a walk did.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
-pub struct Summary {
-    /// The source.
-    pub source: String,
-    /// Whether the walk met everything that the source offers; if not, nothing is missing by it.
-    pub complete: bool,
-    /// Documents that were fetched.
-    pub pages: usize,
-    /// Of those, the ones that had not changed (304).
-    pub unchanged_pages: usize,
-    /// Bytes that were read.
-    pub bytes: u64,
-    /// Datasets that were met.
-    pub seen: usize,
-    /// Datasets that were not known.
-    pub new: usize,
-    /// Datasets with another document than before.
-    pub changed: usize,
-    /// Datasets as they were.
-    pub unchanged: usize,
-    /// Datasets that were refused; `troubles` says why.
-    pub refused: usize,
-    /// Datasets whose identifier another source brought first.
-    pub duplicates: usize,
-    /// Known datasets that a complete walk did not meet.
-    pub missing: usize,
-    /// Datasets that were missed often enough to be gone.
-    pub gone: usize,
-    /// Statements about things outside the source's namespaces, left out.
-    pub foreign_statements: usize,
-    /// What was not taken and why; the first 1,000.
-    pub troubles: Vec<Trouble>,
-}
-
-impl Summary {
-    fn trouble(&mut self, trouble: Trouble) {
-        if self.troubles.len() < 1_000 {
-            self.troubles.push(trouble);
-        }
-    }
-}
 
 /// No two harvests of one store run at once: the lease of none of ingest's sources.
 const LEASE: i64 = -904;
 
-/// Walks a source and keeps what it brought. `now` in microseconds since 1970; `clock` tells when
-/// it ended.
+/// Walks a source and keeps what it brought. `ours` is where this node's own datasets begin
+/// (`{base}/dataset/`), whose copies elsewhere are duplicates; `clock` tells microseconds since 1970.
 ///
 /// # Errors
 /// When the store fails, or another harvest runs. What the source does wrong is in the summary.
-pub fn harvest(store: &Store, source: &HarvestSource, clock: fn() -> i64) -> Result<Summary> {
+pub fn harvest(
+    store: &Store,
+    source: &HarvestSource,
+    ours: &str,
+    clock: fn() -> i64,
+) -> Result<Summary> {
     let _lease = store.lease(LEASE)?;
     let started = clock();
-    let keeper = keep::Keeper::new(store, source, started)?;
-    let summary = walk::walk(keeper)?;
+    let keeper = keep::Keeper::new(store, source, ours, started)?;
+    // Whatever a reader of documents does with what it did not expect, the server's thread that
+    // walks goes on, and the report says so.
+    let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk::walk(keeper)));
+    let summary = walked.unwrap_or_else(|_| {
+        let mut summary = Summary { source: source.name.clone(), ..Summary::default() };
+        summary.trouble(Trouble::new(&source.url, "reader", "the walk ended by a fault of ours"));
+        Ok(summary)
+    })?;
     let run = RunRow {
         number: 0,
         source: source.name.clone(),
@@ -118,10 +66,6 @@ pub fn harvest(store: &Store, source: &HarvestSource, clock: fn() -> i64) -> Res
 /// # Errors
 /// When the store fails.
 pub fn is_due(store: &Store, source: &HarvestSource, now: i64) -> Result<bool> {
-    if source.every_hours == 0 {
-        return Ok(false);
-    }
-    let wait = i64::from(source.every_hours) * 3_600 * 1_000_000;
     let last = store.read(|db| harvested::last_run(db, &source.name))?;
-    Ok(last.is_none_or(|last| now.saturating_sub(last.started) >= wait))
+    Ok(source.next_walk(last.map(|last| last.started)).is_some_and(|next| next <= now))
 }

@@ -18,6 +18,30 @@ const BLANKS: usize = 5_000;
 /// Rounds that tell blank nodes apart: chains of them are no longer.
 const ROUNDS: usize = 100;
 
+/// How often statements of one document may be looked at to cut its datasets out. A thousand
+/// datasets that all lead to the same long list would cost a thousand times its length.
+pub(super) struct Effort(usize);
+
+impl Effort {
+    /// What a document of so many statements may cost.
+    pub(super) const fn of(statements: usize) -> Self {
+        Self(statements.saturating_mul(10).saturating_add(500_000))
+    }
+
+    fn spend(&mut self, statements: usize) -> Result<(), (&'static str, String)> {
+        match self.0.checked_sub(statements) {
+            Some(left) => {
+                self.0 = left;
+                Ok(())
+            }
+            None => {
+                self.0 = 0;
+                Err(("too-costly", "the datasets of the document share too much".to_owned()))
+            }
+        }
+    }
+}
+
 pub(super) const DCAT: &str = "http://www.w3.org/ns/dcat#";
 
 /// Things with a life of their own, which a dataset does not take along.
@@ -57,6 +81,7 @@ pub(super) fn cut(
     graph: &Graph,
     dataset: &NamedNode,
     is_own: impl Fn(&str) -> bool,
+    effort: &mut Effort,
 ) -> Result<Piece, (&'static str, String)> {
     let mut piece = Graph::new();
     let mut foreign = 0;
@@ -66,7 +91,8 @@ pub(super) fn cut(
         if !seen.insert(subject.clone()) {
             continue;
         }
-        for triple in graph.triples_for_subject(&subject) {
+        let before = piece.len();
+        for triple in graph.triples_for_subject(&subject).take(TRIPLES + 1) {
             piece.insert(triple);
             match triple.object {
                 TermRef::BlankNode(node) => open.push(node.into_owned().into()),
@@ -77,17 +103,28 @@ pub(super) fn cut(
                 }
                 TermRef::NamedNode(node) => {
                     if seen.insert(node.into_owned().into()) {
-                        foreign += graph.triples_for_subject(node).take(TRIPLES).count();
+                        let statements = graph.triples_for_subject(node).take(TRIPLES).count();
+                        effort.spend(statements)?;
+                        foreign += statements;
                     }
                 }
                 _ => {}
             }
         }
+        effort.spend(piece.len() - before)?;
         if piece.len() > TRIPLES {
             return Err(("large-dataset", format!("more than {TRIPLES} statements")));
         }
     }
-    Ok(Piece { graph: named_apart(&piece)?, foreign })
+    Ok(Piece { graph: named_apart(&piece, effort)?, foreign })
+}
+
+/// The document of a piece, always the same for the same statements: its lines in order. Blank
+/// nodes have their labels already.
+pub(super) fn lines(graph: &Graph) -> String {
+    let mut lines: Vec<String> = graph.iter().map(|triple| format!("{triple} .\n")).collect();
+    lines.sort_unstable();
+    lines.concat()
 }
 
 /// Gives blank nodes labels that follow from what they say and who speaks of them.
@@ -95,7 +132,7 @@ pub(super) fn cut(
 /// RDFC-1.0 takes a time that grows with the factorial of nodes that look alike, which a hostile
 /// document can bring; here nodes that look alike are one when they form a tree (then the graph
 /// says the same), and refused otherwise.
-fn named_apart(graph: &Graph) -> Result<Graph, (&'static str, String)> {
+fn named_apart(graph: &Graph, effort: &mut Effort) -> Result<Graph, (&'static str, String)> {
     let blanks: HashSet<BlankNode> = graph
         .iter()
         .flat_map(|triple| {
@@ -121,6 +158,7 @@ fn named_apart(graph: &Graph) -> Result<Graph, (&'static str, String)> {
     let mut distinct = 0;
     let mut rounds = 0;
     loop {
+        effort.spend(graph.len())?;
         let next = refine(graph, &colours);
         let now = next.values().collect::<BTreeSet<_>>().len();
         colours = next;

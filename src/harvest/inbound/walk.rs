@@ -24,6 +24,9 @@ const LINKS: &[(&[HarvestKind], &str)] = &[
     (&[HarvestKind::Fdp], "http://www.w3.org/ns/dcat#catalog"),
 ];
 
+/// Bytes of an address that is fetched.
+const ADDRESS: usize = 1_000;
+
 /// Stack of the thread that reads a document: nesting is bounded, and this is far more.
 const STACK: usize = 64 << 20;
 
@@ -141,6 +144,11 @@ impl Walk<'_> {
 
     /// Fetches, reads and keeps a document; the graph, and how many datasets it brought.
     fn visit(&mut self, url: &Url, is_dataset: bool) -> Result<Option<(Graph, usize)>> {
+        if url.as_str().len() > ADDRESS {
+            let detail = format!("an address of more than {ADDRESS} bytes is not fetched");
+            self.fail(Trouble::new(url.as_str(), "long-iri", detail));
+            return Ok(None);
+        }
         if !self.visited.insert(url.to_string()) {
             return Ok(None);
         }
@@ -153,6 +161,7 @@ impl Walk<'_> {
                     // A dataset that says that it is gone is missed, and nothing else is.
                     if is_dataset && trouble.code == "status" && trouble.detail.ends_with(" 410") {
                         self.keeper.summary.trouble(trouble);
+                        self.keeper.said_gone.insert(url.to_string());
                     } else {
                         self.fail(trouble);
                     }
@@ -172,14 +181,17 @@ impl Walk<'_> {
                 return Ok(None);
             }
         };
-        let new = self.keeper.take(&graph, (!is_unchanged).then_some(&page))?;
+        let new = self.keeper.take(&graph, (!is_unchanged).then_some(&page), self.deadline)?;
+        if new.is_cut {
+            self.fail(Trouble::new(url.as_str(), "endless", "the time of the walk is over"));
+        }
         let predicate = format!("{DCAT}dataset");
         for triple in graph.triples_for_predicate(NamedNodeRef::new_unchecked(&predicate)) {
             if let TermRef::NamedNode(node) = triple.object {
                 self.named.insert(node.as_str().to_owned());
             }
         }
-        Ok(Some((graph, new)))
+        Ok(Some((graph, new.datasets)))
     }
 
     /// Queues what a document links to; whether there was any link.
