@@ -96,13 +96,11 @@ pub(super) fn cut(
             piece.insert(triple);
             match triple.object {
                 TermRef::BlankNode(node) => open.push(node.into_owned().into()),
-                TermRef::NamedNode(node) if is_own(node.as_str()) => {
-                    if !is_apart(graph, node) {
-                        open.push(node.into_owned().into());
-                    }
-                }
                 TermRef::NamedNode(node) => {
-                    if seen.insert(node.into_owned().into()) {
+                    let is_own = is_own(node.as_str());
+                    if is_own && !is_apart(graph, node) {
+                        open.push(node.into_owned().into());
+                    } else if !is_own && seen.insert(node.into_owned().into()) {
                         let statements = graph.triples_for_subject(node).take(TRIPLES).count();
                         effort.spend(statements)?;
                         foreign += statements;
