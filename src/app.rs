@@ -265,6 +265,8 @@ impl Server {
         let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
         let pinger = std::thread::spawn(move || ping(&node, &stopped));
+        let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
+        let harvester = std::thread::spawn(move || harvest_others(&node, &stopped));
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
         stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
@@ -276,8 +278,8 @@ impl Server {
         if exporter.join().is_err() {
             tracing::error!("the thread that makes exports panicked");
         }
-        // A ping that is under way is not waited for.
-        drop(pinger);
+        // A ping or a walk that is under way is not waited for.
+        drop((pinger, harvester));
         ended
     }
 }
@@ -381,6 +383,39 @@ fn ping(node: &Node, stop: &AtomicBool) {
                 pinger.ping(last.map_or(0, |last| last.seq), Instant::now());
             }
             Err(failure) => tracing::warn!(%failure, "the log of the catalogue cannot be read"),
+        }
+    }
+}
+
+/// Walks the other catalogues of the configuration when they are due, until the server ends.
+fn harvest_others(node: &Node, stop: &AtomicBool) {
+    use harvest::inbound;
+    let ours = format!("{}/dataset/", node.config.server.base());
+    while !stop.load(Ordering::Relaxed) {
+        for source in &node.config.harvest.source {
+            let walked =
+                inbound::is_due(&node.store, source, crate::commands::now()).and_then(|is_due| {
+                    match is_due {
+                        true => inbound::harvest(&node.store, source, &ours, crate::commands::now)
+                            .map(Some),
+                        false => Ok(None),
+                    }
+                });
+            let source = &source.name;
+            match walked {
+                Ok(None) => {}
+                Ok(Some(summary)) => {
+                    let (seen, refused) = (summary.seen, summary.refused);
+                    tracing::info!(source, seen, refused, complete = summary.complete, "harvested");
+                }
+                Err(failure) => tracing::warn!(source, %failure, "could not be harvested"),
+            }
+        }
+        for _ in 0..60 {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
         }
     }
 }

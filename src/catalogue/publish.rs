@@ -359,7 +359,13 @@ impl Publisher<'_> {
         if !missing.is_empty() {
             return self.refused(slug, text, before, Vec::new(), missing, shelf, now, keep);
         }
-        let counted = match self.count(&description, before.as_ref(), facts, now)? {
+        // Another slug must not be a way round the schedule either.
+        let heir = match before {
+            Some(_) => None,
+            None => self.former(&description, shelf)?,
+        };
+        let known = before.as_ref().or(heir.as_ref());
+        let counted = match self.count(&description, known, facts, now)? {
             Ok(counted) => counted,
             Err(problem) => {
                 return self.refused(
@@ -375,7 +381,7 @@ impl Publisher<'_> {
             }
         };
         let live = before.as_ref().filter(|entry| entry.state == State::Published);
-        let issued = before.as_ref().map_or(now, |entry| entry.issued);
+        let issued = known.map_or(now, |entry| entry.issued);
         let subject = |modified| Subject {
             slug: &slug,
             description: &description,
@@ -433,6 +439,16 @@ impl Publisher<'_> {
         }
         let verdict = if is_unchanged { Verdict::Unchanged } else { Verdict::Published };
         Ok(Outcome { slug, verdict, refusals: Vec::new(), problems })
+    }
+
+    /// What the dataset was before it had another slug.
+    fn former(&self, description: &Description, shelf: &dyn Shelf) -> Result<Option<Entry>> {
+        for slug in &description.formerly {
+            if let Some(entry) = shelf.find(slug)?.filter(|entry| entry.state != State::Failed) {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
     }
 
     /// The document of an entry made again from what is kept beside it: equal to the kept one
@@ -593,6 +609,34 @@ impl Publisher<'_> {
         }))
     }
 
+    /// Withdraws a published dataset that has no description any more because another dataset says
+    /// that it was `formerly` this one: the tombstone leads there. `None` when there is no such
+    /// dataset.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn hand_over(
+        &self,
+        slug: &str,
+        successor: &str,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>> {
+        let Some(entry) = shelf.find(slug)?.filter(|entry| entry.state == State::Published) else {
+            return Ok(None);
+        };
+        let mut description: toml::Table = toml::from_str(&entry.text).unwrap_or_default();
+        description.insert("replaced_by".to_owned(), successor.into());
+        let entry = Entry { text: description.to_string(), ..entry };
+        shelf.put(&self.closed(entry, "[]".to_owned(), now))?;
+        Ok(Some(Outcome {
+            slug: slug.to_owned(),
+            verdict: Verdict::Withdrawn,
+            refusals: Vec::new(),
+            problems: Vec::new(),
+        }))
+    }
+
     /// Tells the steward of an open dataset that researchers do not see all of it row by row.
     fn partly_open(
         slug: &str,
@@ -672,6 +716,9 @@ impl Publisher<'_> {
         let node = writer.dataset_iri(slug);
         draft.text(&node, "dct:title", &description.title);
         draft.literal(&node, "dct:identifier", node.as_str());
+        if let Some(successor) = &description.replaced_by {
+            draft.add(&node, "dct:isReplacedBy", writer.dataset_iri(successor));
+        }
         if let Some(retention) = description.retention {
             let part = oxrdf::NamedNode::new_unchecked(format!("{}#retention", node.as_str()));
             draft.period(

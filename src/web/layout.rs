@@ -132,12 +132,23 @@ impl Layout {
         path: &'static str,
         actor: &Actor,
     ) -> Self {
+        Self::operator_in(site, &Reader::default(), title, path, actor)
+    }
+
+    /// A page of the operator's part in the reader's language.
+    pub(super) fn operator_in(
+        site: &Arc<Site>,
+        reader: &Reader,
+        title: &str,
+        path: &'static str,
+        actor: &Actor,
+    ) -> Self {
         let bearer = Bearer { subject: actor.subject.clone(), role: actor.role.name() };
         Self {
             bearer: Some(bearer),
             path,
             is_unlisted: true,
-            ..Self::new(site, &Reader::default(), title, Place::Operator)
+            ..Self::new(site, reader, title, Place::Operator)
         }
     }
 

@@ -13,6 +13,7 @@ mod cite;
 mod convert;
 mod dataset;
 mod described;
+mod harvested;
 mod layout;
 mod operator;
 mod pages;
@@ -85,5 +86,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .configure(pick::routes)
         .configure(session::routes)
         .configure(operator::routes)
+        .configure(harvested::routes)
         .configure(quality::routes);
 }

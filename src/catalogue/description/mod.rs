@@ -133,6 +133,10 @@ pub struct Description {
     /// Other identifiers, for instance a DOI (`adms:identifier`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub identifiers: Vec<String>,
+    /// Slugs under which this dataset was published here before (`adms:identifier`). When their
+    /// files are gone, their addresses say which dataset took their place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub formerly: Vec<String>,
     /// Page at the original provider (`dcat:landingPage`); absent: our own page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub landing_page: Option<String>,
@@ -188,6 +192,9 @@ pub struct Description {
     /// The dataset is withdrawn: its address answers 410 with a tombstone, listings leave it out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
+    /// With `withdrawn`: slug of the dataset that took its place (`dct:isReplacedBy`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
     /// Which series of the archive form the dataset.
     #[serde(skip_serializing_if = "Selection::is_empty")]
     pub selection: Selection,
