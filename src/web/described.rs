@@ -28,6 +28,7 @@ const PAGES: &[Row] = &[
     ("/operator/findings/{code}", &["get"], "the same of one kind", &[], HTML),
     ("/operator/catalogue", &["get"], "descriptions and their quality", &[], HTML),
     ("/operator/catalogue/{slug}", &["get"], "the same of one dataset", &[], HTML),
+    ("/operator/harvest", &["get"], "catalogues that are harvested, and what each brought", &[], HTML),
 ];
 
 /// The pages.
