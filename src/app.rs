@@ -291,9 +291,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(dicomweb::routes)
         .configure(crate::web::routes)
         .configure(harvest::routes)
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(metrics_text))
+        .service(web::resource("/healthz").get(healthz).route(web::head().to(healthz)))
+        .service(web::resource("/readyz").get(readyz).route(web::head().to(readyz)))
+        .service(web::resource("/metrics").get(metrics_text).route(web::head().to(metrics_text)))
         .route(openapi::ADDRESS, web::get().to(openapi_json));
 }
 
