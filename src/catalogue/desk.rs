@@ -89,6 +89,18 @@ impl Desk {
         self
     }
 
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(super) fn who(&self) -> &str {
+        &self.who
+    }
+
     /// Who publishes here.
     #[must_use]
     pub fn publisher(&self) -> Publisher<'_> {

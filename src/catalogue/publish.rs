@@ -238,6 +238,14 @@ pub struct Publisher<'a> {
     pub gate: &'a Gate,
 }
 
+/// How a description is gone through.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    keep: bool,
+    /// What is open, if that is known; else it is read.
+    open: Option<&'a [(&'a str, &'a Selection)]>,
+}
+
 /// The figures of a description and when they may change again.
 struct Counted {
     figures: Disclosed,
@@ -293,7 +301,22 @@ impl Publisher<'_> {
         shelf: &dyn Shelf,
         now: Timestamp,
     ) -> Result<Outcome> {
-        self.run(file, text, facts, shelf, now, true)
+        self.run(file, text, facts, shelf, now, How { keep: true, open: None })
+    }
+
+    /// As [`Self::publish`], for who knows already what is open: slugs with their selections.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(super) fn publish_among(
+        &self,
+        file: &str,
+        text: &str,
+        (facts, shelf): (&dyn Facts, &dyn Shelf),
+        now: Timestamp,
+        open: &[(&str, &Selection)],
+    ) -> Result<Outcome> {
+        self.run(file, text, facts, shelf, now, How { keep: true, open: Some(open) })
     }
 
     /// As [`Self::publish`], but keeps nothing.
@@ -308,7 +331,7 @@ impl Publisher<'_> {
         shelf: &dyn Shelf,
         now: Timestamp,
     ) -> Result<Outcome> {
-        self.run(file, text, facts, shelf, now, false)
+        self.run(file, text, facts, shelf, now, How { keep: false, open: None })
     }
 
     fn run(
@@ -318,7 +341,7 @@ impl Publisher<'_> {
         facts: &dyn Facts,
         shelf: &dyn Shelf,
         now: Timestamp,
-        keep: bool,
+        How { keep, open }: How<'_>,
     ) -> Result<Outcome> {
         let slug = slug_of(file);
         let before = if check::is_slug(&slug) { shelf.find(&slug)? } else { None };
@@ -389,7 +412,15 @@ impl Publisher<'_> {
         let dataset = self.writer().dataset_iri(&slug);
         problems.extend(elements::missing(&completeness(&graph, &dataset, rights, self.release)));
         if let Some(counted) = &counted.open {
-            problems.extend(self.partly_open(&slug, &description, counted, facts, shelf)?);
+            let read;
+            let open = match open {
+                Some(open) => open.to_vec(),
+                None => {
+                    read = open_to_secondary_use(shelf, self.config)?;
+                    read.iter().map(|(slug, selection)| (&**slug, selection)).collect()
+                }
+            };
+            problems.extend(Self::partly_open(&slug, &description, counted, facts, &open)?);
         }
         let entry = Entry {
             slug: slug.clone(),
@@ -608,18 +639,14 @@ impl Publisher<'_> {
 
     /// Tells the steward of an open dataset that researchers do not see all of it row by row.
     fn partly_open(
-        &self,
         slug: &str,
         description: &Description,
         counted: &Figures,
         facts: &dyn Facts,
-        shelf: &dyn Shelf,
+        open: &[(&str, &Selection)],
     ) -> Result<Option<Problem>> {
-        let others: Vec<Selection> = open_to_secondary_use(shelf, self.config)?
-            .into_iter()
-            .filter(|(other, _)| other != slug)
-            .map(|(_, selection)| selection)
-            .collect();
+        let others = open.iter().filter(|(other, _)| *other != slug);
+        let others: Vec<Selection> = others.map(|(_, selection)| (*selection).clone()).collect();
         let open = facts.wholly_open(&description.selection, &others)?;
         Ok((open < counted.records).then(|| Problem {
             severity: Severity::Warning,

@@ -9,6 +9,7 @@
 
 mod answer;
 mod changes;
+mod described;
 mod documents;
 mod doors;
 mod fdp;
@@ -33,6 +34,7 @@ use crate::catalogue::sparql::Endpoint;
 use crate::catalogue::{Release, Shelf, Snapshot, Writer};
 use crate::config::Config;
 
+pub use described::described;
 pub use ping::Pinger;
 pub use problem::{problem, problem_of};
 

@@ -326,6 +326,8 @@ impl Store {
                         .max_size(size)
                         .min_idle(Some(1))
                         .connection_timeout(Duration::from_secs(30))
+                        // A file does not hang up between two uses.
+                        .test_on_check_out(false)
                         .connection_customizer(Box::new(Tuned { pragmas }))
                         .build(ConnectionManager::<SqliteConnection>::new(&name))
                         .map_err(|failure| unreachable(&name, &failure))

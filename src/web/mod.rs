@@ -12,6 +12,7 @@ mod chart;
 mod cite;
 mod convert;
 mod dataset;
+mod described;
 mod harvested;
 mod layout;
 mod operator;
@@ -45,6 +46,7 @@ pub use dataset::{
     Access, AgentCard, DatasetPage, DistributionCard, Fact, Tile, VariableGroup, VariableRow,
     render_dataset, render_withdrawn,
 };
+pub use described::described;
 pub use layout::Site;
 pub use pages::Pages;
 pub use problem::{not_found, page_or_problem, problems_as_pages};

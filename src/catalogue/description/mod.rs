@@ -216,6 +216,19 @@ impl Description {
     pub fn is_excused(&self, rule: &str) -> bool {
         self.waivers.iter().any(|waiver| waiver.rule == rule)
     }
+
+    /// Everything that is given as a distribution, each with its key in the file.
+    pub fn all_distributions(&self) -> impl Iterator<Item = (String, &Distribution)> {
+        fn numbered<'a>(
+            name: &'static str,
+            given: &'a [Distribution],
+        ) -> impl Iterator<Item = (String, &'a Distribution)> {
+            given.iter().enumerate().map(move |(at, given)| (format!("{name}.{at}"), given))
+        }
+        numbered("distribution", &self.distributions)
+            .chain(numbered("analytics", &self.analytics))
+            .chain(self.sample.iter().map(|given| ("sample".to_owned(), given)))
+    }
 }
 
 /// The access right, and with it the level of HealthDCAT-AP.
