@@ -96,6 +96,8 @@ class Definitions:
                 if element["id"] == erratum["element"]:
                     if "discriminator" in erratum:
                         element["slicing"]["discriminator"] = [erratum["discriminator"]]
+                    if "profile" in erratum:
+                        element["type"] = [kind | {"profile": [erratum["profile"]]} for kind in element["type"]]
                     if "pattern" in erratum:
                         element["patternCodeableConcept"] = {"coding": [erratum["pattern"]]}
 

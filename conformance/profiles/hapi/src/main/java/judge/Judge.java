@@ -137,6 +137,13 @@ public final class Judge {
               .setPath(by.asString("path"));
           found = true;
         }
+        if (erratum.has("profile")) {
+          element.getType().forEach(type -> {
+            type.getProfile().clear();
+            type.addProfile(erratum.asString("profile"));
+          });
+          found = true;
+        }
         JsonObject pattern = erratum.getJsonObject("pattern");
         if (pattern != null) {
           element.setPattern(new CodeableConcept().addCoding(
