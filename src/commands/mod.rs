@@ -24,6 +24,7 @@ mod clinical;
 mod completeness;
 mod count;
 mod doctor;
+mod fhir;
 mod ingest;
 mod serve;
 mod views;
