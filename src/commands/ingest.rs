@@ -61,11 +61,25 @@ enum From {
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
+    /// FHIR resources about the archive's patients: Bundles and single resources (JSON), NDJSON.
+    /// Patients and studies link by identifier; everything else is checked and kept. `--name` begins
+    /// the ids of what comes from this source (default `fhir`).
+    Fhir {
+        /// Files, or folders of `.json`, `.ndjson` and `.jsonl`.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
     let node = Node::open(common)?;
     super::demo::refuse(&common.data, &node)?;
+    if let From::Fhir { files } = &command.from {
+        let summary = super::fhir::ingest(&node, files, &command.name)?;
+        super::fhir::tell(common, &summary);
+        let asks = summary.quarantined > 0 || summary.unknown_patients > 0;
+        return Ok(if command.strict && asks { Ended::Look } else { Ended::Done });
+    }
     if let From::Table { file, mapping, to } = &command.from {
         let overrides = overrides(&node);
         let (text, place) = tables::find(mapping, overrides.as_deref())?;
@@ -121,6 +135,10 @@ fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
         From::Table { file, mapping, .. } => {
             let overrides = overrides(node);
             Box::new(crate::source::table::Table::open(file, mapping, overrides.as_deref())?)
+        }
+        // It has no images: `run` has taken it before.
+        From::Fhir { .. } => {
+            return Err(Error::Internal("resources are no source of images".to_owned()));
         }
     })
 }

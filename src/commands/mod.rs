@@ -27,6 +27,7 @@ mod count;
 mod demo;
 mod doctor;
 mod harvest;
+mod fhir;
 mod ingest;
 mod serve;
 mod views;

@@ -1,6 +1,7 @@
 //! The command line from outside: what it leaves on the disk, and for whom.
 
 mod clinical;
+mod fhir;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

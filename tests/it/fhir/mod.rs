@@ -7,6 +7,7 @@ mod documents;
 mod edges;
 mod guide;
 mod hostile;
+mod intake;
 mod judged;
 mod manifests;
 mod profiles;
