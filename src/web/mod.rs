@@ -12,6 +12,7 @@ mod chart;
 mod cite;
 mod convert;
 mod dataset;
+mod finder;
 mod layout;
 mod operator;
 mod pages;
