@@ -14,6 +14,7 @@ mod convert;
 mod dataset;
 mod described;
 mod harvested;
+mod finder;
 mod layout;
 mod operator;
 mod pages;
