@@ -8,6 +8,7 @@ mod faults;
 mod folder;
 mod gate;
 mod graphs;
+mod import;
 mod judge;
 mod label;
 mod properties;
