@@ -119,6 +119,10 @@ pub const SCOPED: &[&str] = &[
     "BodyStructure",
     "ConceptMap",
     "CodeSystem",
+    "StructureDefinition",
+    "ImplementationGuide",
+    "ValueSet",
+    "CapabilityStatement",
 ];
 
 /// What a scope lets do: the letters of SMART App Launch 2.2, in their order.

@@ -4,12 +4,16 @@
 //! A missing file means defaults; an unknown key, a bad value or an impossible combination is
 //! refused with the place and the remedy.
 
+mod harvest;
+
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+pub use harvest::{Harvest, HarvestKind, HarvestSource};
 
 /// Everything that can be set. Each key has a default, so an empty file is valid.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// The public SPARQL endpoint.
     pub sparql: Sparql,
+    /// Other catalogues that are read into this node.
+    pub harvest: Harvest,
     /// Bulk export (`$export`).
     pub exports: Exports,
     /// Notification of other systems.
@@ -499,6 +505,16 @@ impl Config {
                     format!("there is no folder `{folder}`"),
                     "make it, or leave the key empty for the built-in files",
                 );
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for source in &self.harvest.source {
+            if let Some((problem, remedy)) = source.wrong() {
+                return wrong("harvest.source", problem, remedy);
+            }
+            if !names.insert(&source.name) {
+                let problem = format!("`{}` is there twice", source.name);
+                return wrong("harvest.source", problem, "give each source a name of its own");
             }
         }
         let language = &self.catalogue.language;

@@ -411,7 +411,16 @@ impl Reading<'_> {
         let labels = self.along(&self.dataset, "dqv:hasQualityAnnotation/oa:hasBody");
         let label = labels.iter().map(lexical).find(|label| *label != ours);
         put(table, "quality_label", label.map(Value::String));
-        self.take(table, "identifiers", |one| one == own);
+        // Our former addresses are names, not identifiers of others.
+        let home = self.writer.iri("/dataset/");
+        let former = strings(find(Some(table), "identifiers"));
+        let former = former.iter().filter(|one| *one != own);
+        let former: Vec<Value> = former
+            .filter_map(|one| one.strip_prefix(home.as_str()))
+            .map(|slug| Value::String(slug.to_owned()))
+            .collect();
+        put(table, "formerly", (!former.is_empty()).then_some(Value::Array(former)));
+        self.take(table, "identifiers", |one| one == own || one.starts_with(home.as_str()));
         // Sources are related too, and so is a service with its title.
         let sources = strings(find(Some(table), "sources"));
         let services: Vec<String> = find(Some(table), "qualified_relations")

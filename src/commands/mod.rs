@@ -24,6 +24,7 @@ mod clinical;
 mod completeness;
 mod count;
 mod doctor;
+mod harvest;
 mod ingest;
 mod serve;
 mod views;
@@ -69,6 +70,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Check, publish or export the catalogue.
     Catalogue(catalogue::Catalogue),
+    /// Read other catalogues into this node, as the configuration names them.
+    Harvest(harvest::Harvest),
     /// Count exactly what the archive holds, by facet: for the operator, never for release.
     Count(count::Count),
     /// Throw a view away and make it anew.
@@ -196,6 +199,7 @@ fn execute(cli: Cli) -> Result<Ended> {
         Command::Ingest(command) => ingest::run(common, &command),
         Command::Catalogue(command) => catalogue::run(common, &command),
         Command::Count(command) => count::run(common, &command),
+        Command::Harvest(command) => harvest::run(common, &command),
         Command::Rebuild(command) => views::rebuild(common, &command),
         Command::Verify => views::verify(common),
         Command::Doctor => doctor::run(common),

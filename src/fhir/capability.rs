@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
+use super::guide::Guide;
 use super::operation::Operation;
 use super::table::{Resource, ResourceRow, Table};
-use crate::mapping::Context;
+use crate::mapping::{Context, claimed_profiles};
 
 /// When the statement last said something else.
 const DATE: &str = "2026-11-22";
@@ -61,11 +62,24 @@ fn subscriptions() -> Value {
 pub(super) fn statement(
     table: &Table,
     operations: &[Box<dyn Operation>],
+    guide: &Guide,
     context: &Context,
     base: &str,
 ) -> Value {
-    let mut resources: Vec<Value> =
-        table.resource.iter().map(|row| resource(table, operations, row)).collect();
+    let profiles = supported(guide, context);
+    let mut resources: Vec<Value> = table
+        .resource
+        .iter()
+        .map(|row| {
+            let own = profiles.iter().filter(|(kind, _)| *kind == row.resource.name());
+            let own: Vec<&str> = own.map(|(_, url)| url.as_str()).collect();
+            let mut entry = resource(table, operations, row);
+            if !own.is_empty() {
+                entry["supportedProfile"] = json!(own);
+            }
+            entry
+        })
+        .collect();
     resources.push(subscriptions());
     json!({
         "resourceType": "CapabilityStatement",
@@ -86,6 +100,7 @@ pub(super) fn statement(
         },
         "fhirVersion": "4.0.1",
         "format": ["json", "xml"],
+        "implementationGuide": guide.canonical().into_iter().collect::<Vec<_>>(),
         "rest": [{
             "mode": "server",
             "documentation": "Read and search by GET and POST; write what the archive does not derive, one by one or in batches and transactions, checked against R4 and the profiles that it claims. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
@@ -103,6 +118,19 @@ pub(super) fn statement(
             "interaction": [{ "code": "batch" }, { "code": "transaction" }, { "code": "history-system" }],
         }],
     })
+}
+
+/// The profiles that resources of each type claim or are held to when they are written: those of
+/// the tables that render, and those of the guide (R4 `rest.resource.supportedProfile`). Type and
+/// canonical URL, each once.
+fn supported(guide: &Guide, context: &Context) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for (kind, url) in claimed_profiles(context).into_iter().chain(guide.profiles()) {
+        if !all.iter().any(|(_, known)| known == url) {
+            all.push((kind.to_owned(), url.to_owned()));
+        }
+    }
+    all
 }
 
 fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow) -> Value {

@@ -108,9 +108,22 @@ fn address(path: &str) -> Result<Address<'_>> {
     }
 }
 
-/// Who asks, and what they see.
-pub(super) fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View)> {
-    let actor = request.extensions().get::<Actor>().cloned().ok_or_else(|| {
+impl Address<'_> {
+    /// The type that it is about.
+    const fn resource(&self) -> Option<Resource> {
+        match self {
+            Self::Type(of) | Self::SearchForm(of) | Self::One(of, _) | Self::Version(of, ..) => {
+                Some(*of)
+            }
+            Self::History(of, _) | Self::Operation(of, ..) => *of,
+            Self::Base | Self::Metadata | Self::Smart => None,
+        }
+    }
+}
+
+/// Who asks, by their token.
+fn bearer(request: &HttpRequest) -> Result<Actor> {
+    request.extensions().get::<Actor>().cloned().ok_or_else(|| {
         match request.extensions().get::<BadToken>() {
             Some(BadToken(reason)) => Failure::bad_token(reason),
             None => Error::Unauthenticated(
@@ -118,12 +131,29 @@ pub(super) fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View
             )
             .into(),
         }
-    })?;
+    })
+}
+
+/// Who asks, and what they see.
+pub(super) fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View)> {
+    let actor = bearer(request)?;
     match (actor.role, View::of(actor.purpose(), state.context.identity())) {
         (Role::Ehr | Role::ImagingIt | Role::Researcher, Some(view)) => Ok((actor, view)),
         (role, _) => {
             Err(Error::Forbidden(format!("the role `{role}` reads no patient data")).into())
         }
+    }
+}
+
+/// Who asks there: published texts are for every role, seen as by who sees least.
+fn asker_at(request: &HttpRequest, state: &State, at: Option<Resource>) -> Result<(Actor, View)> {
+    if at.is_none_or(|of| !state.table.row(of).is_public) {
+        return asker(request, state);
+    }
+    let actor = bearer(request)?;
+    match asker(request, state) {
+        Ok(known) => Ok(known),
+        Err(_) => Ok((actor, View::Pseudonymous)),
     }
 }
 
@@ -144,7 +174,8 @@ async fn answer(
             Err(Failure::method("GET, HEAD"))
         };
     }
-    let (actor, view) = asker(request, &state)?;
+    let at = address.as_ref().ok().and_then(Address::resource);
+    let (actor, view) = asker_at(request, &state, at)?;
     let mut parameters = Parameters::new();
     request::decode(request.query_string(), &mut parameters)?;
     let mut call = None;

@@ -32,7 +32,10 @@ mod bundle;
 mod cache;
 mod capability;
 mod derived;
+mod described;
 mod documents;
+mod fixed;
+mod guide;
 mod handle;
 mod made;
 mod negotiate;
@@ -55,6 +58,7 @@ use archive::Archive;
 use cache::Cache;
 use derived::Derived;
 use documents::{Convert, Documents};
+use guide::Guide;
 pub use handle::routes;
 use made::Made;
 use operation::Operation;
@@ -160,9 +164,11 @@ impl State {
             Box::new(terminology::Translate),
             Box::new(terminology::Lookup),
         ];
-        let terminology = Arc::new(Terminology::new(&context, &base));
+        let guide = Guide::load()?;
+        let terminology = Arc::new(Terminology::new(&context, &guide));
+        let says = capability::statement(&table, &operations, &guide, &context, &base);
         Ok(Self {
-            metadata: Prepared::new(&capability::statement(&table, &operations, &context, &base)),
+            metadata: Prepared::new(&says),
             smart: Prepared::new(&smart_configuration(&base)),
             providers: vec![
                 Arc::new(Archive),
@@ -172,6 +178,7 @@ impl State {
                 Arc::new(Documents),
                 Arc::clone(&records) as Arc<dyn Provider>,
                 Arc::clone(&terminology) as Arc<dyn Provider>,
+                Arc::new(guide),
             ],
             operations,
             made,

@@ -128,7 +128,7 @@ impl Layout {
         }
     }
 
-    /// A page of the operator's part, in the reader's language.
+    /// A page of the operator's part in the reader's language.
     pub(super) fn operator(
         site: &Arc<Site>,
         reader: &Reader,

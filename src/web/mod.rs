@@ -12,6 +12,8 @@ mod chart;
 mod cite;
 mod convert;
 mod dataset;
+mod described;
+mod harvested;
 mod layout;
 mod operator;
 mod pages;
@@ -46,6 +48,7 @@ pub use dataset::{
     Access, AgentCard, DatasetPage, DistributionCard, Fact, Tile, VariableGroup, VariableRow,
     render_dataset, render_withdrawn,
 };
+pub use described::described;
 pub use layout::Site;
 pub use pages::Pages;
 pub use problem::{not_found, page_or_problem, problems_as_pages};
@@ -95,5 +98,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .configure(session::routes)
         .configure(operator::routes)
         .configure(steward::routes)
+        .configure(harvested::routes)
         .configure(quality::routes);
 }

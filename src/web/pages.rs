@@ -116,6 +116,7 @@ impl Pages {
                 reader,
                 &self.title_in(&entry, reader.tongue),
                 &since,
+                entry.description().replaced_by.filter(|slug| catalogue::is_slug(slug)),
             )?;
             return Ok((html, true));
         }

@@ -120,6 +120,7 @@ pub fn read(
             "name it with a-z, 0-9, `-` and `_`, at most 100 characters, and `.toml`",
         );
     }
+    lines.names(&description, slug);
     lines.words(&description);
     lines.choices(&description, release);
     lines.addresses(&description, release);
@@ -209,6 +210,28 @@ impl Lines<'_> {
         let remedy = nearest(&problem)
             .map_or_else(|| remedy.to_owned(), |near| format!("did you mean `{near}`? {remedy}"));
         self.refusals.push(Refusal { file: self.file.to_owned(), line, key, problem, remedy });
+    }
+
+    /// The slugs that a description names.
+    fn names(&mut self, description: &Description, own: &str) {
+        for (place, slug) in description.formerly.iter().enumerate() {
+            if !is_slug(slug) || slug == own {
+                self.refuse(
+                    &format!("formerly.{place}"),
+                    "is no former slug of the dataset",
+                    "write the former file's name without `.toml`, as in `formerly = [\"old-name\"]`",
+                );
+            }
+        }
+        if let Some(slug) = &description.replaced_by
+            && (!description.withdrawn || !is_slug(slug) || slug == own)
+        {
+            self.refuse(
+                "replaced_by",
+                "only a withdrawn dataset is replaced, by another one",
+                "write `withdrawn = true` and the other file's name without `.toml`",
+            );
+        }
     }
 
     fn computed(&mut self) {

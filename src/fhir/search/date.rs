@@ -4,20 +4,8 @@
 use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
 
+use super::prefix::Prefix;
 use crate::mapping::{midnight, offset_at};
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Prefix {
-    Eq,
-    Ne,
-    Gt,
-    Lt,
-    Ge,
-    Le,
-    Sa,
-    Eb,
-    Ap,
-}
 
 /// A prefix and the interval of a value, in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,18 +20,7 @@ impl DateTest {
     /// Reads one value. A date without a zone is one of the archive's zone (UTC without one).
     /// `now` is what `ap` measures from: a tenth of the distance to it.
     pub(crate) fn parse(raw: &str, zone: Option<&TimeZone>, now: i64) -> Result<Self, String> {
-        let (prefix, text) = match raw.get(..2) {
-            Some("eq") => (Prefix::Eq, &raw[2..]),
-            Some("ne") => (Prefix::Ne, &raw[2..]),
-            Some("gt") => (Prefix::Gt, &raw[2..]),
-            Some("lt") => (Prefix::Lt, &raw[2..]),
-            Some("ge") => (Prefix::Ge, &raw[2..]),
-            Some("le") => (Prefix::Le, &raw[2..]),
-            Some("sa") => (Prefix::Sa, &raw[2..]),
-            Some("eb") => (Prefix::Eb, &raw[2..]),
-            Some("ap") => (Prefix::Ap, &raw[2..]),
-            _ => (Prefix::Eq, raw),
-        };
+        let (prefix, text) = Prefix::of(raw);
         let (from, to) = interval(text, zone).ok_or_else(|| {
             format!(
                 "`{raw}` is no date: write `2024`, `2024-05`, `2024-05-31` or \

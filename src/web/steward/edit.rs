@@ -477,7 +477,9 @@ async fn new(request: HttpRequest, state: web::Data<State>, body: web::Bytes) ->
 /// A description to begin another one from: without what belongs to the one dataset alone.
 fn copied(text: &str) -> String {
     let Ok(mut table) = toml::from_str::<Table>(text) else { return String::new() };
-    for key in ["withdrawn", "identifiers", "version", "version_notes", "issued", "versions"] {
+    for key in
+        ["withdrawn", "formerly", "identifiers", "version", "version_notes", "issued", "versions"]
+    {
         form::put(&mut table, key, None);
     }
     text_of(&table)

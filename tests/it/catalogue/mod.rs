@@ -6,6 +6,7 @@ mod doors_forms;
 mod doors_walk;
 mod faults;
 mod folder;
+mod follow;
 mod gate;
 mod graphs;
 mod import;

@@ -5,6 +5,7 @@ mod bulk;
 mod derived;
 mod documents;
 mod edges;
+mod guide;
 mod hostile;
 mod judged;
 mod manifests;
