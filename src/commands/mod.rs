@@ -366,6 +366,15 @@ impl Node {
     /// # Errors
     /// When the folder or the database is not usable.
     pub fn with(common: &Common, config: Config) -> Result<Self> {
+        let index = common.data.join("index.bin");
+        if Store::is_missing(&common.data, &config.database.url)? && index.exists() {
+            return Err(Error::Configuration(format!(
+                "{}: the index of a node is there and its database is not; restore the database \
+                 from a backup, or remove {} to begin anew",
+                common.data.display(),
+                index.display()
+            )));
+        }
         let store = Arc::new(Store::open(&common.data, &config.database.url)?);
         let keys = Keys::open(&common.data, &store)?;
         let context = Context::new(&config, &keys.pseudonym)?;

@@ -87,6 +87,28 @@ fn an_index_that_was_made_anew_is_kept_for_the_next_command() {
     assert!(index.exists());
 }
 
+#[test]
+fn a_database_that_is_gone_or_damaged_is_not_replaced_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, archive) = (dir.path().join("node"), dir.path().join("archive"));
+    vesalius::sample::write(&archive, 2, 1).unwrap();
+    assert!(vesalius(&data, &["ingest", "folder", archive.to_str().unwrap()]).status.success());
+    let database = data.join("vesalius.db");
+    for content in [b"".as_slice(), b"something else, and long enough"] {
+        std::fs::write(&database, content).unwrap();
+        for words in [["verify"], ["count"]] {
+            let refused = vesalius(&data, &words);
+            assert_eq!(refused.status.code(), Some(2));
+            assert!(told(refused).contains("from a backup"), "{words:?} of {content:?}");
+        }
+        assert_eq!(std::fs::read(&database).unwrap(), content);
+    }
+    std::fs::remove_file(&database).unwrap();
+    let refused = vesalius(&data, &["ingest", "folder", archive.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!database.exists());
+}
+
 fn told(output: Output) -> String {
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
