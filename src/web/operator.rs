@@ -156,6 +156,7 @@ fn kind_name(kind: &str) -> String {
         "folder" => "Folder".to_owned(),
         "dicomweb" => "DICOMweb".to_owned(),
         "table" => "Table".to_owned(),
+        "clinical" => "Clinical table".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -386,7 +387,9 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
             found.map_or_else(|| number.to_string(), |source| source.name.clone())
         };
         let is_table = |number: i64| {
-            sources.iter().any(|source| source.number == number && source.kind == "Table")
+            let of_rows = ["Table", "Clinical table"];
+            let mut known = sources.iter().filter(|source| source.number == number);
+            known.any(|source| of_rows.contains(&source.kind.as_str()))
         };
         let lines = rows
             .into_iter()
