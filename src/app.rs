@@ -169,7 +169,8 @@ impl Server {
         let tokens = web::Data::new(Tokens::new(&node.keys.token));
         // An archive that is only a table has no images to lead to.
         let sources = node.store.read(crate::store::journal::list_sources)?;
-        let has_images = sources.is_empty() || sources.iter().any(|row| row.kind != "table");
+        let mut of_images = sources.iter().filter(|row| row.kind != "clinical").peekable();
+        let has_images = of_images.peek().is_none() || of_images.any(|row| row.kind != "table");
         let context = node.context.serving_images(has_images);
         let fhir = fhir::State::new(
             &node.config,
