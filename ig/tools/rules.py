@@ -202,7 +202,9 @@ class Definitions:
 
     @staticmethod
     def targets_of(element):
-        return sorted({bare(t) for kind in element.get("type", []) for t in kind.get("targetProfile", [])})
+        # The package that the definitions come in adds types of its own.
+        targets = {bare(t) for kind in element.get("type", []) for t in kind.get("targetProfile", [])}
+        return sorted(t for t in targets if not t.startswith("https://medplum.com/"))
 
     @staticmethod
     def profiles_of(element):

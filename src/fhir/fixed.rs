@@ -89,6 +89,7 @@ impl Fixed {
             total: Total::Known(total),
             matches,
             has_more,
+            seen: None,
             included: Vec::new(),
             notes: Vec::new(),
         })

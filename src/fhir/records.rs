@@ -406,7 +406,7 @@ impl Provider for Records {
             let bytes = control.subset.cut(row, &body).unwrap_or(body).into();
             matches.push(Entry { resource, id: head.id, bytes, key });
         }
-        Ok(Page { total, matches, has_more, included: Vec::new(), notes: Vec::new() })
+        Ok(Page { total, matches, has_more, seen: None, included: Vec::new(), notes: Vec::new() })
     }
 
     fn is_written(&self) -> bool {

@@ -13,6 +13,7 @@ mod described;
 mod documents;
 mod doors;
 mod fdp;
+pub mod inbound;
 mod listing;
 mod negotiate;
 mod oai;

@@ -28,6 +28,27 @@ const PAGES: &[Row] = &[
     ("/operator/findings/{code}", &["get"], "the same of one kind", &[], HTML),
     ("/operator/catalogue", &["get"], "descriptions and their quality", &[], HTML),
     ("/operator/catalogue/{slug}", &["get"], "the same of one dataset", &[], HTML),
+    (
+        "/operator/harvest",
+        &["get"],
+        "catalogues that are harvested, and what each brought",
+        &["lang"],
+        HTML,
+    ),
+    (
+        "/operator/harvest/{source}",
+        &["get"],
+        "what one of them brought, refused and why",
+        &["after", "lang"],
+        HTML,
+    ),
+    (
+        "/operator/harvest/{source}/document",
+        &["get"],
+        "the last good version of a dataset, as it is kept",
+        &["iri"],
+        "application/n-triples",
+    ),
 ];
 
 /// The pages.

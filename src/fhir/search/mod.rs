@@ -5,6 +5,7 @@ mod date;
 pub(super) mod documents;
 pub(super) mod manifests;
 pub(super) mod patients;
+mod prefix;
 mod quantity;
 mod reference;
 mod reverse;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::rc::Rc;
 
-use super::Cell;
+use super::rows::Cell;
 use crate::mapping::tables::Csv;
 
 /// A row beyond this size is not read: an unclosed quote would swallow the file.

@@ -22,6 +22,7 @@ mod rows;
 mod sample;
 mod schemas;
 mod search;
+mod search_generated;
 mod server;
 mod speed;
 mod subscription;
