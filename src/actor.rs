@@ -124,6 +124,8 @@ pub const SCOPED: &[&str] = &[
     "ImplementationGuide",
     "ValueSet",
     "CapabilityStatement",
+    "EpisodeOfCare",
+    "Group",
 ];
 
 /// What a scope lets do: the letters of SMART App Launch 2.2, in their order.

@@ -5,7 +5,8 @@
 //! expire or are deleted. What an actor may not see is subtracted as in every search; the types'
 //! providers give the resources. A job is a file beside its output: one that was not finished when
 //! the server stopped begins anew with the next.
-//! Absent: groups (the archive has none), `includeAssociatedData`, exports in several manifests.
+//! A group is one that a client wrote; its members are looked up at the kick-off.
+//! Absent: `includeAssociatedData`, exports in several manifests.
 
 mod desk;
 mod kept;

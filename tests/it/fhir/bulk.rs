@@ -196,7 +196,7 @@ async fn who_may_not_export_is_told_why() {
             "/fhir/Group/1/$export",
             "respond-async",
             StatusCode::NOT_FOUND,
-            "no groups",
+            "Group `1` is not known",
         ),
         (
             Role::Researcher,

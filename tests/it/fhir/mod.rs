@@ -11,6 +11,7 @@ mod intake;
 mod judged;
 mod manifests;
 mod profiles;
+mod reach;
 mod records;
 mod records_hostile;
 mod records_search;
