@@ -11,7 +11,7 @@ use askama::Template;
 use roaring::RoaringBitmap;
 
 use super::dataset::Access;
-use super::finder::Finder;
+use super::finder::{Finder, Folded};
 use super::layout::{Layout, Place, Site};
 use super::problem::render;
 use super::reader::Reader;
@@ -109,6 +109,17 @@ impl CatalogView {
     #[must_use]
     pub fn new(
         site: Arc<Site>,
+        cards: Vec<Card>,
+        label: impl Fn(Dimension, &str) -> Phrase,
+    ) -> Self {
+        Self::after(None, site, cards, label)
+    }
+
+    /// The same, made of a view of before where nothing changed; labels change never.
+    #[must_use]
+    pub fn after(
+        before: Option<&Self>,
+        site: Arc<Site>,
         mut cards: Vec<Card>,
         label: impl Fn(Dimension, &str) -> Phrase,
     ) -> Self {
@@ -128,7 +139,16 @@ impl CatalogView {
             let known = labels.get(&(dimension, value.to_owned()));
             known.map_or_else(|| value.to_owned(), |label| label.text.clone())
         };
-        let finder = Finder::new(&cards, read);
+        let known: HashMap<&str, (&Card, &Arc<Folded>)> = before
+            .into_iter()
+            .flat_map(|before| before.cards.iter().zip(before.finder.folded()))
+            .map(|(card, folded)| (card.slug.as_str(), (card, folded)))
+            .collect();
+        let known = |card: &Card| {
+            let (same, folded) = known.get(card.slug.as_str())?;
+            (*same == card).then(|| Arc::clone(folded))
+        };
+        let finder = Finder::new(&cards, read, known);
         Self { site, cards, finder, labels }
     }
 

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
@@ -14,12 +15,19 @@ use crate::imaging::fold;
 /// The datasets by place in the list of cards.
 pub(super) struct Finder {
     all: RoaringBitmap,
+    folded: Vec<Arc<Folded>>,
     dimensions: BTreeMap<Dimension, Values>,
     words: Words,
     titles: Words,
     by_title: Vec<u32>,
     by_modified: Vec<u32>,
     by_studies: Vec<u32>,
+}
+
+/// What is looked for in a dataset, folded.
+pub(super) struct Folded {
+    text: String,
+    title: String,
 }
 
 /// The values of one dimension.
@@ -59,8 +67,9 @@ struct Words {
 }
 
 impl Words {
-    fn new(texts: &[String]) -> Self {
-        let mut having: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    fn new<'t>(texts: impl ExactSizeIterator<Item = &'t str>) -> Self {
+        let size = texts.len();
+        let mut having: HashMap<&str, Vec<u32>> = HashMap::new();
         for (at, text) in (0..).zip(texts) {
             for word in text.split(' ').filter(|word| !word.is_empty()) {
                 let of = having.entry(word).or_default();
@@ -69,12 +78,9 @@ impl Words {
                 }
             }
         }
-        let mut words = Self {
-            text: "\n".to_owned(),
-            of_starts: vec![0],
-            size: texts.len(),
-            ..Self::default()
-        };
+        let mut having: Vec<(&str, Vec<u32>)> = having.into_iter().collect();
+        having.sort_unstable_by_key(|(word, _)| *word);
+        let mut words = Self { text: "\n".to_owned(), of_starts: vec![0], size, ..Self::default() };
         for (word, mut of) in having {
             words.starts.push(words.text.len());
             words.text.push_str(word);
@@ -204,30 +210,29 @@ impl Values {
 }
 
 impl Finder {
-    /// Of the cards, with what is read of a value.
-    pub(super) fn new(cards: &[Card], label: impl Fn(Dimension, &str) -> String) -> Self {
-        let mut texts = Vec::with_capacity(cards.len());
-        for card in cards {
-            let mut text = format!(
-                "{} {} {} {}",
-                card.title.text, card.description.text, card.text, card.slug
-            );
+    /// Of the cards, with what is read of a value, and what is known of a card already.
+    pub(super) fn new(
+        cards: &[Card],
+        label: impl Fn(Dimension, &str) -> String,
+        known: impl Fn(&Card) -> Option<Arc<Folded>>,
+    ) -> Self {
+        let fold_card = |card: &Card| {
+            let (title, slug) = (&card.title.text, &card.slug);
+            let mut text = format!("{title} {} {} {slug}", card.description.text, card.text);
             for (dimension, values) in &card.terms {
                 for value in values {
                     text.push(' ');
                     text.push_str(&label(*dimension, value));
                 }
             }
-            texts.push(fold(&text));
-        }
-        let words = Words::new(&texts);
-        drop(texts);
-        let titles: Vec<String> = cards.iter().map(|card| fold(&card.title.text)).collect();
+            Arc::new(Folded { text: fold(&text), title: fold(title) })
+        };
+        let folded: Vec<Arc<Folded>> =
+            cards.iter().map(|card| known(card).unwrap_or_else(|| fold_card(card))).collect();
+        let title = |at: &u32| folded.get(*at as usize).map(|folded| folded.title.as_str());
         let mut by_title: Vec<u32> = (0..).take(cards.len()).collect();
         let card = |at: &u32| cards.get(*at as usize);
-        by_title.sort_by_cached_key(|at| {
-            (titles.get(*at as usize).cloned(), card(at).map(|card| card.slug.clone()))
-        });
+        by_title.sort_by_key(|at| (title(at), card(at).map(|card| card.slug.as_str())));
         // Both sorts keep the order by title among equals.
         let (mut by_modified, mut by_studies) = (by_title.clone(), by_title.clone());
         by_modified.sort_by_key(|at| Reverse(card(at).map(|card| card.modified)));
@@ -238,12 +243,18 @@ impl Finder {
         Self {
             all: (0..).take(cards.len()).collect(),
             dimensions: Dimension::ALL.iter().map(|row| (row.0, values(row.0))).collect(),
-            words,
-            titles: Words::new(&titles),
+            words: Words::new(folded.iter().map(|folded| folded.text.as_str())),
+            titles: Words::new(folded.iter().map(|folded| folded.title.as_str())),
+            folded,
             by_title,
             by_modified,
             by_studies,
         }
+    }
+
+    /// What is looked for, card by card.
+    pub(super) fn folded(&self) -> &[Arc<Folded>] {
+        &self.folded
     }
 
     /// The words of a text that are looked for, folded.
@@ -455,7 +466,7 @@ mod tests {
         let cards: Vec<Card> = (0..200).map(|number| card(&mut dice, number)).collect();
         let texts: Vec<String> = cards.iter().map(looked_at).collect();
         let titles: Vec<String> = cards.iter().map(|card| fold(&card.title.text)).collect();
-        let finder = Finder::new(&cards, label);
+        let finder = Finder::new(&cards, label, |_| None);
         let orders = [Order::Relevance, Order::Title, Order::Modified, Order::Studies];
         let mut found_some = 0;
         for step in 0..300 {
