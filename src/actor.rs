@@ -30,7 +30,8 @@ pub enum Role {
     Steward,
     /// The node's administrator: the operator's pages and every setting, no patient.
     Admin,
-    /// Anyone: the published catalogue.
+    /// Anyone: the published catalogue. Needs no token.
+    #[value(skip)]
     Public,
 }
 

@@ -13,6 +13,7 @@ use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer, we
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{BadToken, Tokens, actor_of, authenticate};
+use crate::catalogue::bench::Bench;
 use crate::catalogue::{
     self, Desk, How, Log as _, Names, Outcome, Release, Shelf, StoreShelf, Verdict,
     open_selections, stamp_folder,
@@ -196,12 +197,15 @@ impl Server {
         let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
         let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
         let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
-        let pages = web::Data::new(crate::web::State::new(
+        let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
+        let pages = crate::web::State::new(
             &node.config,
             Arc::clone(&node.store),
             Arc::clone(&node.index),
             pages,
-        ));
+        );
+        let pages =
+            web::Data::new(pages.with_bench(Bench::new(desk, node.descriptions.clone(), clock)));
         node.index.set_open(open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config)?);
         let workers = match node.config.server.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -291,9 +295,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(dicomweb::routes)
         .configure(crate::web::routes)
         .configure(harvest::routes)
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(metrics_text))
+        .service(web::resource("/healthz").get(healthz).route(web::head().to(healthz)))
+        .service(web::resource("/readyz").get(readyz).route(web::head().to(readyz)))
+        .service(web::resource("/metrics").get(metrics_text).route(web::head().to(metrics_text)))
         .route(openapi::ADDRESS, web::get().to(openapi_json));
 }
 

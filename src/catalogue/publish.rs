@@ -919,7 +919,8 @@ fn json<T: Serialize>(value: &T) -> Result<String> {
 }
 
 /// Two-letter language tags and the EU table's codes, for the catalogue's own language.
-pub(super) fn language_code(tag: &str) -> Option<&'static str> {
+#[must_use]
+pub fn language_code(tag: &str) -> Option<&'static str> {
     const ROWS: &[(&str, &str)] = &[
         ("bg", "BUL"),
         ("cs", "CES"),

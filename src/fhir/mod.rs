@@ -64,6 +64,7 @@ use made::Made;
 use operation::Operation;
 use provider::Provider;
 use records::Records;
+pub use records::{Aside, Intake, IntakeSummary, LARGEST as LARGEST_DOCUMENT};
 use table::Table;
 use terminology::Terminology;
 

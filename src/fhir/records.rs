@@ -12,6 +12,7 @@ pub(super) mod everything;
 pub(super) mod history;
 mod import;
 mod index;
+mod intake;
 pub(super) mod json;
 pub(super) mod linked;
 pub(super) mod write;
@@ -38,6 +39,7 @@ use crate::mapping::patient_identifiers;
 use crate::store::records::{self as rows, Head};
 use crate::store::{Db, read};
 use index::Index;
+pub use intake::{Aside, Intake, IntakeSummary, LARGEST};
 
 /// The provider of what was written.
 pub(super) struct Records {

@@ -202,6 +202,26 @@ diesel::table! {
 }
 diesel::allow_tables_to_appear_in_same_query!(record, record_version);
 diesel::table! {
+    draft (slug) {
+        slug -> Text,
+        version -> BigInt,
+        base -> Text,
+        text -> Text,
+        who -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
+    description_write (number) {
+        number -> BigInt,
+        slug -> Text,
+        base -> Text,
+        text -> Text,
+        who -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
     harvest_dataset (source, iri) {
         source -> Text,
         iri -> Text,

@@ -181,7 +181,7 @@ async fn sources(request: HttpRequest, state: web::Data<State>) -> HttpResponse 
         }
         let title = tongue.word("harvest.title");
         render(&SourcesPage {
-            layout: Layout::operator_in(state.pages.site(), reader, title, PATH, actor),
+            layout: Layout::operator(state.pages.site(), reader, title, PATH, actor),
             lines,
         })
     })
@@ -342,7 +342,7 @@ async fn source(
         let troubles = last.as_ref().map_or(&[][..], |(_, summary)| &summary.troubles);
         let title = format!("{}: {name}", tongue.word("harvest.title"));
         render(&SourcePage {
-            layout: Layout::operator_in(state.pages.site(), reader, &title, PATH, actor),
+            layout: Layout::operator(state.pages.site(), reader, &title, PATH, actor),
             url: source.map_or_else(String::new, |source| source.url.clone()),
             kind: source.map_or("", |source| match source.kind {
                 HarvestKind::Dcat => "DCAT",

@@ -89,6 +89,8 @@ pub(super) struct Layout {
     pub here: String,
     /// What lies in the cart.
     pub cart: Vec<String>,
+    /// What is said above the page.
+    pub notice: &'static str,
     pub title: String,
     pub summary: String,
     pub place: Place,
@@ -114,6 +116,7 @@ impl Layout {
             tongue: reader.tongue,
             here: reader.here.clone(),
             cart: reader.cart.clone(),
+            notice: reader.notice,
             title: title.to_owned(),
             summary: String::new(),
             place,
@@ -125,18 +128,8 @@ impl Layout {
         }
     }
 
-    /// A page of the operator's part.
-    pub(super) fn operator(
-        site: &Arc<Site>,
-        title: &str,
-        path: &'static str,
-        actor: &Actor,
-    ) -> Self {
-        Self::operator_in(site, &Reader::default(), title, path, actor)
-    }
-
     /// A page of the operator's part in the reader's language.
-    pub(super) fn operator_in(
+    pub(super) fn operator(
         site: &Arc<Site>,
         reader: &Reader,
         title: &str,

@@ -201,7 +201,11 @@ impl Lines<'_> {
         let offset = failure.span().map_or(0, |span| span.start);
         let line = self.line(offset);
         let span = failure.span().and_then(|span| self.text.get(span)).unwrap_or_default();
-        let key = span.lines().next().unwrap_or_default().trim().to_owned();
+        let key = self
+            .root
+            .as_ref()
+            .and_then(|root| key_at(root, offset))
+            .unwrap_or_else(|| span.lines().next().unwrap_or_default().trim().to_owned());
         let problem = failure.message().split('\n').next().unwrap_or_default().to_owned();
         let remedy = nearest(&problem)
             .map_or_else(|| remedy.to_owned(), |near| format!("did you mean `{near}`? {remedy}"));
@@ -267,6 +271,30 @@ impl Lines<'_> {
                 );
             }
         }
+    }
+}
+
+/// The dotted key of the innermost name or value at a place of the text. A table may be written in
+/// pieces, so that all of them are looked through; the parser bounds how deep they nest.
+fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
+    table.iter().find_map(|(name, value)| {
+        let below = within(value, offset);
+        let is_here = name.span().contains(&offset) || value.span().contains(&offset);
+        match below {
+            Some(below) => Some(format!("{}.{below}", name.get_ref())),
+            None => is_here.then(|| name.get_ref().to_string()),
+        }
+    })
+}
+
+fn within(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {
+    match value.get_ref() {
+        DeValue::Table(table) => key_at(table, offset),
+        DeValue::Array(items) => items.iter().enumerate().find_map(|(at, item)| {
+            let below = within(item, offset).map(|below| format!("{at}.{below}"));
+            below.or_else(|| item.span().contains(&offset).then(|| at.to_string()))
+        }),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod folder;
 mod follow;
 mod gate;
 mod graphs;
+mod import;
 mod judge;
 mod label;
 mod properties;

@@ -6,6 +6,7 @@ mod languages;
 mod operator;
 mod public;
 mod session;
+mod steward;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
