@@ -24,6 +24,8 @@ const SKOS_NOTATION: &str = "http://www.w3.org/2004/02/skos/core#notation";
 const NAME: usize = 1_000;
 /// Names that a dataset is known by.
 const NAMES: usize = 16;
+/// Names of a kind that are looked at to find those.
+const MOST_NAMES: usize = 100;
 
 /// What one walk keeps.
 pub(super) struct Keeper<'a> {
@@ -152,10 +154,10 @@ impl<'a> Keeper<'a> {
             return Err(Trouble::new(iri, "long-iri", "the IRI of a dataset is too long"));
         }
         let cut = piece::cut(graph, dataset, |iri| self.is_own(iri), effort);
-        let Piece { graph, foreign } =
+        let Piece { graph: own, foreign } =
             cut.map_err(|(code, detail)| Trouble::new(iri, code, detail))?;
         self.summary.foreign_statements += foreign;
-        let outcomes = self.shapes.validate(&graph, &Graph::new());
+        let outcomes = self.shapes.validate(&own, &Graph::new());
         let wrong: Vec<&str> = outcomes
             .iter()
             .filter(|outcome| outcome.severity == Severity::Violation)
@@ -165,7 +167,9 @@ impl<'a> Keeper<'a> {
         if !wrong.is_empty() {
             return Err(Trouble::new(iri, "gate", wrong.join("; ")));
         }
-        Ok(Good { document: piece::lines(&graph), names: names(&graph, dataset) })
+        // A name that was handed over may be a node of the catalogue that it came from. What a name
+        // says is a claim, and claims give way to originals: it may stand outside the namespaces.
+        Ok(Good { document: piece::lines(&own), names: names(graph, dataset) })
     }
 
     fn put(&self, db: &mut Db, judged: &Judged, summary: &mut Summary) -> QueryResult<()> {
@@ -238,20 +242,34 @@ impl<'a> Keeper<'a> {
             }
         }
         let is_current = row.state == CURRENT;
+        let mut others: Vec<(HarvestedRow, Vec<String>)> = Vec::new();
         for (other, name) in harvested::list_same(db, (&row.source, &row.iri), names)? {
-            let is_missed = other.source == row.source && !self.met.contains(&other.iri);
-            if is_missed || other.iri == row.iri && other.source == row.source {
+            match others.iter_mut().find(|(known, _)| *known == other) {
+                Some((_, names)) => names.push(name),
+                None => others.push((other, vec![name])),
+            }
+        }
+        for (other, names) in others {
+            if other.source == row.source && !self.met.contains(&other.iri) {
                 continue;
             }
-            let (ours, theirs) = (row.iri == name, other.iri == name);
+            // A part of a dataset (`…#identifier-1`) is its own as well.
+            let owned_by = |iri: &str| {
+                names.iter().find(|name| {
+                    name.strip_prefix(iri)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+                })
+            };
+            let (ours, theirs) = (owned_by(&row.iri), owned_by(&other.iri));
             let came_first = (row.first_seen, &row.source, &row.iri)
                 < (other.first_seen, &other.source, &other.iri);
-            if ours && !theirs {
+            if let (Some(name), None) = (ours, theirs) {
                 let report = format!("{DUPLICATE}: `{name}` is {} of {}", row.iri, row.source);
                 let report = report.chars().take(500).collect();
                 let other = HarvestedRow { state: DUPLICATE.to_owned(), report, ..other };
                 harvested::put_harvested(db, &other)?;
-            } else if (theirs && !ours) || !(is_current && came_first) {
+            } else if (theirs.is_some() && ours.is_none()) || !(is_current && came_first) {
+                let name = theirs.or(names.first()).map_or("", String::as_str);
                 return Ok(Some(format!("`{name}` is {} of {}", other.iri, other.source)));
             }
         }
@@ -323,27 +341,29 @@ impl<'a> Keeper<'a> {
 /// the next catalogue overwrites the first and moves the original into the second. A local number
 /// (`17`) is no name across catalogues.
 fn names(graph: &Graph, dataset: &NamedNode) -> Vec<String> {
-    let literals = |subject: oxrdf::NamedOrBlankNodeRef<'_>, predicate: &str| -> Vec<String> {
-        graph
-            .objects_for_subject_predicate(subject, NamedNodeRef::new_unchecked(predicate))
-            .filter_map(|object| match object {
-                TermRef::Literal(literal) => Some(literal.value().trim().to_owned()),
-                _ => None,
-            })
-            .collect()
+    // A literal, or what CKAN makes of one that is an address: an IRI.
+    let name = |term: TermRef<'_>| match term {
+        TermRef::Literal(literal) => Some(literal.value().trim().to_owned()),
+        TermRef::NamedNode(node) => Some(node.as_str().to_owned()),
+        _ => None,
     };
-    let mut all: BTreeSet<String> =
-        literals(dataset.as_ref().into(), DCT_IDENTIFIER).into_iter().collect();
-    for object in
-        graph.objects_for_subject_predicate(dataset, NamedNodeRef::new_unchecked(ADMS_IDENTIFIER))
-    {
-        match object {
-            TermRef::NamedNode(node) => all.extend(literals(node.into(), SKOS_NOTATION)),
-            TermRef::BlankNode(node) => all.extend(literals(node.into(), SKOS_NOTATION)),
+    let of = |subject: oxrdf::NamedOrBlankNodeRef<'_>, predicate: &str| -> Vec<oxrdf::Term> {
+        let predicate = NamedNodeRef::new_unchecked(predicate);
+        let objects = graph.objects_for_subject_predicate(subject, predicate);
+        objects.take(MOST_NAMES).map(TermRef::into_owned).collect()
+    };
+    let mut all = of(dataset.as_ref().into(), DCT_IDENTIFIER);
+    for handed in of(dataset.as_ref().into(), ADMS_IDENTIFIER) {
+        match &handed {
+            oxrdf::Term::NamedNode(node) => all.extend(of(node.as_ref().into(), SKOS_NOTATION)),
+            oxrdf::Term::BlankNode(node) => all.extend(of(node.as_ref().into(), SKOS_NOTATION)),
             _ => {}
         }
+        // Of an `adms:Identifier` CKAN keeps nothing but the IRI.
+        all.push(handed);
     }
     let iri = dataset.as_str().to_owned();
+    let all: BTreeSet<String> = all.iter().filter_map(|term| name(term.as_ref())).collect();
     let others = all.into_iter().filter(|name| *name != iri && is_global(name)).take(NAMES);
     let names: BTreeSet<String> = others.chain([iri.clone()]).collect();
     names.into_iter().collect()
