@@ -30,7 +30,8 @@ pub enum Role {
     Steward,
     /// The node's administrator: the operator's pages and every setting, no patient.
     Admin,
-    /// Anyone: the published catalogue.
+    /// Anyone: the published catalogue. Needs no token.
+    #[value(skip)]
     Public,
 }
 
@@ -123,6 +124,8 @@ pub const SCOPED: &[&str] = &[
     "ImplementationGuide",
     "ValueSet",
     "CapabilityStatement",
+    "EpisodeOfCare",
+    "Group",
 ];
 
 /// What a scope lets do: the letters of SMART App Launch 2.2, in their order.

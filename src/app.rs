@@ -169,7 +169,8 @@ impl Server {
         let tokens = web::Data::new(Tokens::new(&node.keys.token));
         // An archive that is only a table has no images to lead to.
         let sources = node.store.read(crate::store::journal::list_sources)?;
-        let has_images = sources.is_empty() || sources.iter().any(|row| row.kind != "table");
+        let mut of_images = sources.iter().filter(|row| row.kind != "clinical").peekable();
+        let has_images = of_images.peek().is_none() || of_images.any(|row| row.kind != "table");
         let context = node.context.serving_images(has_images);
         let fhir = fhir::State::new(
             &node.config,
@@ -295,9 +296,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(dicomweb::routes)
         .configure(crate::web::routes)
         .configure(harvest::routes)
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(metrics_text))
+        .service(web::resource("/healthz").get(healthz).route(web::head().to(healthz)))
+        .service(web::resource("/readyz").get(readyz).route(web::head().to(readyz)))
+        .service(web::resource("/metrics").get(metrics_text).route(web::head().to(metrics_text)))
         .route(openapi::ADDRESS, web::get().to(openapi_json));
 }
 

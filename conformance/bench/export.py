@@ -4,13 +4,14 @@ Each round: an export of every ImagingStudy (kick-off to manifest, as the client
 included), its bytes, and then the same bytes copied file to file on the same disk by a loop of 1 MiB
 with fsync at the end: the rate of plain writing. While an export runs, a study is read again and
 again: what care notices of it. The large study is synthetic: 3,000 instances in 3 series.
-Prints one JSON object.
+The first export finds nothing kept and renders everything; the later ones find what it kept. Prints one JSON object.
 """
 
 import http.client
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -86,8 +87,16 @@ class Server:
 
     def get(self, path, headers=(), method="GET", connection=None):
         connection = connection or self.own
-        connection.request(method, path, headers={"Authorization": f"Bearer {self.token}", **dict(headers)})
-        answer = connection.getresponse()
+        for is_last in (False, True):
+            try:
+                connection.request(method, path, headers={"Authorization": f"Bearer {self.token}", **dict(headers)})
+                answer = connection.getresponse()
+                break
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                # Closed while it was idle: plain writing took long.
+                connection.close()
+                if is_last:
+                    raise
         return answer.status, answer.headers, answer.read()
 
     def resident_mib(self):
@@ -157,15 +166,19 @@ def export(server, data, care):
     server.get(address, method="DELETE")
     return {"seconds": round(seconds, 2), "plain_seconds": round(plain, 2), "bytes": size,
             "resources": sum(one["count"] for one in manifest["output"]),
-            "load": os.getloadavg()[0], "reads_meanwhile": figures(meanwhile)}
+            "ratio": round(plain / seconds, 3), "load": os.getloadavg()[0], "reads_meanwhile": figures(meanwhile)}
 
 
 idc_store = store("data-idc", lambda data: command(
     data, "ingest", "table", f"{idc}/idc_index.parquet", "--mapping", "idc"))
+shutil.rmtree(idc_store / "exports", ignore_errors=True)
 server = Server(idc_store)
 page = json.loads(server.get("/fhir/ImagingStudy?_count=1")[2])
 care = "/fhir/ImagingStudy/" + page["entry"][0]["resource"]["id"]
-exports = [export(server, idc_store, care) for _ in range(rounds)]
+exports = []
+for _ in range(rounds):
+    exports.append(export(server, idc_store, care))
+    print(exports[-1], file=sys.stderr)
 resident = server.resident_mib()
 server.stop()
 
@@ -179,8 +192,9 @@ for name, query in (("whole", ""), ("summary", "?_summary=true"), ("elements", "
                    **figures([one for one, _ in samples])}
 server.stop()
 
-ratio = statistics.median(one["plain_seconds"] / one["seconds"] for one in exports)
+ratio = statistics.median(one["ratio"] for one in exports[1:] or exports)
 print(json.dumps({
-    "bench": "export", "ratio": round(ratio, 2), "at_least": 0.5, "exports": exports,
+    "bench": "export", "ratio": round(ratio, 2), "ratio_of_the_first": exports[0]["ratio"], "at_least": 0.5,
+    "exports": exports,
     "resident_mib": resident, "large_study": reads, "large_study_p99_at_most_ms": 20,
 }))

@@ -8,7 +8,11 @@ would. The ten that change get a whole document.
 `one`      /changes?since=N and each of the ten payloads by itself, compressed: bytes and milliseconds
 `modified` /catalog.ttl?modified_since=…, compressed
 `walk`     every page of /catalog.nt, first time and again
+`static`   the same bytes of `again`, sent from memory by a loop that knows nothing else
 `dump`     the same triples dumped from a RocksDB store of oxigraph
+
+The servers of all sizes run side by side and are asked in turn, so that a busy machine slows all of
+them alike; `growth` is the greatest median among the sizes divided by the least.
 """
 import gzip
 import hashlib
@@ -29,14 +33,14 @@ EVENT = ("INSERT INTO dataset_event (seq, slug, operation, version, access, time
          "VALUES (?,?,?,?,?,?,?,?,?,NULL)")
 
 
-def serve(binary, data):
+def serve(binary, data, port=18999):
     environment = dict(os.environ, VESALIUS_ARCHIVE_IDENTITY="identified")
-    server = subprocess.Popen([binary, "--data", data, "--json", "serve", "--listen", "127.0.0.1:18999",
+    server = subprocess.Popen([binary, "--data", data, "--json", "serve", "--listen", f"127.0.0.1:{port}",
                                "--public-url", "http://127.0.0.1:18999"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     for _ in range(3000):
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", 18999, timeout=600)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
             connection.request("GET", "/healthz")
             if connection.getresponse().read():
                 quiet(server.pid)
@@ -141,28 +145,35 @@ def change(data, sample, count, number, ten=10):
     return modified
 
 
-def median(work, times=30):
+def in_turn(works, times=30):
+    """The median of each, asked one after the other again and again."""
+    found = {name: [] for name in works}
+    for _ in range(times + 3):
+        for name, work in works.items():
+            found[name].append(work())
     # The first few fill caches of the database and of the machine.
-    return round(statistics.median([work() for _ in range(times + 3)][3:]), 2)
+    return {name: round(statistics.median(times[3:]), 2) for name, times in found.items()}
 
 
 def since(connection, last, modified):
+    """What comes, and what to ask again and again for the time that it takes."""
     path = f"/changes.ttl?since={last}&include=documents"
     body, _ = get(connection, path)
     text = gzip.decompress(body).decode()
     assert text.count("a dcat:Dataset ") == 10, text.count("a dcat:Dataset ")
-    found = {"since": {"bytes": len(body), "plain": len(text), "ms": median(lambda: get(connection, path)[1])}}
+    found = {"since": {"bytes": len(body), "plain": len(text)}}
     feed = f"/changes?since={last}"
     events = json.loads(gzip.decompress(get(connection, feed)[0]))["orderedItems"]
     paths = [feed] + [event["document"].split("18999")[1] + ".ttl" for event in events]
-    found["one"] = {"requests": len(paths), "bytes": sum(len(get(connection, path)[0]) for path in paths),
-                    "ms": median(lambda: sum(get(connection, path)[1] for path in paths))}
+    found["one"] = {"requests": len(paths), "bytes": sum(len(get(connection, path)[0]) for path in paths)}
     day = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(modified // 1_000_000 - 60))
     listing = f"/catalog.ttl?modified_since={day}"
     body, _ = get(connection, listing)
     assert gzip.decompress(body).decode().count("a dcat:Dataset ") == 10
-    found["modified"] = {"bytes": len(body), "ms": median(lambda: get(connection, listing)[1])}
-    return found
+    found["modified"] = {"bytes": len(body)}
+    return found, {"since": lambda: get(connection, path)[1],
+                   "one": lambda: sum(get(connection, path)[1] for path in paths),
+                   "modified": lambda: get(connection, listing)[1]}
 
 
 def walk(connection):
@@ -179,7 +190,36 @@ def walk(connection):
         reading += time.perf_counter() - own
     seconds = time.perf_counter() - begin - reading
     return {"pages": pages, "datasets": datasets, "seconds": round(seconds, 2), "slowest_ms": round(slowest, 1),
-            "wire_MB_s": round(wire / seconds / 1e6, 1), "plain_MB_s": round(plain / seconds / 1e6, 1)}
+            "wire_MB_s": round(wire / seconds / 1e6, 1), "plain_MB_s": round(plain / seconds / 1e6, 1),
+            "wire": wire}
+
+
+SENDER = """
+import socket, sys
+pages, size = int(sys.argv[1]), int(sys.argv[2])
+body = bytes(size)
+answer = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % size + body
+door = socket.create_server(("127.0.0.1", 0))
+print(door.getsockname()[1], flush=True)
+peer, _ = door.accept()
+peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+while peer.recv(65536):
+    peer.sendall(answer)
+"""
+
+
+def static(pages, wire):
+    """As many answers of as many bytes, from memory."""
+    sender = subprocess.Popen([sys.executable, "-c", SENDER, str(pages), str(wire // pages)],
+                              stdout=subprocess.PIPE, text=True)
+    connection = http.client.HTTPConnection("127.0.0.1", int(sender.stdout.readline()), timeout=60)
+    begin = time.perf_counter()
+    for _ in range(pages):
+        get(connection, "/")
+    seconds = time.perf_counter() - begin
+    connection.close()
+    sender.wait()
+    return round(wire / seconds / 1e6, 1)
 
 
 def dump(data, folder):
@@ -204,24 +244,43 @@ def main():
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         demo = os.path.join(folder, "demo")
         make(binary, demo)
-        for count in sizes:
-            data = os.path.join(folder, f"data-{count}")
-            shutil.copytree(demo, data)
-            sample, last, number = fill(data, count)
-            modified = change(data, sample, count, number)
-            server, connection = serve(binary, data)
-            try:
-                found = since(connection, last, modified)
-                if count <= 10_000:
-                    found["walk"], found["again"] = walk(connection), walk(connection)
-            finally:
+        servers, works = {}, {}
+        try:
+            for port, count in enumerate(sizes, 18999):
+                data = os.path.join(folder, f"data-{count}")
+                shutil.copytree(demo, data)
+                sample, last, number = fill(data, count)
+                modified = change(data, sample, count, number)
+                servers[count] = serve(binary, data, port)
+                result["sizes"][count], works[count] = since(servers[count][1], last, modified)
+            result["load"] = os.getloadavg()[0]
+            for name in ("since", "one", "modified"):
+                times = in_turn({count: of[name] for count, of in works.items()})
+                for count, ms in times.items():
+                    result["sizes"][count][name]["ms"] = ms
+                sent = [found[name]["bytes"] for found in result["sizes"].values()]
+                result.setdefault("growth", {})[name] = {
+                    "ms": round(max(times.values()) / min(times.values()), 2),
+                    "bytes": round(max(sent) / min(sent), 2)}
+            print(json.dumps(result), file=sys.stderr)
+            for count in (count for count in sizes if count <= 10_000):
+                found, connection = result["sizes"][count], servers[count][1]
+                found["walk"], again = walk(connection), []
+                for _ in range(5):
+                    # Ours and the loop in turn.
+                    page = walk(connection)
+                    again.append((page["wire_MB_s"], page["plain_MB_s"], static(page["pages"], page["wire"])))
+                found["again"] = {name: statistics.median(column) for name, column in zip(
+                    ("wire_MB_s", "plain_MB_s", "static_wire_MB_s"), zip(*again))}
+        finally:
+            for server, _ in servers.values():
                 server.terminate()
+            for server, _ in servers.values():
                 server.wait()
-            if count == 10_000:
-                found["dump_MB_s"] = dump(data, folder)
-            result["sizes"][count] = found
-            print(count, json.dumps(found), file=sys.stderr)
-            shutil.rmtree(data)
+        if 10_000 in sizes:
+            dumped = dump(os.path.join(folder, "data-10000"), folder)
+            found = result["sizes"][10_000]
+            found["dump_MB_s"], found["ratio"] = dumped, round(found["again"]["plain_MB_s"] / dumped)
     print(json.dumps(result, indent=1))
 
 

@@ -6,52 +6,16 @@
 # Needs: Orthanc with its DICOMweb plugin, dcmtk, iproute2, python3, unshare; and the test binary
 # of the product in VESALIUS_TEST_IT (`cargo test --no-run --test it` prints its path). With VESALIUS_TEST_BINARY set
 # to the product's binary its command line is run as well, into a store of its own.
-# Orthanc 1.10.1 listens on every address whatever it is told, so it and everything that talks
-# to it run in a network namespace that has only loopback. Nothing is left running.
+# ../orthanc.sh says how Orthanc is run.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 : "${VESALIUS_TEST_IT:?set VESALIUS_TEST_IT to the path of the integration test binary}"
 
-if [ "${IN_NAMESPACE:-}" != yes ]; then
-    flags=-n
-    [ "$(id -u)" = 0 ] || flags=-rn
-    IN_NAMESPACE=yes exec unshare $flags "$0" "$@"
-fi
-ip link set lo up
-
-work=$(mktemp -d)
-orthanc=
-stop() {
-    if [ -n "$orthanc" ]; then kill "$orthanc" 2>/dev/null || :; wait "$orthanc" 2>/dev/null || :; fi
-    if [ "${KEEP:-}" = yes ]; then echo "kept: $work"; else rm -rf "$work"; fi
-}
-trap stop EXIT
-trap 'exit 130' INT TERM
-
-plugin=$(find / -xdev -name 'libOrthancDicomWeb.so*' -path '*lib*' 2>/dev/null | head -n 1)
-mkdir "$work/db"
-cat > "$work/orthanc.json" <<EOF
-{ "Name": "PEER", "StorageDirectory": "$work/db", "IndexDirectory": "$work/db", "HttpPort": 18042,
-  "RemoteAccessAllowed": false, "AuthenticationEnabled": true,
-  "RegisteredUsers": { "peer": "peer-secret" },
-  "DicomAet": "PEER", "DicomPort": 14242, "LimitFindResults": 0, "Plugins": ["$plugin"],
-  "DicomWeb": { "Enable": true, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full" } }
-EOF
-Orthanc --verbose "$work/orthanc.json" > "$work/orthanc.log" 2>&1 &
-orthanc=$!
-base=http://127.0.0.1:18042
-export VESALIUS_DICOMWEB_USER=peer VESALIUS_DICOMWEB_PASSWORD=peer-secret
-python3 - "$base" <<'EOF'
-import sys, time, urllib.request, urllib.error
-for _ in range(100):
-    try:
-        urllib.request.urlopen(sys.argv[1] + "/system", timeout=1)
-    except urllib.error.HTTPError:
-        sys.exit(0)         # 401: it is there and asks who we are
-    except OSError:
-        time.sleep(0.2)
-sys.exit("Orthanc does not answer")
-EOF
+. "$here/../orthanc.sh"
+alone "$0" "$@"
+begin_work
+start_orthanc --verbose
+base=$peer
 
 ingest() {
     VESALIUS_TEST_DICOMWEB=$base/dicom-web VESALIUS_TEST_JOURNAL=$work/journal.json \

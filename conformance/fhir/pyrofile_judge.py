@@ -2,7 +2,7 @@
 
 An extension whose definition the judge does not have is an error to it. The definitions of HL7
 Europe Imaging and IHE MADO are read from the folder that VESALIUS_REFERENCE names; without it
-their unknown extensions are let pass, by URL, and nothing else is.
+their unknown extensions are let pass, by URL, and nothing else is. Ours are those of `ig/compiled`.
 """
 
 import json
@@ -34,18 +34,23 @@ FORMAT = re.compile(r"^Code 'xml' is not in required ValueSet _r4b_format_")
 config = ValidatorConfig()
 reference = os.environ.get("VESALIUS_REFERENCE")
 folder = tempfile.mkdtemp()
+package = Path(folder) / "extensions" / "package"
+package.mkdir(parents=True)
+(package / "package.json").write_text(
+    json.dumps({"name": "extensions", "version": "1.0.0", "fhirVersions": ["4.0.1"]})
+)
+compiled = Path(__file__).resolve().parents[2] / "ig/compiled/StructureDefinition.ndjson"
+for line in compiled.read_text(encoding="utf-8").splitlines():
+    definition = json.loads(line)
+    if definition["type"] == "Extension":
+        (package / f"StructureDefinition-{definition['id']}.json").write_text(line, encoding="utf-8")
+config.local_package_paths = [str(package.parent)]
 if reference:
-    package = Path(folder) / "extensions" / "package"
-    package.mkdir(parents=True)
-    (package / "package.json").write_text(
-        json.dumps({"name": "extensions", "version": "1.0.0", "fhirVersions": ["4.0.1"]})
-    )
     for guide in (
         "hl7-eu-imaging-r4", "hl7-eu-extensions-1.2.0", "ihe-rad-mado", "xver-r5-r4-standin"
     ):
         for path in (Path(reference) / "eehrxf" / guide / "extensions").glob("*.json"):
             (package / path.name).write_bytes(path.read_bytes())
-    config.local_package_paths = [str(package.parent)]
 validator = Validator(config)
 errors = 0
 passed = 0

@@ -1,7 +1,8 @@
 """A profile checker of our own, driven by the snapshots themselves.
 
 It shares no code and no table with the product: it reads StructureDefinitions, ValueSets and
-CodeSystems where they lie, walks each snapshot, and evaluates the invariants with `fhirpathpy`.
+CodeSystems where they lie (corrected by errata.toml, as for HAPI), walks each snapshot, and evaluates
+the invariants with `fhirpathpy`.
 
     snapshots.py --definitions DIR --package DIR... CASES.ndjson
 
@@ -15,6 +16,7 @@ import argparse
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import fhirpathpy
@@ -82,6 +84,22 @@ class Definitions:
                  "CodeSystem": self.code_systems}.get(resource["resourceType"])
         if table is not None and "url" in resource:
             table[resource["url"]] = resource
+
+    def correct(self, errata):
+        """Corrects what the errata name."""
+        for erratum in errata:
+            if "codes" in erratum:
+                system = self.code_systems[erratum["definition"]]
+                system.setdefault("concept", []).extend({"code": code} for code in erratum["codes"])
+                continue
+            for element in self.structures[erratum["definition"]]["snapshot"]["element"]:
+                if element["id"] == erratum["element"]:
+                    if "discriminator" in erratum:
+                        element["slicing"]["discriminator"] = [erratum["discriminator"]]
+                    if "profile" in erratum:
+                        element["type"] = [kind | {"profile": [erratum["profile"]]} for kind in element["type"]]
+                    if "pattern" in erratum:
+                        element["patternCodeableConcept"] = {"coding": [erratum["pattern"]]}
 
     def tree(self, url):
         url = url.split("|")[0]
@@ -509,7 +527,10 @@ def main():
     arguments.add_argument("--package", type=Path, action="append", default=[])
     arguments.add_argument("cases", type=Path)
     arguments = arguments.parse_args()
-    checker = Checker(Definitions(arguments.definitions, arguments.package))
+    definitions = Definitions(arguments.definitions, arguments.package)
+    errata = Path(__file__).resolve().parent / "errata.toml"
+    definitions.correct(tomllib.loads(errata.read_text(encoding="utf-8"))["erratum"])
+    checker = Checker(definitions)
     sys.setrecursionlimit(10_000)
     for line in arguments.cases.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)

@@ -4,11 +4,13 @@
 
 `planted`: every right resource is accepted by the profile judges, every defect refused by ours, and
 by the judges that its row names in `seen`, no other. `official`: ours and HAPI agree on each
-example, except as `differences.toml` says. Exit status 1 otherwise.
+example, except as `differences.toml` says. `emitted`: no judge refuses anything, except by a mistake
+of its own that `../emitted/mistakes.toml` explains. Exit status 1 otherwise.
 """
 
 import json
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -76,6 +78,8 @@ def main():
             wrong += planted(names, ran, told)
         elif set_ == "official":
             wrong += official(names, ran, told)
+        elif set_ == "emitted":
+            wrong += emitted(names, ran, told)
         else:
             for name in names:
                 said = {j: e[name] for j, e in ran.items() if e[name]}
@@ -83,8 +87,12 @@ def main():
                 for judge in said:
                     for message in told[judge][name][:5]:
                         print(f"      {judge}: {message[:200]}")
-    for line in wrong:
-        print(f"WRONG {line}")
+    if target := os.environ.get("WRONG"):
+        Path(target).write_text("".join(f"{line}\n" for line in wrong), encoding="utf-8")
+    for line in wrong[:100]:
+        print(f"WRONG {line[:1000]}")
+    if len(wrong) > 100:
+        print(f"WRONG … and {len(wrong) - 100} more")
     sys.exit(1 if wrong else 0)
 
 
@@ -133,6 +141,33 @@ def official(names, ran, told):
         elif len(by) == 2:
             print(f"  refused by both: {name}: {told['ours'][name][0]}")
     print(f"  ours and HAPI differ on {len(expected)} of {len(names)}, as explained")
+    return wrong
+
+
+def emitted(names, ran, told):
+    path = HERE.parent / "emitted" / "mistakes.toml"
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["mistake"]
+    used, wrong, count = [0] * len(rows), [], 0
+    for judge in ran:
+        own = [(at, re.compile(row["says"]), re.compile(row.get("of", ""))) for at, row in enumerate(rows)
+               if row["judge"] == judge]
+        refused = {}
+        for name in names:
+            for message in told[judge][name]:
+                for at, says, of in own:
+                    if says.search(message) and of.search(name):
+                        used[at] += 1
+                        break
+                else:
+                    refused.setdefault(name, []).append(message)
+        count += len(refused)
+        wrong += [f"{judge} refuses {name}: {messages[:3]}" for name, messages in refused.items()]
+    for row, times in zip(rows, used, strict=True):
+        if row["judge"] in ran:
+            print(f"  {times} times a mistake of {row['judge']}: {row['reason']}")
+    missing = [judge for judge in JUDGES if judge not in ran]
+    print(f"  {len(names)} emitted resources, {count} refused; judged by {', '.join(ran)}"
+          + (f"; without {', '.join(missing)}" if missing else ""))
     return wrong
 
 

@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::imaging::Facet;
 use crate::index::disclosure::{Cell, age_band};
 use crate::index::{Criteria, Index, TermCount};
-use crate::store::Store;
+use crate::store::changes::{self, Kind};
 use crate::store::datasets::{self, DatasetRow, PUBLISHED, WITHDRAWN};
 use crate::store::events::{self, EventRow, StandingRow};
-use crate::store::journal;
+use crate::store::{Db, Store, journal};
 
 /// The facets that figures are made of: those that are published, and what ages and the
 /// dictionary of variables are counted from.
@@ -343,6 +343,14 @@ impl Shelf for StoreShelf {
 
     fn slugs(&self) -> Result<Vec<String>> {
         self.0.read(datasets::list_slugs)
+    }
+
+    fn changed_since(&self, change: u64) -> Result<Option<Vec<String>>> {
+        let changed = |db: &mut Db| {
+            let numbers = changes::list_changed(db, Kind::Dataset, number(change))?;
+            datasets::list_slugs_of(db, &numbers)
+        };
+        Ok(Some(self.0.read(changed)?))
     }
 
     fn state(&self) -> Result<ShelfState> {

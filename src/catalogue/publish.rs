@@ -126,6 +126,13 @@ pub trait Shelf: Log {
     /// # Errors
     /// When the store does not answer.
     fn state(&self) -> Result<ShelfState>;
+    /// The slugs of what changed after a [`ShelfState::change`]; `None`: everything may have.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn changed_since(&self, _change: u64) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
 }
 
 /// A shelf in memory, for tests and for trying out.

@@ -9,7 +9,7 @@ use super::{Common, Node, event};
 use crate::error::{Error, Result};
 use crate::fhir;
 use crate::fhir::validate::{Issue, validate};
-use crate::ingest::clinical::{ClinicalSummary, Import, import as run};
+use crate::ingest::clinical::{ClinicalSummary, Import, Journaled, import as run};
 use crate::mapping::clinical::{ClinicalTable, Kept, Writer};
 
 /// Checks every resource, and writes it as a line of a file.
@@ -43,12 +43,15 @@ pub(super) fn import(
     place: &str,
     to: Option<&Path>,
 ) -> Result<ClinicalSummary> {
+    let locator = file.canonicalize().unwrap_or_else(|_| file.to_owned()).display().to_string();
     let how = Import {
         table,
         place,
         context: &node.context,
         key: &node.keys.pseudonym,
         store: &node.store,
+        // What goes to a file is not the archive's.
+        journal: to.is_none().then_some(Journaled { locator: &locator, clock: &super::now }),
     };
     match to {
         None => {

@@ -19,6 +19,11 @@ const ROUTED: &[(Option<Resource>, &str, &str)] = &[
         "export",
         "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export",
     ),
+    (
+        Some(Resource::Group),
+        "export",
+        "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export",
+    ),
 ];
 
 /// Those of a type, or of the system.
@@ -100,10 +105,11 @@ pub(super) fn statement(
         },
         "fhirVersion": "4.0.1",
         "format": ["json", "xml"],
+        "patchFormat": [super::handle::JSON_PATCH],
         "implementationGuide": guide.canonical().into_iter().collect::<Vec<_>>(),
         "rest": [{
             "mode": "server",
-            "documentation": "Read and search by GET and POST; write what the archive does not derive, one by one or in batches and transactions, checked against R4 and the profiles that it claims. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
+            "documentation": "Read and search by GET and POST; write what the archive does not derive, one by one or in batches and transactions, checked against R4 and the profiles that it claims. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. `_has` is followed by references that the type's `searchRevInclude` or its parameters name, not for the role `ehr`. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
             "security": {
                 "cors": false,
                 "service": [{ "coding": [{
@@ -115,7 +121,12 @@ pub(super) fn statement(
             },
             "resource": resources,
             "operation": routed(None).collect::<Vec<_>>(),
-            "interaction": [{ "code": "batch" }, { "code": "transaction" }, { "code": "history-system" }],
+            "searchParam": [
+                { "name": "_type", "type": "special", "documentation": "The types that are searched, separated by commas: it must be given." },
+                { "name": "_id", "type": "token", "definition": "http://hl7.org/fhir/SearchParameter/Resource-id" },
+                { "name": "_lastUpdated", "type": "date", "definition": "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated" },
+            ],
+            "interaction": [{ "code": "search-system" }, { "code": "batch" }, { "code": "transaction" }, { "code": "history-system" }],
         }],
     })
 }
@@ -157,7 +168,15 @@ fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow)
         codes.push("search-type");
     }
     if row.is_written {
-        codes.extend(["vread", "create", "update", "delete", "history-instance", "history-type"]);
+        codes.extend([
+            "vread",
+            "create",
+            "update",
+            "patch",
+            "delete",
+            "history-instance",
+            "history-type",
+        ]);
     }
     let interactions: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
     let parameters = if row.is_read_only_by_id { Vec::new() } else { parameters };

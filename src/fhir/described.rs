@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::State;
 use super::bulk::NDJSON;
+use super::handle::JSON_PATCH;
 use super::operation::Operation as Called;
 use super::table::{Kind, Parameter as Row, Resource, ResourceRow, Table};
 use crate::openapi::{Access, Operation, Parameter, Path, Place};
@@ -178,6 +179,13 @@ fn of_type(table: &Table, row: &ResourceRow, operations: &[Box<dyn Called>]) -> 
             .takes(takes)
             .parameters(criteria()),
             of(
+                "patch",
+                &format!("change parts of the {name} that a search finds"),
+                &[&[200], WRITE, ALWAYS],
+            )
+            .takes(&[JSON_PATCH])
+            .parameters(criteria()),
+            of(
                 "delete",
                 &format!("delete the {name} that a search finds"),
                 &[&[200, 204], WRITE, ALWAYS],
@@ -192,6 +200,9 @@ fn of_type(table: &Table, row: &ResourceRow, operations: &[Box<dyn Called>]) -> 
             )
             .takes(takes)
             .parameters([id(), if_match()]),
+            of("patch", &format!("change parts of a {name}"), &[&[200], WRITE, ALWAYS])
+                .takes(&[JSON_PATCH])
+                .parameters([id(), if_match()]),
             of("delete", &format!("delete a {name}"), &[&[200, 204], WRITE, ALWAYS])
                 .parameters([id(), if_match()]),
         ]);
@@ -262,6 +273,14 @@ fn fixed() -> Vec<Path> {
         path(
             "/fhir",
             vec![
+                of("get", "search several types", &[&[200], ALWAYS]).parameters([
+                    Parameter::query("_type", "names of types, separated by commas"),
+                    Parameter::query("_id", ""),
+                    Parameter::query("_lastUpdated", ""),
+                    Parameter::query("_count", ""),
+                    Parameter::query("_cursor", ""),
+                    format(),
+                ]),
                 of("post", "a batch or transaction", &[&[200], WRITE, ALWAYS]).takes(&[JSON, XML]),
             ],
         ),

@@ -163,6 +163,8 @@ mod tests {
         for (kind, lines) in FILES {
             assert_eq!(guide.0.of(*kind).count(), lines.lines().count(), "{kind:?}");
             assert!(table.row(*kind).is_public, "{kind:?}");
+            // FHIR's JSON has no empty lists (R4 json.html 2.6.2.1), and XML nothing to write of them.
+            assert!(!lines.contains("[]"), "{kind:?}");
             assert!(table.row(*kind).revinclude.is_empty(), "{kind:?}");
         }
         for json in guide.0.of(Resource::ConceptMap) {

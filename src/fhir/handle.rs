@@ -12,6 +12,7 @@ use super::negotiate::{self, Format};
 use super::operation::xml_of;
 use super::operation::{Body, Call, Reply};
 use super::outcome::{Failure, Result};
+use super::records::patch::{Fault, Patch};
 use super::records::write::{Act, BODY_LIMIT, Conditions, Return, Target, wrap};
 use super::request::{self, Parameters};
 use super::search::{Control, Handling, Search};
@@ -32,6 +33,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::scope("/fhir").default_service(web::route().to(handle)))
         .route("/fhir", web::route().to(handle));
 }
+
+/// The media type of patches.
+pub(super) const JSON_PATCH: &str = "application/json-patch+json";
 
 async fn handle(
     request: HttpRequest,
@@ -164,7 +168,8 @@ async fn answer(
 ) -> Result<HttpResponse> {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_post = *request.method() == Method::POST;
-    let is_write = is_post || [Method::PUT, Method::DELETE].contains(request.method());
+    let is_write =
+        is_post || [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
     let path = request.path().to_owned();
     let address = address(&path);
     if let Ok(Address::Metadata | Address::Smart) = address {
@@ -183,15 +188,17 @@ async fn answer(
     let mut is_binary = false;
     match address? {
         Address::Base if is_post => body = Some(read_body(payload, BODY_LIMIT).await?),
-        Address::Base => return Err(Failure::method("POST")),
+        Address::Base if !is_get => return Err(Failure::method("GET, HEAD, POST")),
         Address::Type(_) if is_write => body = Some(read_body(payload, BODY_LIMIT).await?),
         Address::One(..) if is_write && !is_post => {
             body = Some(read_body(payload, BODY_LIMIT).await?);
         }
         Address::Type(_) if !is_get => {
-            return Err(Failure::method("GET, HEAD, POST, PUT, DELETE"));
+            return Err(Failure::method("GET, HEAD, POST, PUT, PATCH, DELETE"));
         }
-        Address::One(..) if !is_get => return Err(Failure::method("GET, HEAD, PUT, DELETE")),
+        Address::One(..) if !is_get => {
+            return Err(Failure::method("GET, HEAD, PUT, PATCH, DELETE"));
+        }
         Address::SearchForm(_) if is_post => {
             let media = request.content_type().to_ascii_lowercase();
             let body = form(payload).await?;
@@ -370,9 +377,8 @@ impl State {
                 let (media, body) = (String::new(), Bytes::new());
                 operation.run(asking, Call { resource, id, parameters, handling, media, body })
             }
-            Address::Base | Address::Metadata | Address::Smart => {
-                Err(Failure::no_such_address(path))
-            }
+            Address::Base => self.search_system(asking, parameters, handling),
+            Address::Metadata | Address::Smart => Err(Failure::no_such_address(path)),
         }
     }
 
@@ -405,7 +411,7 @@ impl State {
         };
         let right = match method {
             Method::POST => 'c',
-            Method::PUT => 'u',
+            Method::PUT | Method::PATCH => 'u',
             _ => 'd',
         };
         // Rights first: who may not write learns nothing of what is wrong with it.
@@ -436,6 +442,19 @@ impl State {
             }
             Method::PUT => {
                 Act::Update { incoming: incoming()?, target: target(parameters)?, conditions }
+            }
+            Method::PATCH => {
+                if bare != JSON_PATCH {
+                    return Err(Failure::other_media_type(
+                        "a JSON Patch (RFC 6902) as `application/json-patch+json`",
+                    ));
+                }
+                let patch = Patch::read(&body).map_err(|fault| match fault {
+                    Fault::Unreadable(reason) | Fault::Unfit(reason) => {
+                        Failure::unreadable(&reason)
+                    }
+                })?;
+                Act::Patch { resource, target: target(parameters)?, patch, conditions }
             }
             _ => Act::Delete { resource, target: target(parameters)?, conditions },
         };

@@ -7,7 +7,7 @@
 //! which takes away what the actor may not see before anything is counted, sorted or included.
 //! Governed by FHIR R4 4.0.1 (http.html, search.html), HL7 Europe Imaging for the names of R5.
 //! What clients write is a provider of its own (`records`); the archive's rows are changed by
-//! ingest alone. Absent: PATCH.
+//! ingest alone. Absent: FHIRPath Patch, `_filter`, `_text`, named queries.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use serde_json::{Value, json};
 
-use crate::actor::{Actor, SCOPED};
+use crate::actor::{Actor, Role, SCOPED};
 use crate::config::Config;
 use crate::imaging::{Facet, keyed};
 use crate::index::Index;
@@ -49,6 +49,7 @@ mod request;
 mod search;
 mod subscription;
 mod subset;
+mod system;
 pub mod table;
 mod terminology;
 pub mod validate;
@@ -64,7 +65,8 @@ use made::Made;
 use operation::Operation;
 use provider::Provider;
 use records::Records;
-use table::Table;
+pub use records::{Aside, Intake, IntakeSummary, LARGEST as LARGEST_DOCUMENT};
+use table::{Resource, Table};
 use terminology::Terminology;
 
 /// Largest form of a search by POST.
@@ -129,6 +131,11 @@ impl Asking<'_> {
             View::Care | View::DeIdentified => IdSpace::Care,
             View::Pseudonymous => IdSpace::Research,
         }
+    }
+
+    /// Whether resources of the type name more patients than the actor may read at a time.
+    fn sees_none(&self, resource: Resource) -> bool {
+        self.actor.role == Role::Ehr && self.state.table.row(resource).is_of_many
     }
 
     fn visible_patients(&self) -> roaring::RoaringBitmap {

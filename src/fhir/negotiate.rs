@@ -51,7 +51,7 @@ pub(super) fn is_readable(media: &str) -> bool {
 }
 
 /// The format that the client likes best; JSON where it likes both alike. Another format and
-/// another version than 4.0 are refused. `_format` stands above the header (R4 http, 3.1.0.1.11).
+/// another version than 4.0 (or 4.3, which is the same for every type here) are refused. `_format` stands above the header (R4 http, 3.1.0.1.11).
 pub(super) fn accept(headers: &HeaderMap, format: Option<&str>) -> Result<Format> {
     if let Some(format) = format {
         // A `+` that was not escaped arrives as a space.
@@ -141,7 +141,8 @@ fn acceptable(range: &str, with_wildcards: bool) -> Option<(Format, f32)> {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let value = value.trim().trim_matches('"');
         let is_served = match name.trim().to_ascii_lowercase().as_str() {
-            "fhirversion" => ["4.0", "4.0.1"].contains(&value),
+            // What R4B (4.3) changes are types that are not served here: its clients may ask.
+            "fhirversion" => ["4.0", "4.0.1", "4.3", "4.3.0"].contains(&value),
             "q" => {
                 liked = value.parse::<f32>().ok()?;
                 liked > 0.0
@@ -190,7 +191,9 @@ mod tests {
             ("application/fhir+xml, application/json", json),
             ("*/*", json),
             ("text/html, */*;q=0.1", json),
+            ("application/fhir+json; fhirVersion=4.3", json),
             ("application/fhir+json; fhirVersion=5.0", None),
+            ("application/fhir+json; fhirVersion=3.0", None),
             ("application/fhir+xml; fhirVersion=4.0", xml),
             ("application/json;q=0", None),
             ("text/turtle", None),

@@ -120,6 +120,10 @@ resources! {
     ValueSet,
     /// What the guide asks of servers.
     CapabilityStatement,
+    /// For how long somebody is responsible for a patient.
+    EpisodeOfCare,
+    /// Several patients together.
+    Group,
 }
 
 impl Resource {
@@ -147,6 +151,10 @@ pub struct ResourceRow {
     /// them, and nothing leads from them to anything else.
     #[serde(default)]
     pub is_public: bool,
+    /// Whether its resources name many patients: the role `ehr`, which reads one at a time, has
+    /// none of them.
+    #[serde(default)]
+    pub is_of_many: bool,
     /// Elements that every subset keeps.
     pub mandatory: Vec<String>,
     /// Elements of a summary; `series.uid` is the element of an element.

@@ -778,9 +778,10 @@ impl View {
         let study = usize::try_from(number).ok().and_then(|at| self.studies.get(at));
         match sort {
             Sort::Arrival => 0,
-            Sort::Started { .. } => {
-                study.and_then(|study| study.started).map_or(i64::MAX, |started| started.from)
-            }
+            // Without a date they stand last, whichever way the others stand.
+            Sort::Started { descending } => study
+                .and_then(|study| study.started)
+                .map_or(if descending { i64::MIN } else { i64::MAX }, |started| started.from),
             Sort::Updated { .. } => study.map_or(0, |study| study.updated),
         }
     }
@@ -1080,9 +1081,15 @@ fn walk(
 ) -> Vec<i64> {
     let pick = |at: &&u32| hits.contains(**at);
     if descending {
-        let end =
-            after.map_or(order.len(), |after| order.partition_point(|at| (key(*at), *at) < after));
-        order.iter().take(end).rev().filter(pick).take(count).map(|at| i64::from(*at)).collect()
+        // What has no key is at the end of the order, and stays there.
+        let (with, without) = order.split_at(order.partition_point(|at| key(*at) != i64::MIN));
+        let left = |part: &[u32]| match after {
+            None => part.len(),
+            Some(after) => part.partition_point(|at| (key(*at), *at) < after),
+        };
+        let with = with.iter().take(left(with)).rev();
+        let all = with.chain(without.iter().take(left(without)).rev());
+        all.filter(pick).take(count).map(|at| i64::from(*at)).collect()
     } else {
         let start = after.map_or(0, |after| order.partition_point(|at| (key(*at), *at) <= after));
         order.iter().skip(start).filter(pick).take(count).map(|at| i64::from(*at)).collect()

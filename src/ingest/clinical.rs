@@ -1,7 +1,8 @@
 //! Clinical tables into resources: rows are read, told whom they are about, mapped and checked.
 //!
 //! In: a file, its mapping, the store. Out: the resources of each good row, handed to a
-//! [`Writer`]; a [`ClinicalSummary`] with every row that was put aside, by line. A row is
+//! [`Writer`]; a [`ClinicalSummary`] with every row that was put aside, by line; the same rows in the
+//! journal's quarantine, where a journal is kept. A row is
 //! all or nothing. The id of a resource comes of the row's key and the mapping's name, so that the
 //! same row is the same resources again. Absent: where resources are kept, what makes them valid.
 
@@ -10,6 +11,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::clinical_journal::Ledger;
 use crate::error::Result;
 use crate::imaging::{IdSpace, Lookup, Uid, public_id};
 use crate::mapping::clinical::{About, BadRow, Cells, ClinicalTable, Known, Writer};
@@ -77,6 +79,16 @@ pub struct Import<'a> {
     pub key: &'a [u8],
     /// Where patients and studies are looked up.
     pub store: &'a Store,
+    /// What the journal calls the import; `None`: nothing is kept, and it stands in no journal.
+    pub journal: Option<Journaled<'a>>,
+}
+
+/// An import that stands in the journal.
+pub struct Journaled<'a> {
+    /// The file, as its source is known.
+    pub locator: &'a str,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub clock: &'a dyn Fn() -> i64,
 }
 
 impl std::fmt::Debug for Import<'_> {
@@ -98,9 +110,28 @@ struct Good {
 /// # Errors
 /// When the file cannot be read, the store does not answer, or nothing can be written.
 pub fn import(path: &Path, how: &Import<'_>, writer: &mut dyn Writer) -> Result<ClinicalSummary> {
+    let Some(journaled) = &how.journal else { return run(path, how, writer, &mut None) };
+    // One file may be read by several mappings.
+    let locator = format!("{}#{}", journaled.locator, how.table.name);
+    let begun = Ledger::begin(how.store, &locator, &how.table.name, (journaled.clock)())?;
+    let mut ledger = Some(begun);
+    let summary = run(path, how, writer, &mut ledger);
+    if let Some(ledger) = ledger {
+        ledger.end(how.store, summary.as_ref().ok(), (journaled.clock)())?;
+    }
+    summary
+}
+
+fn run(
+    path: &Path,
+    how: &Import<'_>,
+    writer: &mut dyn Writer,
+    ledger: &mut Option<Ledger>,
+) -> Result<ClinicalSummary> {
     let mut run = Run {
         how,
         writer,
+        ledger,
         summary: ClinicalSummary::default(),
         keys: HashSet::new(),
         seen: HashSet::new(),
@@ -120,6 +151,7 @@ pub fn import(path: &Path, how: &Import<'_>, writer: &mut dyn Writer) -> Result<
 struct Run<'a, 'w> {
     how: &'a Import<'a>,
     writer: &'w mut dyn Writer,
+    ledger: &'w mut Option<Ledger>,
     summary: ClinicalSummary,
     keys: HashSet<Vec<String>>,
     /// Ids that rows give, and those that rows put aside might have given.
@@ -176,8 +208,12 @@ impl Run<'_, '_> {
 
     fn aside(&mut self, line: u64, code: &str, column: String, detail: String) {
         self.summary.quarantined += 1;
+        let row = AsideRow { line, code: code.to_owned(), column, detail };
+        if let Some(ledger) = self.ledger {
+            ledger.put_aside(&row);
+        }
         if self.summary.aside.len() < LISTED {
-            self.summary.aside.push(AsideRow { line, code: code.to_owned(), column, detail });
+            self.summary.aside.push(row);
         }
     }
 

@@ -6,6 +6,7 @@
 //! Absent: what an attribute means (`mapping`), how it is read (`source`, `dicom`).
 
 pub mod clinical;
+mod clinical_journal;
 mod merge;
 mod run;
 

@@ -379,11 +379,20 @@ impl Writer<'_> {
                 value
             })
             .collect();
+        let is_nobody = identifiers.is_empty()
+            && subject.name.is_none()
+            && subject.gender.is_none()
+            && subject.birth.is_none();
         json!({
             "resourceType": "Patient",
             "meta": { "security": self.security() },
             "identifier": identifiers,
-            "name": subject.name.as_deref().map(human_names),
+            "name": match &subject.name {
+                Some(name) => json!(human_names(name)),
+                // A resource that says nothing is none (R4 invariants ele-1 and bdl-5).
+                None if is_nobody => json!([{ "extension": [absent("unknown")] }]),
+                None => Value::Null,
+            },
             "gender": subject.gender,
             "birthDate": subject.birth,
         })

@@ -95,6 +95,19 @@ pub fn list_numbered(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<DatasetRow
     })
 }
 
+/// The slugs of the datasets of these numbers.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_slugs_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<String>> {
+    super::archive::chunked(numbers, |numbers| {
+        on_backend!(db, |c| dataset::table
+            .filter(dataset::number.eq_any(numbers))
+            .select(dataset::slug)
+            .load(c))
+    })
+}
+
 /// Datasets in a state by slug, some of them.
 ///
 /// # Errors

@@ -32,8 +32,22 @@ const PAGES: &[Row] = &[
         "/operator/harvest",
         &["get"],
         "catalogues that are harvested, and what each brought",
-        &[],
+        &["lang"],
         HTML,
+    ),
+    (
+        "/operator/harvest/{source}",
+        &["get"],
+        "what one of them brought, refused and why",
+        &["after", "lang"],
+        HTML,
+    ),
+    (
+        "/operator/harvest/{source}/document",
+        &["get"],
+        "the last good version of a dataset, as it is kept",
+        &["iri"],
+        "application/n-triples",
     ),
 ];
 

@@ -13,6 +13,7 @@ mod cite;
 mod convert;
 mod dataset;
 mod described;
+mod finder;
 mod harvested;
 mod layout;
 mod operator;

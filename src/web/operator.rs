@@ -187,6 +187,7 @@ fn kind_name(kind: &str, tongue: &'static Tongue) -> String {
         "folder" => tongue.word("operator.folder").to_owned(),
         "dicomweb" => "DICOMweb".to_owned(),
         "table" => tongue.word("operator.table").to_owned(),
+        "clinical" => tongue.word("operator.clinical").to_owned(),
         other => other.to_owned(),
     }
 }
@@ -207,7 +208,7 @@ fn source_lines(state: &State, tongue: &'static Tongue) -> Result<Vec<SourceLine
         let name = source_name(&source, tongue);
         SourceLine {
             number: source.number,
-            is_table: source.kind == "table",
+            is_table: ["table", "clinical"].contains(&source.kind.as_str()),
             kind: kind_name(&source.kind, tongue),
             locator: source.locator.clone(),
             ingested: words::signed(of(InputState::Ingested)),

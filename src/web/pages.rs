@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::catalog::{CatalogView, render_catalog};
+use super::catalog::{Card, CatalogView, render_catalog};
 use super::cite::Citation;
 use super::convert::{Converter, withdrawn_title};
 use super::dataset::{render_dataset, render_withdrawn};
@@ -71,28 +71,66 @@ impl Pages {
     /// When the shelf does not answer.
     pub fn view(&self, tongue: &'static Tongue) -> Result<Arc<CatalogView>> {
         let change = self.shelf.state()?.change;
-        {
+        let kept = {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((of, view)) = kept.get(tongue.code.as_str())
-                && *of == change
-            {
-                return Ok(Arc::clone(view));
-            }
+            kept.get(tongue.code.as_str()).cloned()
+        };
+        if let Some((of, view)) = &kept
+            && *of == change
+        {
+            return Ok(Arc::clone(view));
         }
         let converter = self.converter(tongue);
+        let before = kept.filter(|(of, _)| *of < change);
+        let cards = match &before {
+            Some((of, view)) => self.changed_cards(*of, view, &converter)?,
+            None => None,
+        };
+        let cards = match cards {
+            Some(cards) => cards,
+            None => self.cards(&converter)?,
+        };
+        let label = |dimension, value: &str| converter.value(dimension, value);
+        let before = before.as_ref().map(|(_, view)| &**view);
+        let view = Arc::new(CatalogView::after(before, Arc::clone(&self.site), cards, label));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(&tongue.code, (change, Arc::clone(&view)));
+        Ok(view)
+    }
+
+    /// Every published dataset, by slug.
+    fn cards(&self, converter: &Converter<'_>) -> Result<Vec<Card>> {
         let mut cards = Vec::new();
         loop {
             let entries = self.shelf.published(cards.len(), CHUNK)?;
             cards.extend(entries.iter().map(|entry| converter.card(entry)));
             if entries.len() < CHUNK {
-                break;
+                return Ok(cards);
             }
         }
-        let label = |dimension, value: &str| converter.value(dimension, value);
-        let view = Arc::new(CatalogView::new(Arc::clone(&self.site), cards, label));
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(&tongue.code, (change, Arc::clone(&view)));
-        Ok(view)
+    }
+
+    /// The same, when few changed since a view of them was made.
+    fn changed_cards(
+        &self,
+        of: u64,
+        view: &CatalogView,
+        converter: &Converter<'_>,
+    ) -> Result<Option<Vec<Card>>> {
+        let Some(changed) = self.shelf.changed_since(of)?.filter(|of| of.len() <= CHUNK) else {
+            return Ok(None);
+        };
+        let mut cards: BTreeMap<String, Card> =
+            view.cards().map(|card| (card.slug.clone(), card.clone())).collect();
+        for slug in &changed {
+            cards.remove(slug);
+        }
+        for entry in self.shelf.entries(&changed)? {
+            if entry.state == catalogue::State::Published {
+                cards.insert(entry.slug.clone(), converter.card(&entry));
+            }
+        }
+        Ok(Some(cards.into_values().collect()))
     }
 
     /// The list of datasets as HTML; `query` is the request's query string.

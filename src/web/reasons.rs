@@ -54,6 +54,28 @@ reasons! {
         / "Correct the row; the offset is its number.";
     "left-out-by-mapping": "A rule of the table’s mapping leaves the row out."
         / "None is needed if the rule is meant; otherwise change it in the mapping file.";
+    "key-twice": "Two rows of a clinical table have the same key."
+        / "Correct the key in one of them, or let `identity.key` of the mapping name more columns.";
+    "row-empty": "A row of a clinical table says nothing that its mapping reads."
+        / "None is needed if that is so; otherwise correct the row or the mapping.";
+    "identity-missing": "A row of a clinical table does not say whom it is about."
+        / "Complete the row, then import the table again.";
+    "study-of-another-patient": "A row names a study that belongs to another patient than the row."
+        / "Correct the patient or the study in the row, then import the table again.";
+    "study-ambiguous": "A row names a study by something that several studies have."
+        / "Name the study by its Study Instance UID, then import the table again.";
+    "code-unknown": "A cell holds a word that the mapping has no code for."
+        / "Correct the cell, or add the word to the mapping’s table of codes.";
+    "date-broken": "A cell is no date as the mapping says that they are written."
+        / "Correct the cell, or the format in the mapping.";
+    "number-broken": "A cell is no number."
+        / "Correct the cell, then import the table again.";
+    "number-out-of-bounds": "A number is beyond what the mapping takes for possible."
+        / "Correct the cell, or the bounds in the mapping.";
+    "resource-invalid": "What a row becomes does not hold to its profile."
+        / "Correct the row or the mapping; the detail says which element and rule.";
+    "not-kept": "What a row becomes was refused when it was to be kept."
+        / "The detail says why; correct it, then import the table again.";
     "worker-died": "Reading the file ended the process that read it; only this file is affected."
         / "Treat the file as suspect, and report it to the makers of vesalius.";
     "worker-timeout": "Reading the file took longer than allowed."

@@ -14,7 +14,7 @@ use super::write::{BODY_LIMIT, shorten};
 
 impl State {
     /// Refuses what is no valid resource, with every issue and its place.
-    pub(super) fn check(&self, resource: &Json) -> Result<()> {
+    pub(in crate::fhir) fn check(&self, resource: &Json) -> Result<()> {
         let report = validate(resource, &[]);
         if report.has_errors() { Err(Failure::invalid_resource(outcome(&report))) } else { Ok(()) }
     }

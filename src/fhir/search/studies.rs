@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::token::{OfType, Token};
-use super::{Answer, Criterion, Test, constant, manifests, patients, unsupported};
+use super::{Answer, Criterion, Reference, Test, constant, manifests, patients, unsupported};
 use crate::error::Error;
 use crate::fhir::Asking;
 use crate::fhir::outcome::{Failure, Result};
@@ -315,9 +315,22 @@ fn agent<'q>(asking: &Asking<'_>, criterion: &Criterion, facet: Facet) -> Result
         let has = |term: &String| Agent::of_term(term).is_some_and(|agent| is_asked(&agent));
         Query::Has(facet, terms.filter(has).collect())
     };
+    let is_of_series = facet == Facet::Performer && criterion.parameter.resource == "ImagingStudy";
+    let is_custodian =
+        |of: &Reference| of.id_of("Organization") == Some(mapping::fhir::ORGANISATION_ID);
     Ok(match &criterion.test {
-        Test::Missing(true) => not(Query::HasAny(facet)),
-        Test::Missing(false) => Query::HasAny(facet),
+        Test::Missing(missing) => {
+            let with = match facet {
+                // Each series has its custodian; an examination is performed by persons alone.
+                Facet::Performer if is_of_series => Query::All,
+                Facet::Performer => those(&|agent| matches!(agent, Agent::Person(_))),
+                _ => Query::HasAny(facet),
+            };
+            if *missing { not(with) } else { with }
+        }
+        Test::References(references) if is_of_series && references.iter().any(is_custodian) => {
+            Query::All
+        }
         Test::References(references) => those(&|agent| {
             // Who performed is pointed at in the role.
             let kind = match (agent, facet) {

@@ -259,6 +259,8 @@ fn begun(wanted: &Wanted) -> String {
 
 fn create(asking: &Asking<'_>, body: Value) -> Result<SubscriptionRow> {
     let wanted = Wanted::read(asking, &body)?;
+    // What it holds besides (contacts, extensions, texts) is served again, so it must be right.
+    asking.state.check(&body)?;
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random).map_err(|failure| Error::Internal(failure.to_string()))?;
     let store = &asking.state.store;
@@ -294,6 +296,7 @@ fn replace(
         return Err(Error::Invalid(format!("`Subscription.id` of the body is not `{id}`")).into());
     }
     let wanted = Wanted::read(asking, &body)?;
+    asking.state.check(&body)?;
     let store = &asking.state.store;
     let known = store.read(|db| subscriptions::find_subscription(db, id))?;
     let known = known.ok_or_else(|| unknown(id))?;

@@ -73,8 +73,12 @@ impl<'a> Keeper<'a> {
         Ok(Self { store, source, ours, started, shapes, met, said_gone, summary })
     }
 
+    /// Whether the source may describe it. What climbs out of a folder (`..`, however written) is
+    /// in none.
     pub(super) fn is_own(&self, iri: &str) -> bool {
-        self.source.namespaces.iter().any(|namespace| iri.starts_with(namespace))
+        let path = iri.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+        let climbs = path.replace("%2e", ".").split('/').any(|part| matches!(part, "." | ".."));
+        !climbs && self.source.namespaces.iter().any(|namespace| iri.starts_with(namespace))
     }
 
     pub(super) fn page(&self, url: &str) -> Result<Option<PageRow>> {

@@ -10,7 +10,7 @@ use super::Trouble;
 /// Nesting of brackets, objects and elements.
 const DEPTH: usize = 64;
 /// Triples of a document.
-const TRIPLES: usize = 1_000_000;
+const TRIPLES: usize = 500_000;
 /// Bytes of an IRI.
 const IRI: usize = 8 * 1_024;
 /// Bytes of a literal.

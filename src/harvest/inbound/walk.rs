@@ -127,7 +127,8 @@ impl Walk<'_> {
                 self.keeper.summary.trouble(Trouble::new(&iri, "foreign-namespace", detail));
                 continue;
             }
-            let Ok(url) = iri.parse::<Url>() else {
+            let Some(url) = iri.parse::<Url>().ok().filter(|url| self.keeper.is_own(url.as_str()))
+            else {
                 self.fail(Trouble::new(&iri, "no-address", "the dataset is named, not described"));
                 continue;
             };

@@ -202,9 +202,9 @@ pub(super) fn document_reference(source: &Source<'_>) -> Option<Value> {
     let title = source.title();
     object.insert("description".to_owned(), title.as_str().into());
     let profile = if source.kind == Kind::Document {
-        "BundleReportMinimalMetadataEuImaging"
+        "http://hl7.eu/fhir/imaging/StructureDefinition/BundleReportMinimalMetadataEuImaging"
     } else {
-        "BundleReportEuImaging"
+        "http://hl7.eu/fhir/imaging/StructureDefinition/BundleReportEuImaging"
     };
     let url = format!("{}/fhir/DiagnosticReport/{}/$fhir-report", context.base(), stored.public_id);
     object.insert(
@@ -212,11 +212,13 @@ pub(super) fn document_reference(source: &Source<'_>) -> Option<Value> {
         json!([{
             "extension": [{
                 "url": "http://hl7.eu/fhir/imaging/StructureDefinition/im-documentreference-content-profile",
-                "valueCanonical": format!("http://hl7.eu/fhir/imaging/StructureDefinition/{profile}"),
+                "valueCanonical": profile,
             }],
             "attachment": {
                 "contentType": "application/fhir+json", "url": url, "title": title,
             },
+            // As the EU Health Data API's examples name the format of a document of FHIR.
+            "format": { "system": "urn:ietf:rfc:3986", "code": profile },
         }]),
     );
     let mut about = Map::new();

@@ -1,10 +1,11 @@
 //! Open datasets follow the archive, and nothing else does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vesalius::catalogue::{
-    Desk, How, Log as _, OpenDatasets, Shelf as _, State, StoreShelf, Verdict, open_selections,
-    samples,
+    Desk, Entry, Format, How, Log as _, OpenDatasets, Shelf as _, State, StoreShelf, Verdict,
+    canonical, emit, open_selections, parse, samples,
 };
 use vesalius::index::Index;
 use vesalius::mapping::Context;
@@ -192,4 +193,79 @@ fn what_is_said_of_a_study_that_did_not_change_is_noticed() {
     assert_eq!(archive.follow(), [("mr".to_owned(), Verdict::Unchanged)]);
     assert_eq!(value(&archive, "mr", &metric), 0.5);
     archive.is_as_counted_from_nothing();
+}
+
+/// The published documents in every form, by slug and suffix.
+fn documents(desk: &Desk) -> BTreeMap<String, Vec<u8>> {
+    let mut documents = BTreeMap::new();
+    for entry in desk.shelf.published(0, 100).unwrap() {
+        let graph = parse(&entry.document).unwrap();
+        assert_eq!(canonical(&graph), entry.document, "kept as canonical N-Quads");
+        for format in Format::ALL {
+            let bytes = emit(&graph, *format, &desk.release, "").unwrap();
+            documents.insert(format!("{}.{}", entry.slug, format.suffix()), bytes);
+        }
+    }
+    documents
+}
+
+/// A store of its own with four studies that came in some order, in batches of some size.
+fn built(is_reversed: bool, batch: usize) -> (Fresh, BTreeMap<String, Vec<u8>>, tempfile::TempDir) {
+    let fresh = sqlite();
+    let mut files = Folder::default();
+    for (study, modality) in [(1, "CT"), (2, "MR"), (3, "CT"), (4, "MR")] {
+        for instance in 1..=3 {
+            let mut image = record(study, study, 1, instance);
+            set(&mut image.series, "Modality", modality);
+            set(&mut image.series, "Manufacturer", "Invented \"é\"\t<&> Ελλάδα");
+            files.put(&format!("{study}-{instance}.dcm"), 1, Content::Dicom(Box::new(image)));
+        }
+    }
+    if is_reversed {
+        files.files.reverse();
+    }
+    ingest(&fresh.store, &mut files, &Ingesting { batch, ..Ingesting::default() });
+    let folder = tempfile::tempdir().unwrap();
+    for modality in ["CT", "MR"] {
+        let place = folder.path().join(format!("{}.toml", modality.to_lowercase()));
+        std::fs::write(place, open_dataset(modality)).unwrap();
+    }
+    let documents = published(&fresh, &folder, Verdict::Published);
+    (fresh, documents, folder)
+}
+
+/// What a process that starts now publishes and serves; every description must end so.
+fn published(
+    fresh: &Fresh,
+    folder: &tempfile::TempDir,
+    verdict: Verdict,
+) -> BTreeMap<String, Vec<u8>> {
+    let store = Arc::new(fresh.store.clone());
+    let index = Arc::new(Index::open(None, Context::default()));
+    index.catch_up(&store).unwrap();
+    let desk = Desk::open(&Arc::new(config()), &store, &index, None).unwrap();
+    let pass = desk.publish_folder(folder.path(), How::Publish, now()).unwrap();
+    assert!(pass.outcomes.iter().all(|outcome| outcome.verdict == verdict), "{pass:#?}");
+    documents(&desk)
+}
+
+#[test]
+fn two_builds_a_rebuild_and_a_restart_give_the_same_bytes() {
+    let (fresh, first, folder) = built(false, 100);
+    assert_eq!(first.len(), 2 * Format::ALL.len());
+    let (_other, second, _folder) = built(true, 2);
+    assert_eq!(first, second, "another store, another order, other batches");
+    assert_eq!(published(&fresh, &folder, Verdict::Unchanged), first, "after a restart");
+    // The views are thrown away: documents are made from what is kept, and figures from nothing.
+    let store = Arc::new(fresh.store.clone());
+    let index = Arc::new(Index::open(None, Context::default()));
+    index.rebuild(&store).unwrap();
+    let desk = Desk::open(&Arc::new(config()), &store, &index, None).unwrap();
+    for entry in desk.shelf.published(0, 10).unwrap() {
+        assert_eq!(desk.publisher().remake(&entry), entry.document, "{}", entry.slug);
+        let emptied = Entry { document: String::new(), ..entry };
+        desk.shelf.put(&emptied).unwrap();
+        desk.shelf.put(&Entry { document: desk.publisher().remake(&emptied), ..emptied }).unwrap();
+    }
+    assert_eq!(documents(&desk), first, "after deleting and rebuilding");
 }

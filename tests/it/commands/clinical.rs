@@ -31,6 +31,25 @@ element = [
 ]
 "#;
 
+/// What the operator's quarantine holds of clinical tables: code and line.
+fn quarantine(data: &Path) -> Vec<(String, i64)> {
+    let store = vesalius::store::Store::find(data, "").unwrap();
+    let rows = store
+        .read(|db| {
+            let sources = vesalius::store::journal::list_sources(db)?;
+            let kind = |number: i64| {
+                sources.iter().find(|of| of.number == number).map(|of| of.kind.clone())
+            };
+            let rows = vesalius::store::journal::list_quarantined(db, (0, ""), 100)?;
+            Ok(rows
+                .into_iter()
+                .filter(|row| kind(row.source).as_deref() == Some("clinical"))
+                .collect::<Vec<_>>())
+        })
+        .unwrap();
+    rows.into_iter().map(|row| (row.code.unwrap(), row.place.unwrap())).collect()
+}
+
 fn write(path: &Path, rows: &[&str]) {
     std::fs::write(path, format!("row,pid,issuer,acc,birads,read\n{}\n", rows.join("\n"))).unwrap();
 }
@@ -96,9 +115,15 @@ fn a_table_is_imported_once_and_what_is_wrong_is_put_aside() {
     );
     // Nothing of a row is told but where it stands.
     assert!(!first.to_string().contains("SYN0000000"), "{first}");
+    // The operator sees the same rows, until an import takes them.
+    let shown = quarantine(&data);
+    let shown: Vec<(u64, &str)> =
+        shown.iter().map(|(code, line)| (u64::try_from(*line).unwrap(), code.as_str())).collect();
+    assert_eq!(shown, aside);
 
     write(&table, &[&known, &unknown]);
     assert_eq!(counts(&import()), [0, 0, 2, 0, 0]);
+    assert_eq!(quarantine(&data), []);
     write(&table, &[&known.replace(",2,", ",4A,"), &unknown]);
     assert_eq!(counts(&import()), [0, 1, 1, 0, 0]);
     write(&table, &[&known]);
@@ -106,6 +131,8 @@ fn a_table_is_imported_once_and_what_is_wrong_is_put_aside() {
     // A row that cannot be read has not vanished.
     write(&table, &[&known, &unknown.replace(",1,", ",9,")]);
     assert_eq!(counts(&import()), [0, 0, 1, 1, 0]);
+    assert_eq!(quarantine(&data), [("resource-invalid".to_owned(), 3)]);
+    assert!(vesalius(&data, &["verify"]).status.success());
 
     let doctor = String::from_utf8(vesalius(&data, &["doctor"]).stdout).unwrap();
     for line in [

@@ -235,6 +235,21 @@ fn a_series_known_by_its_count_has_a_fhir_manifest_and_no_kos() {
 }
 
 #[test]
+fn a_patient_of_whom_nothing_is_known_is_a_resource_all_the_same() {
+    let context = context(|_| {});
+    let mut manifest = of_study(&context, &study(), View::Care).unwrap();
+    let subject = &mut manifest.subject;
+    (subject.name, subject.gender, subject.birth) = (None, None, None);
+    subject.identifiers.clear();
+    let bundle = to_bundle(&context, &manifest, None);
+    let patient = &bundle["entry"][2]["resource"];
+    assert_eq!(patient["name"][0]["extension"][0]["valueCode"], "unknown", "{patient}");
+    assert!(!vesalius::fhir::validate::validate(&bundle, &[]).has_errors());
+    let back = from_bundle(&context, &bundle).unwrap();
+    assert_eq!(facts(&back).get("subject.name"), None);
+}
+
+#[test]
 fn what_is_no_manifest_is_refused_with_its_place() {
     let context = context(|_| {});
     let manifest = of_study(&context, &study(), View::Care).unwrap();

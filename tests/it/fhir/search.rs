@@ -8,12 +8,12 @@ use vesalius::actor::Role;
 
 use super::server::{Server, archive};
 
-type Judge<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
+pub type Judge<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
 
 /// A query and what it means.
-struct Case<'a> {
-    query: String,
-    judge: Judge<'a>,
+pub struct Case<'a> {
+    pub query: String,
+    pub judge: Judge<'a>,
 }
 
 fn values<'v>(resource: &'v Value, path: &str) -> Vec<&'v Value> {
@@ -60,7 +60,7 @@ fn has_token(resource: &Value, path: &str, asked: &str) -> bool {
 }
 
 /// Seconds of `YYYY…` as an interval, in Prague's zone where none is given.
-fn interval(text: &str) -> (i64, i64) {
+pub fn interval(text: &str) -> (i64, i64) {
     use jiff::civil::{Date, DateTime};
     let zone = jiff::tz::TimeZone::get("Europe/Prague").unwrap();
     let at = |date: Date| date.to_zoned(zone.clone()).unwrap().timestamp().as_second();
@@ -159,7 +159,7 @@ fn missing_cases<'a>(name: &str, path: &'static str) -> Vec<Case<'a>> {
         .collect()
 }
 
-fn study_cases<'a>(studies: &[Value], patients: &'a BTreeMap<String, Value>) -> Vec<Case<'a>> {
+pub fn study_cases<'a>(studies: &[Value], patients: &'a BTreeMap<String, Value>) -> Vec<Case<'a>> {
     const SCT: &str = "http://snomed.info/sct";
     const STAFF: &str = "https://imaging.example/id/coding-scheme/99STAFF";
     let mut cases = Vec::new();
@@ -280,6 +280,13 @@ fn study_cases<'a>(studies: &[Value], patients: &'a BTreeMap<String, Value>) -> 
         }
         cases.push(Case { query: format!("{name}=Practitioner/1"), judge: Box::new(|_| false) });
     }
+    cases.push(Case {
+        query: "performer=Organization/data-holder".to_owned(),
+        judge: Box::new(|r| {
+            values(r, "series.performer.actor.reference")
+                .contains(&&"Organization/data-holder".into())
+        }),
+    });
     for name in ["basedon", "based-on"] {
         cases.extend(missing_cases(name, "basedOn"));
         for asked in ["A3", "https://imaging.example/id/accession|A3", "x|A3", "S7"] {
@@ -331,7 +338,7 @@ fn study_cases<'a>(studies: &[Value], patients: &'a BTreeMap<String, Value>) -> 
     cases
 }
 
-fn patient_cases<'a>(patients: &BTreeMap<String, Value>) -> Vec<Case<'a>> {
+pub fn patient_cases<'a>(patients: &BTreeMap<String, Value>) -> Vec<Case<'a>> {
     let mut cases = Vec::new();
     cases.extend(token_cases(
         "identifier",

@@ -387,6 +387,10 @@ fn pages_of_any_size_hold_every_hit_once_in_order() {
         if matches!(sort, Sort::Started { descending: true } | Sort::Updated { descending: true }) {
             expected.reverse();
         }
+        // What has no date stands last, in both directions.
+        if matches!(sort, Sort::Started { .. }) {
+            expected.sort_by_key(|number| view.started(*number).is_none());
+        }
         assert_eq!(whole, expected, "{sort:?}");
         for size in [1, 2, 7] {
             assert_eq!(walk(&view, *sort, size), whole, "{sort:?} by {size}");

@@ -217,3 +217,48 @@ async fn the_stylesheet_may_be_kept_for_ever() {
     assert_eq!(packed.headers().get("content-encoding").unwrap(), "gzip");
     assert_eq!(get(&node, "/assets/vesalius-0000000000000000.css", &[]).await.0, 404);
 }
+
+/// Of a real store, where the list is made of what it was before and what changed.
+#[test]
+fn the_list_after_a_change_is_the_list_made_from_nothing() {
+    use std::sync::Arc;
+
+    use actix_web::test::TestRequest;
+    use vesalius::catalogue::{Entry, Names, State, StoreShelf};
+    use vesalius::mapping::Context;
+    use vesalius::store::Store;
+    use vesalius::web::{Pages, Reader};
+
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Arc::new(StoreShelf(Arc::new(Store::open(folder.path(), "").unwrap())));
+    let config = Arc::new(crate::catalogue::config());
+    let context = Context::new(&config, &[7; 32]).unwrap();
+    let names = || Names::new(Arc::new(crate::catalogue::release()), &context);
+    let pages = || Pages::new(Arc::clone(&config), names(), shelf.clone());
+    let followed = pages();
+    let reader = Reader::of(&TestRequest::get().uri("/catalog").to_http_request());
+    let same = |what: &str| {
+        for query in
+            ["", "q=lung", "q=prostat", "modality=MG", "not-access=PUBLIC", "sort=modified"]
+        {
+            let html = followed.catalog(&reader, query).unwrap();
+            assert_eq!(html, pages().catalog(&reader, query).unwrap(), "{what}: {query}");
+        }
+        followed.catalog(&reader, "").unwrap()
+    };
+    assert_eq!(shelf.changed_since(0).unwrap(), Some(Vec::new()));
+    same("nothing is published");
+    let entries = node().shelf.published(0, 10).unwrap();
+    assert_eq!(entries.len(), 3);
+    for entry in &entries {
+        shelf.put(entry).unwrap();
+        same(&entry.slug);
+    }
+    let change = shelf.state().unwrap().change;
+    let one = Entry { text: entries[1].text.replace("low-dose", "wondrous"), ..entries[1].clone() };
+    shelf.put(&one).unwrap();
+    assert_eq!(shelf.changed_since(change).unwrap(), Some(vec![one.slug.clone()]));
+    assert!(same("changed").contains("wondrous"));
+    shelf.put(&Entry { state: State::Withdrawn, ..one }).unwrap();
+    assert!(!same("withdrawn").contains("wondrous"));
+}

@@ -11,6 +11,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.hl7.fhir.common.hapi.validation.support.CommonCodeSystemsTerminologyService;
@@ -20,6 +21,11 @@ import org.hl7.fhir.common.hapi.validation.support.SnapshotGeneratingValidationS
 import org.hl7.fhir.common.hapi.validation.support.UnknownCodeSystemWarningValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
+import org.hl7.fhir.instance.model.api.IBaseResource;
+import org.hl7.fhir.r4.model.CodeSystem;
+import org.hl7.fhir.r4.model.CodeableConcept;
+import org.hl7.fhir.r4.model.Coding;
+import org.hl7.fhir.r4.model.ElementDefinition;
 import org.hl7.fhir.r4.model.Resource;
 import org.hl7.fhir.r4.model.StructureDefinition;
 import org.hl7.fhir.r4.model.StructureDefinition.ExtensionContextType;
@@ -30,8 +36,8 @@ import org.hl7.fhir.utilities.json.parser.JsonParser;
  * Validates NDJSON with the HAPI/HL7 validator, offline: the base definitions of R4 from HAPI's own
  * jar, and the profiles, value sets and code systems of the folders that are named.
  *
- * <p>Arguments: folders of definitions, "--", then files, one case a line:
- * {"case": "...", "profiles": ["..."], "resource": {...}}. Prints one JSON line for each message and
+ * <p>Arguments: a file of errata (JSON; see errata.toml), folders of definitions, "--", then files, one
+ * case a line: {"case": "...", "profiles": ["..."], "resource": {...}}. Prints one JSON line for each message and
  * one for each case that was judged, then "complete".
  */
 public final class Judge {
@@ -42,7 +48,9 @@ public final class Judge {
     PrePopulatedValidationSupport profiles = new PrePopulatedValidationSupport(context);
     List<String> words = List.of(arguments);
     int end = words.indexOf("--");
-    for (String folder : words.subList(0, end)) {
+    List<JsonObject> errata = new ArrayList<>(
+        JsonParser.parseObject(Files.readString(Path.of(words.get(0)))).getJsonObjects("erratum"));
+    for (String folder : words.subList(1, end)) {
       try (Stream<Path> files = Files.walk(Path.of(folder))) {
         for (Path file : files.filter(Judge::isDefinition).sorted().toList()) {
           // HL7's parser: HAPI's refuses extensions that the guides' own tools write.
@@ -54,9 +62,16 @@ public final class Judge {
             definition.getContext().clear();
             definition.addContext().setType(ExtensionContextType.ELEMENT).setExpression("Element");
           }
+          if (resource instanceof StructureDefinition definition) {
+            errata.removeIf(erratum -> correct(definition, erratum));
+          }
           profiles.addResource(resource);
         }
       }
+    }
+    errata.removeIf(erratum -> supplement(profiles, context, erratum));
+    if (!errata.isEmpty()) {
+      throw new IllegalArgumentException("not in any definition: " + JsonParser.compose(errata.get(0)));
     }
     UnknownCodeSystemWarningValidationSupport unknown =
         new UnknownCodeSystemWarningValidationSupport(context);
@@ -104,6 +119,53 @@ public final class Judge {
       }
     }
     out.println("complete");
+  }
+
+  /** Corrects a definition; false where the erratum is of another one. */
+  private static boolean correct(StructureDefinition definition, JsonObject erratum) {
+    if (!definition.getUrl().equals(erratum.asString("definition"))) return false;
+    boolean found = false;
+    for (List<ElementDefinition> elements : List.of(
+        definition.getSnapshot().getElement(), definition.getDifferential().getElement())) {
+      for (ElementDefinition element : elements) {
+        if (!erratum.asString("element").equals(element.getId())) continue;
+        JsonObject by = erratum.getJsonObject("discriminator");
+        if (by != null && element.hasSlicing()) {
+          element.getSlicing().getDiscriminator().clear();
+          element.getSlicing().addDiscriminator()
+              .setType(ElementDefinition.DiscriminatorType.fromCode(by.asString("type")))
+              .setPath(by.asString("path"));
+          found = true;
+        }
+        if (erratum.has("profile")) {
+          element.getType().forEach(type -> {
+            type.getProfile().clear();
+            type.addProfile(erratum.asString("profile"));
+          });
+          found = true;
+        }
+        JsonObject pattern = erratum.getJsonObject("pattern");
+        if (pattern != null) {
+          element.setPattern(new CodeableConcept().addCoding(
+              new Coding().setSystem(pattern.asString("system")).setCode(pattern.asString("code"))));
+          found = true;
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Adds codes to a code system of R4; false where the erratum is of something else. */
+  private static boolean supplement(
+      PrePopulatedValidationSupport profiles, FhirContext context, JsonObject erratum) {
+    if (!erratum.has("codes")) return false;
+    IBaseResource known =
+        new DefaultProfileValidationSupport(context).fetchCodeSystem(erratum.asString("definition"));
+    if (!(known instanceof CodeSystem system)) return false;
+    CodeSystem more = system.copy();
+    erratum.getStrings("codes").forEach(code -> more.addConcept().setCode(code));
+    profiles.addCodeSystem(more);
+    return true;
   }
 
   private static boolean isDefinition(Path file) {
