@@ -98,6 +98,7 @@ for (const language of languages) for (const { scheme, forced } of modes) {
       });
       await page.goto(base + path);
       for (const deed of deeds) {
+        await page.evaluate(() => document.querySelectorAll('details').forEach((d) => { d.open = true; }));
         if (deed.fill) for (const place of await page.locator(deed.fill[0]).all()) await place.fill(deed.fill[1]);
         if (deed.tick) for (const place of await page.locator(deed.tick).all()) await place.check();
         if ('press' in deed) {

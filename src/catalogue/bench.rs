@@ -360,11 +360,13 @@ fn refused(path: &Path, failure: &std::io::Error) -> Error {
     ))
 }
 
+/// Nothing is promised before it is known that it can be kept: the steward is told why not.
 fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|failure| refused(folder, &failure))?;
     let probe = folder.join(".write.part");
-    std::fs::write(&probe, "").map_err(|failure| refused(folder, &failure))?;
-    std::fs::remove_file(&probe).map_err(|failure| refused(folder, &failure))
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&probe, ""))
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|failure| Error::Forbidden(refused(folder, &failure).to_string()))
 }
 
 /// Writes a file whole or not at all, so that it survives a power cut.
