@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::fhir;
 use crate::harvest;
 use crate::index::Criteria;
-use crate::source::dicomweb::Credentials;
+use crate::source::dicomweb::{Credentials, Settings, Through};
 use crate::web::Pages;
 
 /// How often a serving process looks for changes of other processes.
@@ -166,14 +166,17 @@ impl Server {
             Arc::clone(&node.index),
             context.clone(),
         )?;
-        let fhir = web::Data::new(fhir.with_exports(&node.exports, &node.config.exports)?);
+        let credentials = Credentials::from_environment(std::env::vars())?;
+        let pacs = Through::new(&Settings::from(&node.config.ingest), &credentials)?;
+        let fhir = fhir.with_pacs(pacs).with_exports(&node.exports, &node.config.exports)?;
+        let fhir = web::Data::new(fhir);
         let facade = fhir.clone().into_inner();
         let images = web::Data::new(dicomweb::State::new(
             &node.config,
             (*node.store).clone(),
             Arc::clone(&node.index),
             &context,
-            &Credentials::from_environment(std::env::vars())?,
+            &credentials,
         )?);
         let program = std::env::current_exe()
             .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
