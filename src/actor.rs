@@ -30,7 +30,8 @@ pub enum Role {
     Steward,
     /// The node's administrator: the operator's pages and every setting, no patient.
     Admin,
-    /// Anyone: the published catalogue.
+    /// Anyone: the published catalogue. Needs no token.
+    #[value(skip)]
     Public,
 }
 
@@ -119,6 +120,12 @@ pub const SCOPED: &[&str] = &[
     "BodyStructure",
     "ConceptMap",
     "CodeSystem",
+    "StructureDefinition",
+    "ImplementationGuide",
+    "ValueSet",
+    "CapabilityStatement",
+    "EpisodeOfCare",
+    "Group",
 ];
 
 /// What a scope lets do: the letters of SMART App Launch 2.2, in their order.

@@ -6,21 +6,26 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::auth::{BadToken, Tokens, actor_of, authenticate};
+use crate::catalogue::bench::Bench;
 use crate::catalogue::{
-    Desk, How, Log as _, Names, Release, Shelf, StoreShelf, Verdict, open_selections, stamp_folder,
+    self, Desk, How, Log as _, Names, Outcome, Release, Shelf, StoreShelf, Verdict,
+    open_selections, stamp_folder,
 };
 use crate::commands::Node;
+use crate::config::Config;
 use crate::dicomweb;
 use crate::error::{Error, Result};
 use crate::fhir;
 use crate::harvest;
 use crate::index::Criteria;
+use crate::openapi;
 use crate::source::dicomweb::{Credentials, Settings, Through};
 use crate::web::Pages;
 
@@ -40,6 +45,13 @@ const RETRY: Duration = Duration::from_secs(60);
 /// How often a serving process looks whether a description was touched. A change is published
 /// when two looks see the same: a file that is being written is no description yet.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// An open dataset is counted again when its archive has been quiet for so long: what is being
+/// ingested is one change, not many.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// How long an open dataset waits at the most for the archive to be quiet.
+const LONGEST_INGEST: Duration = Duration::from_secs(300);
 
 /// Behind the feed for longer than this, the server says that it is not ready.
 const STALE: Duration = Duration::from_secs(60);
@@ -178,6 +190,7 @@ impl Server {
             &context,
             &credentials,
         )?);
+        let description = web::Data::new(Description::new(&facade, &images, &node.config));
         let program = std::env::current_exe()
             .map_err(|failure| Error::Internal(format!("cannot find the own binary: {failure}")))?;
         let overrides = &node.config.overrides.catalogue;
@@ -188,12 +201,15 @@ impl Server {
         let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
         let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
         let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
-        let pages = web::Data::new(crate::web::State::new(
+        let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
+        let pages = crate::web::State::new(
             &node.config,
             Arc::clone(&node.store),
             Arc::clone(&node.index),
             pages,
-        ));
+        );
+        let pages =
+            web::Data::new(pages.with_bench(Bench::new(desk, node.descriptions.clone(), clock)));
         node.index.set_open(open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config)?);
         let workers = match node.config.server.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -208,14 +224,9 @@ impl Server {
                 .app_data(images.clone())
                 .app_data(harvest.clone())
                 .app_data(pages.clone())
-                .configure(fhir::routes)
-                .configure(dicomweb::routes)
-                .configure(crate::web::routes)
-                .configure(harvest::routes)
+                .app_data(description.clone())
+                .configure(routes)
                 .default_service(web::to(crate::web::not_found))
-                .route("/healthz", web::get().to(healthz))
-                .route("/readyz", web::get().to(readyz))
-                .route("/metrics", web::get().to(metrics_text))
                 .wrap(from_fn(errors_as_problems))
                 .wrap(from_fn(crate::web::problems_as_pages))
                 .wrap(from_fn(authenticate))
@@ -262,6 +273,8 @@ impl Server {
         let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
         let pinger = std::thread::spawn(move || ping(&node, &stopped));
+        let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
+        let harvester = std::thread::spawn(move || harvest_others(&node, &stopped));
         let ended = self.server.await.map_err(|failure| Error::Internal(failure.to_string()));
         stop.store(true, Ordering::Relaxed);
         if follower.join().is_err() {
@@ -273,10 +286,89 @@ impl Server {
         if exporter.join().is_err() {
             tracing::error!("the thread that makes exports panicked");
         }
-        // A ping that is under way is not waited for.
-        drop(pinger);
+        // A ping or a walk that is under way is not waited for.
+        drop((pinger, harvester));
         ended
     }
+}
+
+/// The routes of every room, and those of this file.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .configure(fhir::routes)
+        .configure(dicomweb::routes)
+        .configure(crate::web::routes)
+        .configure(harvest::routes)
+        .service(web::resource("/healthz").get(healthz).route(web::head().to(healthz)))
+        .service(web::resource("/readyz").get(readyz).route(web::head().to(readyz)))
+        .service(web::resource("/metrics").get(metrics_text).route(web::head().to(metrics_text)))
+        .route(openapi::ADDRESS, web::get().to(openapi_json));
+}
+
+/// What the routes of this file say of themselves.
+fn described() -> Vec<openapi::Path> {
+    let rows: &[(&str, &str, &str, &[u16], openapi::Access)] = &[
+        ("/healthz", "whether it runs", "text/plain", &[200], openapi::Access::Open),
+        (
+            "/readyz",
+            "whether its views follow",
+            "application/json",
+            &[200, 503],
+            openapi::Access::Open,
+        ),
+        ("/metrics", "Prometheus", "text/plain", &[200, 401], openapi::Access::Token),
+        (openapi::ADDRESS, "this document", "application/json", &[200, 304], openapi::Access::Open),
+    ];
+    rows.iter()
+        .map(|(path, summary, gives, statuses, access)| openapi::Path {
+            path: (*path).to_owned(),
+            operations: vec![openapi::Operation {
+                method: "get",
+                tag: "server",
+                summary: (*summary).to_owned(),
+                parameters: Vec::new(),
+                takes: Vec::new(),
+                gives: vec![(*gives).to_owned()],
+                statuses: statuses.to_vec(),
+                access: *access,
+            }],
+        })
+        .collect()
+}
+
+/// The API's description, made once.
+struct Description {
+    bytes: web::Bytes,
+    etag: String,
+}
+
+impl Description {
+    fn new(fhir: &fhir::State, images: &dicomweb::State, config: &Config) -> Self {
+        let mut paths = described();
+        paths.extend(fhir.described());
+        paths.extend(images.described());
+        paths.extend(harvest::described());
+        paths.extend(crate::web::described());
+        let bytes = openapi::document(&config.server.base(), &paths).to_string();
+        let digest = crate::imaging::keyed(b"etag", bytes.as_bytes());
+        let etag = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
+        Self { bytes: bytes.into(), etag: format!("\"{etag}\"") }
+    }
+}
+
+async fn openapi_json(request: HttpRequest, description: web::Data<Description>) -> HttpResponse {
+    let known = request.headers().get_all(header::IF_NONE_MATCH);
+    let mut known = known.filter_map(|value| value.to_str().ok());
+    let is_known = known.any(|value| {
+        value.split(',').any(|tag| [description.etag.as_str(), "*"].contains(&tag.trim()))
+    });
+    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::ETAG, description.etag.as_str()))
+        .insert_header((header::CACHE_CONTROL, "public, no-cache"))
+        .content_type("application/json");
+    if is_known { response.finish() } else { response.body(description.bytes.clone()) }
 }
 
 /// Tells FAIR Data Point indexes of this node until the server ends. The client is made here: it
@@ -303,28 +395,78 @@ fn ping(node: &Node, stop: &AtomicBool) {
     }
 }
 
+/// Walks the other catalogues of the configuration when they are due, until the server ends.
+fn harvest_others(node: &Node, stop: &AtomicBool) {
+    use harvest::inbound;
+    let ours = format!("{}/dataset/", node.config.server.base());
+    while !stop.load(Ordering::Relaxed) {
+        for source in &node.config.harvest.source {
+            let walked =
+                inbound::is_due(&node.store, source, crate::commands::now()).and_then(|is_due| {
+                    match is_due {
+                        true => inbound::harvest(&node.store, source, &ours, crate::commands::now)
+                            .map(Some),
+                        false => Ok(None),
+                    }
+                });
+            let source = &source.name;
+            match walked {
+                Ok(None) => {}
+                Ok(Some(summary)) => {
+                    let (seen, refused) = (summary.seen, summary.refused);
+                    tracing::info!(source, seen, refused, complete = summary.complete, "harvested");
+                }
+                Err(failure) => tracing::warn!(source, %failure, "could not be harvested"),
+            }
+        }
+        for _ in 0..60 {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+}
+
 /// Follows the change feed until the server ends.
 fn follow(node: &Node, pulse: &Pulse, stop: &AtomicBool) {
     let mut saved = Instant::now();
     let mut is_dirty = false;
     let mut descriptions = Descriptions::default();
     let mut open = OpenDatasets::default();
+    let mut known = catalogue::OpenDatasets::default();
+    let mut desk = None;
+    let mut settling = Settling::default();
     while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
         match node.index.catch_up(&node.store) {
             Ok(done) => {
-                is_dirty |= done.changes > 0;
+                if done.changes > 0 {
+                    is_dirty = true;
+                    metrics::histogram!("vesalius_index_catch_up_seconds").record(began.elapsed());
+                }
                 pulse.beat(Instant::now());
             }
             Err(failure) => tracing::warn!(%failure, "the index could not catch up"),
         }
         if descriptions.is_due(&node.descriptions, Instant::now())
-            && let Err(failure) = publish(node)
+            && let Err(failure) = publish(node, &mut known).map(|opened| desk = Some(opened))
         {
             tracing::warn!(%failure, "the descriptions could not be published");
             descriptions.failed(Instant::now());
         }
         let seen = node.index.read().seq();
-        let read = || open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config);
+        if settling.is_due(node.index.is_touched(), seen, Instant::now())
+            && let Some(desk) = &desk
+            && let Err(failure) = follow_archive(desk, &mut known)
+        {
+            tracing::warn!(%failure, "the open datasets could not follow the archive");
+            descriptions.failed(Instant::now());
+        }
+        let read = || {
+            known.refresh(&node.store, &node.config)?;
+            Ok(known.criteria())
+        };
         if let Some(open) = open.refresh(seen, Instant::now(), read) {
             node.index.set_open(open);
         }
@@ -386,10 +528,31 @@ fn clock() -> jiff::Timestamp {
 }
 
 /// Publishes the steward's descriptions and logs what came of it; one that fails stops nothing.
-fn publish(node: &Node) -> Result<()> {
+/// From now on what is open follows the archive.
+fn publish(node: &Node, known: &mut catalogue::OpenDatasets) -> Result<Desk> {
     let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
     let pass = desk.publish_folder(&node.descriptions, How::Publish, clock())?;
-    for outcome in &pass.outcomes {
+    tell(&pass.outcomes);
+    for dataset in &pass.missing {
+        tracing::warn!(dataset, "a published dataset has no description");
+    }
+    known.refresh(&node.store, &node.config)?;
+    known.keep_counts(&node.index);
+    Ok(desk)
+}
+
+/// Publishes the open datasets again that hold a study that changed.
+fn follow_archive(desk: &Desk, known: &mut catalogue::OpenDatasets) -> Result<()> {
+    let began = Instant::now();
+    let outcomes = desk.follow(known, clock())?;
+    metrics::histogram!("vesalius_catalogue_follow_seconds").record(began.elapsed());
+    metrics::counter!("vesalius_catalogue_followed_total").increment(outcomes.len() as u64);
+    tell(&outcomes);
+    Ok(())
+}
+
+fn tell(outcomes: &[Outcome]) {
+    for outcome in outcomes {
         let dataset = &outcome.slug;
         match outcome.verdict {
             Verdict::Published => tracing::info!(dataset, "published"),
@@ -402,10 +565,35 @@ fn publish(node: &Node) -> Result<()> {
             }
         }
     }
-    for dataset in &pass.missing {
-        tracing::warn!(dataset, "a published dataset has no description");
+}
+
+/// When open datasets that changes touched are counted again.
+#[derive(Default)]
+struct Settling {
+    /// When the first of the changes was seen.
+    first: Option<Instant>,
+    /// The last change, and when it was seen.
+    last: Option<(i64, Instant)>,
+}
+
+impl Settling {
+    fn is_due(&mut self, is_touched: bool, seen: i64, now: Instant) -> bool {
+        if !is_touched {
+            *self = Self::default();
+            return false;
+        }
+        let first = *self.first.get_or_insert(now);
+        if self.last.is_none_or(|(last, _)| last != seen) {
+            self.last = Some((seen, now));
+        }
+        let since = |then: Instant| now.saturating_duration_since(then);
+        let is_quiet = self.last.is_some_and(|(_, last)| since(last) >= SETTLED);
+        let is_due = is_quiet || since(first) >= LONGEST_INGEST;
+        if is_due {
+            *self = Self::default();
+        }
+        is_due
     }
-    Ok(())
 }
 
 /// Which change the open datasets were read at. Another process may publish or withdraw one at
@@ -568,6 +756,7 @@ fn area(request: &HttpRequest) -> &'static str {
         ("/healthz", "health"),
         ("/readyz", "health"),
         ("/metrics", "health"),
+        ("/openapi", "health"),
     ];
     let path = request.path();
     AREAS.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or("pages", |(_, area)| area)

@@ -4,12 +4,16 @@
 //! A missing file means defaults; an unknown key, a bad value or an impossible combination is
 //! refused with the place and the remedy.
 
+mod harvest;
+
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+pub use harvest::{Harvest, HarvestKind, HarvestSource};
 
 /// Everything that can be set. Each key has a default, so an empty file is valid.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// The public SPARQL endpoint.
     pub sparql: Sparql,
+    /// Other catalogues that are read into this node.
+    pub harvest: Harvest,
     /// Bulk export (`$export`).
     pub exports: Exports,
     /// Notification of other systems.
@@ -439,10 +445,33 @@ impl Config {
             if !is_usable {
                 return wrong(key, format!("`{url}` is no web address"), "begin with `https://`");
             }
+            let Ok(parts) = oxiri::Iri::parse(url.as_str()) else { continue };
+            let authority = parts.authority().unwrap_or_default();
+            if authority.contains('@') {
+                let problem = "there is a name or password in it".to_owned();
+                return wrong(key, problem, "write the address alone: it is published");
+            }
+            let port = authority.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
+            let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            if authority.is_empty() || (has_port && port.parse::<u16>().is_err()) {
+                return wrong(key, format!("`{url}` names no host"), "write `https://host`");
+            }
+            let is_base = ["server.public_url", "archive.wado_url"].contains(&key);
+            if is_base && (parts.query().is_some() || parts.fragment().is_some()) {
+                let problem = format!("`{url}` has a query or a fragment");
+                return wrong(key, problem, "end with the path: other addresses begin with it");
+            }
         }
         let viewer = &self.archive.viewer_url;
         let launch = viewer.replace("{StudyInstanceUID}", "1.2.3");
         let is_http = launch.starts_with("https://") || launch.starts_with("http://");
+        if !viewer.is_empty() && !viewer.contains("{StudyInstanceUID}") {
+            return wrong(
+                "archive.viewer_url",
+                format!("`{viewer}` is the same for every study"),
+                "write `{StudyInstanceUID}` where the UID goes",
+            );
+        }
         if !viewer.is_empty() && (!is_http || oxiri::Iri::parse(launch.as_str()).is_err()) {
             return wrong(
                 "archive.viewer_url",
@@ -482,6 +511,23 @@ impl Config {
                 );
             }
         }
+        for (at, row) in identifiers.patient_issuers.iter().enumerate() {
+            if identifiers.patient_issuers.iter().take(at).any(|known| known.issuer == row.issuer) {
+                return wrong(
+                    "archive.identifiers.patient_issuers",
+                    format!("`{}` has two systems", row.issuer),
+                    "keep one row of each issuer",
+                );
+            }
+        }
+        let Identifiers { patient, accession, .. } = identifiers;
+        if !patient.is_empty() && patient == accession {
+            return wrong(
+                "archive.identifiers.accession",
+                format!("`{accession}` is the system of PatientIDs too"),
+                "give accession numbers a system of their own",
+            );
+        }
         for (key, email) in
             [("organisation.email", &self.organisation.email), ("hdab.email", &self.hdab.email)]
         {
@@ -499,6 +545,16 @@ impl Config {
                     format!("there is no folder `{folder}`"),
                     "make it, or leave the key empty for the built-in files",
                 );
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for source in &self.harvest.source {
+            if let Some((problem, remedy)) = source.wrong() {
+                return wrong("harvest.source", problem, remedy);
+            }
+            if !names.insert(&source.name) {
+                let problem = format!("`{}` is there twice", source.name);
+                return wrong("harvest.source", problem, "give each source a name of its own");
             }
         }
         let language = &self.catalogue.language;
@@ -549,7 +605,7 @@ impl Config {
             // Less is too little to start a process.
             ("ingest.worker_memory_mib", ingest.worker_memory_mib, 64, 1 << 20, "512"),
             ("ingest.worker_cpu_seconds", ingest.worker_cpu_seconds, 1, 86_400, "20"),
-            ("ingest.batch", count(ingest.batch), 1, u64::MAX, "4000"),
+            ("ingest.batch", count(ingest.batch), 1, 1_000_000, "4000"),
             ("ingest.dicomweb_concurrency", count(ingest.dicomweb_concurrency), 1, 256, "4"),
             ("ingest.dicomweb_attempts", ingest.dicomweb_attempts.into(), 1, 100, "4"),
             ("sparql.seconds", sparql.seconds, 1, 3_600, "5"),
@@ -739,6 +795,22 @@ mod tests {
                 "[[archive.identifiers.patient_issuers]]\nissuer = \"x\"\nsystem = \"a b\"\n",
                 None,
                 "line 1: `archive.identifiers.patient_issuers`",
+            ),
+            ("[server]\npublic_url = \"https://a.b/?x=1\"\n", None, "line 2: `server.public_url`"),
+            ("[server]\npublic_url = \"https://a.b/#f\"\n", None, "a query or a fragment"),
+            ("[server]\npublic_url = \"https://u:p@a.b/\"\n", None, "name or password in it"),
+            ("[server]\npublic_url = \"https://a.b:99999/\"\n", None, "names no host"),
+            ("[archive]\nviewer_url = \"https://v.b/\"\n", None, "the same for every study"),
+            (
+                "[archive.identifiers]\npatient = \"urn:x:1\"\naccession = \"urn:x:1\"\n",
+                None,
+                "line 3: `archive.identifiers.accession`",
+            ),
+            (
+                "[[archive.identifiers.patient_issuers]]\nissuer = \"x\"\nsystem = \"urn:a:1\"\n\
+                 [[archive.identifiers.patient_issuers]]\nissuer = \"x\"\nsystem = \"urn:a:2\"\n",
+                None,
+                "`x` has two systems",
             ),
             ("", Some(("VESALIUS_ARCHVE_NAME", "x")), "VESALIUS_ARCHVE_NAME"),
             ("", Some(("VESALIUS_INGEST_BATCH", "many")), "VESALIUS_INGEST_BATCH"),

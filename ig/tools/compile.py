@@ -109,7 +109,14 @@ def rules_of(resources, definitions):
 
 def served(resource):
     """As the server gives it: a definition by what differs; the snapshot is anybody's to make."""
-    return {key: item for key, item in resource.items() if key != "snapshot"}
+    return filled({key: item for key, item in resource.items() if key != "snapshot"})
+
+
+def filled(item):
+    """Without empty lists, which FHIR's JSON does not have (R4 json.html 2.6.2.1) and SUSHI writes."""
+    if isinstance(item, dict):
+        return {key: filled(value) for key, value in item.items() if value != []}
+    return [filled(value) for value in item] if isinstance(item, list) else item
 
 
 def main():

@@ -22,7 +22,7 @@ RULES = Path(__file__).resolve().parent.parent / "rules"
 
 RESOURCES = """
 AdverseEvent AllergyIntolerance AuditEvent Basic Binary BodyStructure Bundle CapabilityStatement
-CodeSystem ConceptMap
+CodeSystem ConceptMap ImplementationGuide StructureDefinition ValueSet
 CarePlan CareTeam
 Composition Condition Consent Device DiagnosticReport DocumentReference Encounter Endpoint
 EpisodeOfCare Flag Group HealthcareService ImagingStudy Immunization List Location Media Medication
@@ -49,6 +49,8 @@ PACKAGES = {
 NATIVE = {"ele-1", "ext-1", "txt-1", "txt-2", "dom-3"}
 # Only recommendations of how to name things.
 NATIVE |= {"cmd-0", "cpb-0", "csd-0"}
+# Of definitions, which the server serves and nobody writes: SUSHI and Medplum hold ours to them.
+ONLY_SERVED = re.compile(r"(eld|sdf|vsd|ig)-")
 # Value sets that are checked by the form of the code, or that cannot be listed.
 NOT_LISTED = {"http://hl7.org/fhir/ValueSet/mimetypes", "http://hl7.org/fhir/ValueSet/all-languages",
               "http://hl7.org/fhir/ValueSet/currencies"}
@@ -200,7 +202,9 @@ class Definitions:
 
     @staticmethod
     def targets_of(element):
-        return sorted({bare(t) for kind in element.get("type", []) for t in kind.get("targetProfile", [])})
+        # The package that the definitions come in adds types of its own.
+        targets = {bare(t) for kind in element.get("type", []) for t in kind.get("targetProfile", [])}
+        return sorted(t for t in targets if not t.startswith("https://medplum.com/"))
 
     @staticmethod
     def profiles_of(element):
@@ -208,7 +212,8 @@ class Definitions:
 
     @staticmethod
     def keys_of(element, without=()):
-        return [c["key"] for c in element.get("constraint", []) if c["key"] not in NATIVE and c["key"] not in without]
+        return [c["key"] for c in element.get("constraint", [])
+                if c["key"] not in NATIVE and c["key"] not in without and not ONLY_SERVED.match(c["key"])]
 
     def binding_of(self, element, used):
         binding = element.get("binding", {})

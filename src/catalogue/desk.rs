@@ -1,16 +1,17 @@
 //! The steward's folder and the desk that publishes it: one way for the command line and for the
 //! server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::description::Description;
 use super::gate::Gate;
 use super::kept::{IndexFacts, StoreShelf, open_selections};
 use super::log::{Log as _, Operation};
-use super::publish::{Outcome, Publisher};
+use super::publish::{Outcome, Publisher, Verdict};
 use super::release::Release;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -88,6 +89,18 @@ impl Desk {
         self
     }
 
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(super) fn who(&self) -> &str {
+        &self.who
+    }
+
     /// Who publishes here.
     #[must_use]
     pub fn publisher(&self) -> Publisher<'_> {
@@ -103,10 +116,18 @@ impl Desk {
     pub fn publish_folder(&self, folder: &Path, how: How, now: Timestamp) -> Result<Pass> {
         let publisher = self.publisher();
         let is_kept = how != How::Check;
+        // Whoever writes descriptions now does this himself.
+        if is_kept && let Ok(_lease) = self.shelf.0.lease(super::bench::LEASE) {
+            super::bench::finish(self, folder, now)?;
+        }
         let mut pass = Pass::default();
         let mut described = BTreeSet::new();
+        let mut successors = BTreeMap::new();
         for (file, text) in read_folder(folder)? {
             let began = std::time::Instant::now();
+            // A steward may have published it meanwhile: what is older must not come after.
+            let text = text.map(|text| std::fs::read_to_string(&file).unwrap_or(text));
+            let former = text.as_ref().map_or_else(|_| Vec::new(), |text| former_slugs(text));
             let outcome = match text {
                 Ok(text) if is_kept => {
                     let outcome = publisher.publish(&file, &text, &self.facts, &self.shelf, now)?;
@@ -121,17 +142,25 @@ impl Desk {
             let milliseconds = began.elapsed().as_secs_f64() * 1e3;
             tracing::debug!(dataset = outcome.slug, milliseconds, "a description was gone through");
             described.insert(outcome.slug.clone());
+            if outcome.verdict != Verdict::Refused {
+                successors.extend(former.into_iter().map(|slug| (slug, outcome.slug.clone())));
+            }
             pass.outcomes.push(outcome);
         }
         let last = self.shelf.last_event()?.map_or(0, |last| last.seq);
         let published = self.shelf.standing(last, None)?.into_iter();
         let published = published.filter(|one| one.operation != Operation::Delete);
         for slug in published.map(|one| one.slug).filter(|slug| !described.contains(slug)) {
-            match how {
-                How::WithdrawMissing => {
+            match (successors.get(&slug), how) {
+                (Some(_), How::Check) => {}
+                (Some(successor), _) => {
+                    let handed = publisher.hand_over(&slug, successor, &self.shelf, now)?;
+                    pass.outcomes.extend(handed);
+                }
+                (None, How::WithdrawMissing) => {
                     pass.outcomes.extend(publisher.withdraw_missing(&slug, &self.shelf, now)?);
                 }
-                How::Check | How::Publish => pass.missing.push(slug),
+                (None, How::Check | How::Publish) => pass.missing.push(slug),
             }
         }
         if is_kept {
@@ -139,6 +168,35 @@ impl Desk {
         }
         Ok(pass)
     }
+}
+
+impl Desk {
+    /// Publishes one description in somebody's name, and opens to secondary use what is open
+    /// after that.
+    ///
+    /// # Errors
+    /// When index or store do not answer; a wrong description is an [`Outcome`].
+    pub fn publish_text(
+        &self,
+        slug: &str,
+        text: &str,
+        who: &str,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let file = format!("{slug}.toml");
+        let outcome = self.publisher().publish(&file, text, &self.facts, &self.shelf, now)?;
+        super::history::remember(&self.shelf.0, &outcome, text, who, now)?;
+        self.index.set_open(open_selections(&self.shelf, &self.config)?);
+        Ok(outcome)
+    }
+}
+
+/// The slugs that a description says its dataset had before.
+fn former_slugs(text: &str) -> Vec<String> {
+    if !text.contains("formerly") {
+        return Vec::new();
+    }
+    toml::from_str::<Description>(text).map_or_else(|_| Vec::new(), |read| read.formerly)
 }
 
 /// The description files of a folder, by name; none when there is no such folder. A file that

@@ -28,6 +28,8 @@ pub struct Change {
 /// A version of a description.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Revision {
+    /// Its number, in the order of writing.
+    pub number: i64,
     /// When.
     pub at: Timestamp,
     /// Who.
@@ -157,6 +159,7 @@ pub fn revisions(store: &Store, slug: &str, limit: usize) -> Result<Vec<Revision
         .map(|row| {
             let damaged = || Error::Store(format!("the history of `{slug}` is damaged"));
             Ok(Revision {
+                number: row.number,
                 at: Timestamp::from_microsecond(row.at).map_err(|_| damaged())?,
                 who: row.who,
                 verdict: serde_json::from_value(serde_json::Value::String(row.verdict))

@@ -16,11 +16,27 @@ use crate::config::{Config, Identity};
 use crate::error::{Error, Result};
 use crate::imaging::Facet;
 use crate::index::disclosure::{Cell, age_band};
-use crate::index::{Criteria, FacetCount, Index};
+use crate::index::{Criteria, Index, TermCount};
 use crate::store::Store;
 use crate::store::datasets::{self, DatasetRow, PUBLISHED, WITHDRAWN};
 use crate::store::events::{self, EventRow, StandingRow};
-use crate::store::{findings, journal};
+use crate::store::journal;
+
+/// The facets that figures are made of: those that are published, and what ages and the
+/// dictionary of variables are counted from.
+pub(super) const COUNTED: &[Facet] = &[
+    Facet::Modality,
+    Facet::BodySite,
+    Facet::Laterality,
+    Facet::Manufacturer,
+    Facet::SopClass,
+    Facet::Sex,
+    Facet::Species,
+    Facet::Year,
+    Facet::Licence,
+    Facet::Age,
+    Facet::Attribute,
+];
 
 /// Figures counted by the index, for the operator of the node: they leave the house only
 /// through the disclosure rule.
@@ -70,7 +86,7 @@ impl IndexFacts {
                 }
                 lacking
             }
-            Figure::Without { of } => self.studies_with(selection, of)?,
+            Figure::Without { of } => self.studies_with(selection, of),
             Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
         };
         Ok(Lowering {
@@ -80,14 +96,10 @@ impl IndexFacts {
     }
 
     /// The studies of a selection with a finding of one of these kinds.
-    fn studies_with(&self, selection: &Selection, kinds: &[String]) -> Result<RoaringBitmap> {
-        let Some(store) = &self.store else { return Ok(RoaringBitmap::new()) };
-        let named = store.read(|db| findings::list_studies_with(db, kinds))?;
-        let mut studies: RoaringBitmap =
-            named.into_iter().filter_map(|study| u32::try_from(study).ok()).collect();
-        let criteria = Criteria::from(selection);
-        studies &= self.index.read().selected_studies(&Actor::operator(), &criteria);
-        Ok(studies)
+    fn studies_with(&self, selection: &Selection, kinds: &[String]) -> RoaringBitmap {
+        let view = self.index.read();
+        let census = view.census(&Actor::operator(), &Criteria::from(selection), COUNTED);
+        census.map(|census| view.studies_with_findings(&census, kinds)).unwrap_or_default()
     }
 
     /// How the studies came in: per kind of source, the days of the first and the last change.
@@ -139,38 +151,17 @@ impl From<&Selection> for Criteria {
 
 impl Facts for IndexFacts {
     fn figures(&self, selection: &Selection) -> Result<Figures> {
-        let criteria = Criteria::from(selection);
-        let actor = Actor::operator();
         let view = self.index.read();
-        let counts = view.count(&actor, &criteria);
-        let mut wanted: Vec<Facet> = FACETS.to_vec();
-        wanted.extend([Facet::Age, Facet::Attribute]);
-        let mut facets: BTreeMap<Facet, Vec<FacetCount>> = view.facets(&actor, &criteria, &wanted);
-        let ages = facets.remove(&Facet::Age).unwrap_or_default();
-        let attributes = facets.remove(&Facet::Attribute).unwrap_or_default();
-        let span = view.span(&actor, &criteria);
+        let census = view.census(&Actor::operator(), &Criteria::from(selection), COUNTED);
+        let Some(census) = census else { return Ok(Figures::default()) };
+        let counts = census.counts();
+        let ages = census.facet(&view, Facet::Age);
         let years = ages.iter().filter_map(|count| count.term.parse::<u16>().ok());
-        let mut bands: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for count in &ages {
-            if let Ok(age) = count.term.parse() {
-                bands.entry(age_band(age)).or_default().push(count.term.clone());
-            }
-        }
         // A person may be in one band with two ages: bands are counted, not added up.
-        let age_bands = bands
-            .into_iter()
-            .map(|(term, ages)| {
-                let mut within = criteria.clone();
-                within
-                    .any_of
-                    .entry(Facet::Age)
-                    .and_modify(|own| own.retain(|age| ages.contains(age)))
-                    .or_insert(ages);
-                let counts = view.count(&actor, &within);
-                Cell { term, records: counts.studies, individuals: counts.patients }
-            })
-            .filter(|cell| cell.records > 0)
-            .collect();
+        let bands = census.grouped(&view, Facet::Age, |age| Some(age_band(age.parse().ok()?)));
+        let cells = |counts: Vec<TermCount>| counts.into_iter().map(cell).collect::<Vec<_>>();
+        let facets = FACETS.iter().map(|facet| (*facet, cells(census.facet(&view, *facet))));
+        let span = census.span();
         Ok(Figures {
             records: counts.studies,
             individuals: counts.patients,
@@ -181,27 +172,16 @@ impl Facts for IndexFacts {
             last: span.and_then(|(_, to)| self.day(to - 1)),
             min_age: years.clone().min(),
             max_age: years.max(),
-            facets: facets
-                .into_iter()
-                .map(|(facet, counts)| (facet, counts.into_iter().map(cell).collect()))
-                .collect(),
-            age_bands,
-            attributes: attributes.into_iter().map(cell).collect(),
-            spacings: view
-                .spacings(&actor, &criteria)
-                .into_iter()
-                .map(|(spacing, counts)| Cell {
-                    term: spacing.to_string(),
-                    records: counts.studies,
-                    individuals: counts.patients,
-                })
-                .collect(),
-            arrivals: self.arrivals(&view.arrivals(&actor, &criteria))?,
+            facets: facets.filter(|(_, cells)| !cells.is_empty()).collect(),
+            age_bands: cells(bands),
+            attributes: cells(census.facet(&view, Facet::Attribute)),
+            spacings: cells(census.spacings()),
+            arrivals: self.arrivals(&census.arrivals(&view))?,
         })
     }
 
     fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell> {
-        let studies = self.studies_with(selection, kinds)?;
+        let studies = self.studies_with(selection, kinds);
         let view = self.index.read();
         Ok(Cell {
             term: String::new(),
@@ -216,8 +196,8 @@ impl Facts for IndexFacts {
     }
 }
 
-fn cell(count: FacetCount) -> Cell {
-    Cell { term: count.term, records: count.counts.studies, individuals: count.counts.patients }
+fn cell(count: TermCount) -> Cell {
+    Cell { term: count.term, records: count.studies, individuals: count.patients }
 }
 
 /// Entries kept in the store; every change takes its number in the change feed.
@@ -231,7 +211,7 @@ const fn state_name(state: State) -> &'static str {
     }
 }
 
-fn entry(row: DatasetRow) -> Result<Entry> {
+pub(super) fn entry(row: DatasetRow) -> Result<Entry> {
     let time = |micros| {
         Timestamp::from_microsecond(micros)
             .map_err(|_| Error::Store(format!("dataset `{}` is damaged", row.slug)))
@@ -416,4 +396,14 @@ pub(super) fn open_to_secondary_use(
         is_public.then_some((entry.slug, selection))
     });
     Ok(open.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNTED, FACETS};
+
+    #[test]
+    fn what_is_published_is_counted() {
+        assert!(FACETS.iter().all(|facet| COUNTED.contains(facet)));
+    }
 }

@@ -7,18 +7,23 @@
 //! RDFC-1.0, Hydra. Absent: HTTP, SQL, the counting itself.
 
 mod about;
+pub mod bench;
 mod check;
 mod description;
 mod desk;
 mod elements;
 mod emit;
+pub mod eucaim_rows;
 mod export;
 mod fdp;
 mod feed;
 mod figures;
+mod follow;
+pub mod form;
 mod gate;
 mod graph;
 pub mod history;
+pub mod import;
 mod kept;
 mod listing;
 mod log;
@@ -31,6 +36,7 @@ mod service;
 mod shacl;
 pub mod sparql;
 mod summary;
+mod trial;
 
 pub use about::{About, PartCatalog, Service};
 pub use check::{Refusal, is_slug, read};
@@ -45,13 +51,16 @@ pub use emit::{Format, canonical, digest, digest_bytes, emit, gzip, parse};
 pub use fdp::FDP_SPECIFICATION;
 pub use feed::{FRAGMENT, FeedPage};
 pub use figures::{Arrival, Disclosed, FACETS, Facts, Figures, Part};
+pub use follow::OpenDatasets;
 pub use gate::Gate;
 pub use graph::{Subject, Writer, configured, moment};
 pub use kept::{IndexFacts, Lowering, StoreShelf, open_selections};
 pub use listing::Page;
 pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
-pub use publish::{Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict};
+pub use publish::{
+    Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, language_code,
+};
 pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
 pub use release::{
     Carrier, CodeSystemsFile, CodeValues, Form, LicencesFile, Release, Scheme, VariableTable,

@@ -238,6 +238,14 @@ pub struct Publisher<'a> {
     pub gate: &'a Gate,
 }
 
+/// How a description is gone through.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    keep: bool,
+    /// What is open, if that is known; else it is read.
+    open: Option<&'a [(&'a str, &'a Selection)]>,
+}
+
 /// The figures of a description and when they may change again.
 struct Counted {
     figures: Disclosed,
@@ -293,7 +301,22 @@ impl Publisher<'_> {
         shelf: &dyn Shelf,
         now: Timestamp,
     ) -> Result<Outcome> {
-        self.run(file, text, facts, shelf, now, true)
+        self.run(file, text, facts, shelf, now, How { keep: true, open: None })
+    }
+
+    /// As [`Self::publish`], for who knows already what is open: slugs with their selections.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(super) fn publish_among(
+        &self,
+        file: &str,
+        text: &str,
+        (facts, shelf): (&dyn Facts, &dyn Shelf),
+        now: Timestamp,
+        open: &[(&str, &Selection)],
+    ) -> Result<Outcome> {
+        self.run(file, text, facts, shelf, now, How { keep: true, open: Some(open) })
     }
 
     /// As [`Self::publish`], but keeps nothing.
@@ -308,7 +331,7 @@ impl Publisher<'_> {
         shelf: &dyn Shelf,
         now: Timestamp,
     ) -> Result<Outcome> {
-        self.run(file, text, facts, shelf, now, false)
+        self.run(file, text, facts, shelf, now, How { keep: false, open: None })
     }
 
     fn run(
@@ -318,7 +341,7 @@ impl Publisher<'_> {
         facts: &dyn Facts,
         shelf: &dyn Shelf,
         now: Timestamp,
-        keep: bool,
+        How { keep, open }: How<'_>,
     ) -> Result<Outcome> {
         let slug = slug_of(file);
         let before = if check::is_slug(&slug) { shelf.find(&slug)? } else { None };
@@ -336,7 +359,13 @@ impl Publisher<'_> {
         if !missing.is_empty() {
             return self.refused(slug, text, before, Vec::new(), missing, shelf, now, keep);
         }
-        let counted = match self.count(&description, before.as_ref(), facts, now)? {
+        // Another slug must not be a way round the schedule either.
+        let heir = match before {
+            Some(_) => None,
+            None => self.former(&description, shelf)?,
+        };
+        let known = before.as_ref().or(heir.as_ref());
+        let counted = match self.count(&description, known, facts, now)? {
             Ok(counted) => counted,
             Err(problem) => {
                 return self.refused(
@@ -352,7 +381,7 @@ impl Publisher<'_> {
             }
         };
         let live = before.as_ref().filter(|entry| entry.state == State::Published);
-        let issued = before.as_ref().map_or(now, |entry| entry.issued);
+        let issued = known.map_or(now, |entry| entry.issued);
         let subject = |modified| Subject {
             slug: &slug,
             description: &description,
@@ -383,7 +412,15 @@ impl Publisher<'_> {
         let dataset = self.writer().dataset_iri(&slug);
         problems.extend(elements::missing(&completeness(&graph, &dataset, rights, self.release)));
         if let Some(counted) = &counted.open {
-            problems.extend(self.partly_open(&slug, &description, counted, facts, shelf)?);
+            let read;
+            let open = match open {
+                Some(open) => open.to_vec(),
+                None => {
+                    read = open_to_secondary_use(shelf, self.config)?;
+                    read.iter().map(|(slug, selection)| (&**slug, selection)).collect()
+                }
+            };
+            problems.extend(Self::partly_open(&slug, &description, counted, facts, &open)?);
         }
         let entry = Entry {
             slug: slug.clone(),
@@ -402,6 +439,16 @@ impl Publisher<'_> {
         }
         let verdict = if is_unchanged { Verdict::Unchanged } else { Verdict::Published };
         Ok(Outcome { slug, verdict, refusals: Vec::new(), problems })
+    }
+
+    /// What the dataset was before it had another slug.
+    fn former(&self, description: &Description, shelf: &dyn Shelf) -> Result<Option<Entry>> {
+        for slug in &description.formerly {
+            if let Some(entry) = shelf.find(slug)?.filter(|entry| entry.state != State::Failed) {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
     }
 
     /// The document of an entry made again from what is kept beside it: equal to the kept one
@@ -562,20 +609,44 @@ impl Publisher<'_> {
         }))
     }
 
+    /// Withdraws a published dataset that has no description any more because another dataset says
+    /// that it was `formerly` this one: the tombstone leads there. `None` when there is no such
+    /// dataset.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn hand_over(
+        &self,
+        slug: &str,
+        successor: &str,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>> {
+        let Some(entry) = shelf.find(slug)?.filter(|entry| entry.state == State::Published) else {
+            return Ok(None);
+        };
+        let mut description: toml::Table = toml::from_str(&entry.text).unwrap_or_default();
+        description.insert("replaced_by".to_owned(), successor.into());
+        let entry = Entry { text: description.to_string(), ..entry };
+        shelf.put(&self.closed(entry, "[]".to_owned(), now))?;
+        Ok(Some(Outcome {
+            slug: slug.to_owned(),
+            verdict: Verdict::Withdrawn,
+            refusals: Vec::new(),
+            problems: Vec::new(),
+        }))
+    }
+
     /// Tells the steward of an open dataset that researchers do not see all of it row by row.
     fn partly_open(
-        &self,
         slug: &str,
         description: &Description,
         counted: &Figures,
         facts: &dyn Facts,
-        shelf: &dyn Shelf,
+        open: &[(&str, &Selection)],
     ) -> Result<Option<Problem>> {
-        let others: Vec<Selection> = open_to_secondary_use(shelf, self.config)?
-            .into_iter()
-            .filter(|(other, _)| other != slug)
-            .map(|(_, selection)| selection)
-            .collect();
+        let others = open.iter().filter(|(other, _)| *other != slug);
+        let others: Vec<Selection> = others.map(|(_, selection)| (*selection).clone()).collect();
         let open = facts.wholly_open(&description.selection, &others)?;
         Ok((open < counted.records).then(|| Problem {
             severity: Severity::Warning,
@@ -645,6 +716,9 @@ impl Publisher<'_> {
         let node = writer.dataset_iri(slug);
         draft.text(&node, "dct:title", &description.title);
         draft.literal(&node, "dct:identifier", node.as_str());
+        if let Some(successor) = &description.replaced_by {
+            draft.add(&node, "dct:isReplacedBy", writer.dataset_iri(successor));
+        }
         if let Some(retention) = description.retention {
             let part = oxrdf::NamedNode::new_unchecked(format!("{}#retention", node.as_str()));
             draft.period(
@@ -845,7 +919,8 @@ fn json<T: Serialize>(value: &T) -> Result<String> {
 }
 
 /// Two-letter language tags and the EU table's codes, for the catalogue's own language.
-pub(super) fn language_code(tag: &str) -> Option<&'static str> {
+#[must_use]
+pub fn language_code(tag: &str) -> Option<&'static str> {
     const ROWS: &[(&str, &str)] = &[
         ("bg", "BUL"),
         ("cs", "CES"),

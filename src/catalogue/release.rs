@@ -398,6 +398,10 @@ pub struct Release {
     pub about: super::about::About,
     /// The minimum elements of the implementing act.
     pub elements: Vec<super::elements::Element>,
+    /// The rows of EUCAIM's catalogue spreadsheet.
+    pub eucaim_rows: Vec<super::eucaim_rows::EucaimRow>,
+    /// The table of the steward's form.
+    pub form: super::form::FormFile,
     /// The metrics of the data quality and utility label.
     pub quality: super::quality::QualityFile,
     vocabularies: BTreeMap<Scheme, Vec<Concept>>,
@@ -497,6 +501,8 @@ impl Release {
             code_systems: read("vocabularies/code-systems.toml", folder)?,
             about: super::about::read(folder)?,
             elements: super::elements::read(folder)?,
+            eucaim_rows: super::eucaim_rows::read(folder)?,
+            form: super::form::read(folder)?,
             quality: super::quality::read(folder)?,
             vocabularies,
             patterns,
@@ -584,6 +590,12 @@ impl Release {
         self.modalities.get(code).map(String::as_str)
     }
 
+    /// Whether words are those of a modality.
+    #[must_use]
+    pub fn is_modality(&self, label: &str) -> bool {
+        self.modalities.values().any(|known| known == label)
+    }
+
     /// The vocabularies as a graph: what shapes look up membership in.
     #[must_use]
     pub fn background(&self) -> Graph {
@@ -625,6 +637,8 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("code-systems", schemars::schema_for!(CodeSystemsFile)),
         ("fields", schemars::schema_for!(super::shacl::FieldsFile)),
         ("catalogue", schemars::schema_for!(super::about::About)),
+        ("eucaim-rows", schemars::schema_for!(super::eucaim_rows::EucaimFile)),
+        ("form", schemars::schema_for!(super::form::FormFile)),
         ("minimum-elements", schemars::schema_for!(super::elements::ElementsFile)),
         ("quality", schemars::schema_for!(super::quality::QualityFile)),
     ]

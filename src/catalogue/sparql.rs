@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oxigraph::sparql::results::{QueryResultsFormat, QueryResultsSerializer};
-use oxigraph::sparql::{QueryResults, SparqlEvaluator};
+use oxigraph::sparql::{QueryEvaluationError, QueryResults, SparqlEvaluator};
 use oxrdf::{Dataset, Graph, GraphName, NamedNode, NamedOrBlankNode};
 use serde::{Deserialize, Serialize};
 
@@ -471,7 +471,14 @@ fn answer(dataset: &Dataset, ask: &Ask) -> Result<(String, bool, Vec<u8>), Reply
         query.dataset_mut().set_default_graph_as_union();
     }
     let results =
-        query.on_queryable_dataset(dataset).execute().map_err(|failure| failed(&failure))?;
+        query.on_queryable_dataset(dataset).execute().map_err(|failure| match failure {
+            // Trying again would not help.
+            QueryEvaluationError::UnsupportedCustomFunction { .. }
+            | QueryEvaluationError::UnsupportedCustomFunctionArity { .. } => {
+                Reply::Invalid(failure.to_string())
+            }
+            failure => failed(&failure),
+        })?;
     let no_form = |wanted: &str| Reply::NotAcceptable(format!("this query answers with {wanted}"));
     let table = || -> Result<(ResultsFormat, String), Reply> {
         let format = ask.results.ok_or_else(|| {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::{Common, Ended, Node, event, say};
-use crate::catalogue::{
+use crate::catalogue::{Severity, 
     Desk, Entry, How, Log as _, Outcome, Pass, Shelf as _, State, Verdict, digest,
 };
 use crate::error::{Error, Result};
@@ -139,8 +139,18 @@ fn tell(common: &Common, outcome: &Outcome) {
         for refusal in &outcome.refusals {
             out!("  {refusal}");
         }
-        for problem in &outcome.problems {
-            out!("  {problem}");
+        // What the parser refused is among the problems again, for the pages.
+        let is_judged = outcome.refusals.is_empty();
+        let (must, should): (Vec<_>, Vec<_>) = outcome
+            .problems
+            .iter()
+            .filter(|_| is_judged)
+            .partition(|problem| problem.severity == Severity::Violation);
+        for problem in must {
+            out!("  must: {problem}");
+        }
+        for problem in should {
+            out!("  should: {problem}");
         }
     }
 }

@@ -32,7 +32,8 @@ pub(super) struct Ingest {
     /// than a tenth of it (otherwise it is reported and kept).
     #[arg(long, global = true)]
     prune: bool,
-    /// Exit with 1 when there is quarantined input or a finding, or too much vanished to remove it.
+    /// Exit with 1 when input of the source is in quarantine, by this run or an earlier one, when
+    /// the run added a finding, or when too much vanished to remove it.
     #[arg(long, global = true)]
     strict: bool,
 }
@@ -60,10 +61,25 @@ enum From {
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
+    /// FHIR resources about the archive's patients: Bundles and single resources (JSON), NDJSON.
+    /// Patients and studies link by identifier; everything else is checked and kept. `--name` begins
+    /// the ids of what comes from this source (default `fhir`).
+    Fhir {
+        /// Files, or folders of `.json`, `.ndjson` and `.jsonl`.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
     let node = Node::open(common)?;
+    super::demo::refuse(&common.data, &node)?;
+    if let From::Fhir { files } = &command.from {
+        let summary = super::fhir::ingest(&node, files, &command.name)?;
+        super::fhir::tell(common, &summary);
+        let asks = summary.quarantined > 0 || summary.unknown_patients > 0;
+        return Ok(if command.strict && asks { Ended::Look } else { Ended::Done });
+    }
     if let From::Table { file, mapping, to } = &command.from {
         let overrides = overrides(&node);
         let (text, place) = tables::find(mapping, overrides.as_deref())?;
@@ -105,7 +121,7 @@ pub(super) fn run(common: &Common, command: &Ingest) -> Result<Ended> {
             "stopped; what is stored stays, and the next run goes on from there".to_owned(),
         ));
     }
-    let asks = summary.files.quarantined > 0 || summary.findings > 0 || summary.kept_vanished > 0;
+    let asks = summary.still_quarantined > 0 || summary.findings > 0 || summary.kept_vanished > 0;
     Ok(if command.strict && asks { Ended::Look } else { Ended::Done })
 }
 
@@ -119,6 +135,10 @@ fn open(node: &Node, from: &From) -> Result<Box<dyn Source>> {
         From::Table { file, mapping, .. } => {
             let overrides = overrides(node);
             Box::new(crate::source::table::Table::open(file, mapping, overrides.as_deref())?)
+        }
+        // It has no images: `run` has taken it before.
+        From::Fhir { .. } => {
+            return Err(Error::Internal("resources are no source of images".to_owned()));
         }
     })
 }
@@ -173,6 +193,9 @@ pub(super) fn drive(
 /// The end of a run, in words or as the `summary` event.
 pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()> {
     if common.json {
+        each_quarantined(node, summary, usize::MAX, |row| {
+            event("quarantined", &quarantined(row));
+        })?;
         event("summary", &serde_json::to_value(summary).unwrap_or_default());
         return Ok(());
     }
@@ -204,7 +227,7 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
         summary.images
     );
     let findings = node.store.read(findings::count_findings)?;
-    for row in findings.iter().take(12) {
+    for row in findings.iter().take(MOST_SHOWN) {
         let meaning = crate::imaging::FINDING_KINDS.iter().find(|kind| kind.code == row.code);
         out!(
             "  {:>9}  {} ({} studies): {}",
@@ -214,9 +237,12 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
             meaning.map_or("", |kind| kind.meaning)
         );
     }
+    if findings.len() > MOST_SHOWN {
+        out!("  and {} more kinds of findings: /operator/findings", findings.len() - MOST_SHOWN);
+    }
     if files.quarantined > 0 {
         out!("quarantined:");
-        for row in node.store.read(|db| journal::list_quarantined(db, (0, ""), 20))? {
+        let shown = each_quarantined(node, summary, MOST_SHOWN, |row| {
             let place = row.place.map(|place| format!(" at {place}")).unwrap_or_default();
             out!(
                 "  {}: {}{} {} {}",
@@ -226,9 +252,55 @@ pub(super) fn tell(common: &Common, node: &Node, summary: &Summary) -> Result<()
                 row.path.as_deref().unwrap_or(""),
                 row.detail.as_deref().unwrap_or("")
             );
+        })?;
+        let more = files.quarantined.saturating_sub(shown);
+        if more > 0 {
+            out!("  and {more} more: /operator/quarantine, or `--json` for all of them");
         }
     }
+    let earlier = summary.still_quarantined.saturating_sub_unsigned(files.quarantined);
+    if earlier > 0 {
+        out!("{earlier} of earlier runs are still in quarantine: /operator/quarantine");
+    }
     Ok(())
+}
+
+/// Rows of a list that are shown in words.
+const MOST_SHOWN: usize = 20;
+
+/// Calls with what the run put into quarantine, `most` of it; how many those were.
+fn each_quarantined(
+    node: &Node,
+    summary: &Summary,
+    most: usize,
+    mut show: impl FnMut(&journal::InputRow),
+) -> Result<u64> {
+    const PAGE: i64 = 500;
+    let (mut after, mut shown) = (String::new(), 0);
+    loop {
+        let (run, source) = (summary.run, summary.source);
+        let rows =
+            node.store.read(|db| journal::list_quarantined_by(db, run, source, &after, PAGE))?;
+        let Some(last) = rows.last() else { return Ok(shown) };
+        after.clone_from(&last.origin);
+        for row in &rows {
+            if shown >= most as u64 {
+                return Ok(shown);
+            }
+            show(row);
+            shown += 1;
+        }
+    }
+}
+
+fn quarantined(row: &journal::InputRow) -> serde_json::Value {
+    serde_json::json!({
+        "origin": row.origin,
+        "code": row.code,
+        "path": row.path,
+        "offset": row.place,
+        "detail": row.detail,
+    })
 }
 
 /// Progress: a bar on a terminal, up to four events a second with `--json`, nothing in a pipe.

@@ -6,6 +6,7 @@ macro_rules! out {
     ($($part:tt)*) => { $crate::commands::print(format_args!($($part)*)) };
 }
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +24,10 @@ mod catalogue;
 mod clinical;
 mod completeness;
 mod count;
+mod demo;
 mod doctor;
+mod fhir;
+mod harvest;
 mod ingest;
 mod serve;
 mod views;
@@ -62,13 +66,15 @@ pub struct Common {
 #[derive(Subcommand)]
 enum Command {
     /// A synthetic archive, ingested, published and served: look around.
-    Demo(serve::Demo),
+    Demo(demo::Demo),
     /// Serve pages, FHIR and the catalogue.
     Serve(serve::Serve),
     /// Read an archive into the store.
     Ingest(ingest::Ingest),
     /// Check, publish or export the catalogue.
     Catalogue(catalogue::Catalogue),
+    /// Read other catalogues into this node, as the configuration names them.
+    Harvest(harvest::Harvest),
     /// Count exactly what the archive holds, by facet: for the operator, never for release.
     Count(count::Count),
     /// Throw a view away and make it anew.
@@ -165,7 +171,8 @@ pub fn run() -> u8 {
             if json {
                 event("error", &serde_json::json!({ "message": failure.to_string() }));
             } else {
-                eprintln!("vesalius: {failure}");
+                // Nobody may be there to read it.
+                let _ = writeln!(std::io::stderr(), "vesalius: {failure}");
             }
             match failure {
                 Error::Configuration(_) | Error::Parameter { .. } | Error::Invalid(_) => 2,
@@ -191,11 +198,12 @@ fn execute(cli: Cli) -> Result<Ended> {
                 Err(Error::Internal("the SPARQL worker failed".to_owned()))
             }
         }
-        Command::Demo(demo) => serve::demo(common, &demo),
+        Command::Demo(demo) => demo::demo(common, &demo),
         Command::Serve(serve) => serve::serve(common, &serve),
         Command::Ingest(command) => ingest::run(common, &command),
         Command::Catalogue(command) => catalogue::run(common, &command),
         Command::Count(command) => count::run(common, &command),
+        Command::Harvest(command) => harvest::run(common, &command),
         Command::Rebuild(command) => views::rebuild(common, &command),
         Command::Verify => views::verify(common),
         Command::Doctor => doctor::run(common),
@@ -265,6 +273,9 @@ fn schema(kind: Option<&str>) -> Result<Ended> {
 }
 
 /// Seconds of `90s`, `15m`, `1h`, `30d`.
+/// Ten years: what is longer is a slip, or a token that nobody will remember.
+const LONGEST: u64 = 3_650 * 86_400;
+
 fn duration(text: &str) -> Result<u64, String> {
     let help = || format!("`{text}` is no duration; write `90s`, `15m`, `1h` or `30d`");
     let split = text.len().saturating_sub(1);
@@ -277,7 +288,11 @@ fn duration(text: &str) -> Result<u64, String> {
         "d" => 86_400,
         _ => return Err(help()),
     };
-    number.checked_mul(seconds).filter(|seconds| *seconds > 0).ok_or_else(help)
+    let whole = number.checked_mul(seconds).filter(|seconds| *seconds > 0).ok_or_else(help)?;
+    if whole > LONGEST {
+        return Err(format!("`{text}` is longer than ten years; renew tokens, `3650d` at most"));
+    }
+    Ok(whole)
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z, from the system's clock.
@@ -351,6 +366,15 @@ impl Node {
     /// # Errors
     /// When the folder or the database is not usable.
     pub fn with(common: &Common, config: Config) -> Result<Self> {
+        let index = common.data.join("index.bin");
+        if Store::is_missing(&common.data, &config.database.url)? && index.exists() {
+            return Err(Error::Configuration(format!(
+                "{}: the index of a node is there and its database is not; restore the database \
+                 from a backup, or remove {} to begin anew",
+                common.data.display(),
+                index.display()
+            )));
+        }
         let store = Arc::new(Store::open(&common.data, &config.database.url)?);
         let keys = Keys::open(&common.data, &store)?;
         let context = Context::new(&config, &keys.pseudonym)?;
@@ -364,7 +388,6 @@ impl Node {
 /// Writes a line to standard output. A reader that went away (`… | head`) ends the command
 /// quietly; whatever was stored before stays.
 fn print(line: std::fmt::Arguments<'_>) {
-    use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(3);
@@ -403,7 +426,7 @@ mod tests {
     fn durations_are_numbers_with_a_unit() {
         assert_eq!(duration("90s"), Ok(90));
         assert_eq!(duration("2h"), Ok(7_200));
-        for bad in ["", "h", "1w", "-1h", "1", "99999999999999999999d", "0s", "é"] {
+        for bad in ["", "h", "1w", "-1h", "1", "99999999999999999999d", "3651d", "0s", "é"] {
             assert!(duration(bad).is_err(), "{bad} was accepted");
         }
     }

@@ -27,6 +27,7 @@ use crate::store::Store;
 mod accept;
 mod address;
 mod body;
+mod described;
 mod frames;
 mod locate;
 mod metadata;

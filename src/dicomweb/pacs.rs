@@ -4,15 +4,17 @@
 //! that the store knows of the target and no others, their media types, and the addresses of bulk
 //! data as ours. Everything else that it says stays behind; its failures become 502 and 504.
 
-use std::collections::{HashSet, VecDeque};
+mod data_sets;
+mod parts;
+
+use std::collections::HashSet;
 use std::io;
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
-use futures_util::Stream;
 use futures_util::stream;
-use serde_json::{Map, Value};
+use futures_util::{Stream, StreamExt as _};
 
 use super::Asking;
 use super::accept::Range;
@@ -21,12 +23,10 @@ use super::body::begin;
 use super::locate::{Located, Server};
 use super::problem::{Failure, Result};
 use super::rendered::PARAMETERS;
-use super::retrieve::{DICOM, with_syntax};
-use crate::dicom::{Told, instance_of_head};
-use crate::source::dicomweb::{Answer, Asked, DataSets, Event, NoAnswer, Parts};
-
-/// Bytes of a part that are held until it says which instance it is.
-const HELD: usize = 64 * 1024;
+use super::retrieve::DICOM;
+use crate::source::dicomweb::{Answer, Asked, NoAnswer, Parts};
+use data_sets::DataSetsOut;
+use parts::PartsOut;
 
 /// Asks the server that the located came from.
 async fn ask(
@@ -185,34 +185,15 @@ pub(super) async fn metadata(
     let path = format!("{}/metadata", target.path());
     let answer = ask(asking, located, &path, "", super::metadata::DICOM_JSON).await?;
     let server = located.server_of_all().map(|server| server.base.clone()).unwrap_or_default();
-    let mut sending = DataSetsOut {
-        data_sets: answer.data_sets(),
-        study: located.study.to_string(),
-        known: located
-            .wanted
-            .iter()
-            .map(|wanted| (wanted.series.to_string(), wanted.instance.uid.to_string()))
-            .collect(),
-        server,
-        base: asking.who.state.base.clone(),
-        has_begun: false,
-        is_over: false,
-    };
+    let base = asking.who.state.base.clone();
+    let mut sending = DataSetsOut::new(answer.data_sets(), located, server, base);
     let first = sending.next().await.map_err(no_answer)?;
     let mut response = begin(StatusCode::OK, "");
     response.insert_header((header::CONTENT_TYPE, media));
     if asking.is_head() {
         return Ok(response.finish());
     }
-    let rest = stream::unfold(Some(sending), |sending| async move {
-        let mut sending = sending?;
-        match sending.next().await {
-            Ok(Some(bytes)) => Some((Ok(bytes), Some(sending))),
-            Ok(None) => None,
-            Err(why) => Some((Err(broken(why)), None)),
-        }
-    });
-    Ok(response.streaming(Box::pin(first_then(first, rest))))
+    Ok(response.streaming(Box::pin(stream::iter(first.map(Ok)).chain(passed_on(sending)))))
 }
 
 fn broken(why: NoAnswer) -> io::Error {
@@ -220,89 +201,28 @@ fn broken(why: NoAnswer) -> io::Error {
     io::Error::other("the PACS broke off")
 }
 
-/// What was had before the response began, and the rest.
-fn first_then(
-    first: Option<Bytes>,
-    rest: impl Stream<Item = io::Result<Bytes>>,
-) -> impl Stream<Item = io::Result<Bytes>> {
-    use futures_util::StreamExt as _;
-    stream::iter(first.map(Ok)).chain(rest)
+/// What arrives from a server piece by piece and goes on as it comes.
+trait Flow {
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> std::result::Result<Option<Bytes>, NoAnswer>;
 }
 
-struct DataSetsOut {
-    data_sets: DataSets,
-    study: String,
-    /// Series and instance.
-    known: HashSet<(String, String)>,
-    server: String,
-    base: String,
-    has_begun: bool,
-    is_over: bool,
-}
-
-impl DataSetsOut {
+impl Flow for Answer {
     async fn next(&mut self) -> std::result::Result<Option<Bytes>, NoAnswer> {
-        while !self.is_over {
-            let Some(mut set) = self.data_sets.next().await? else {
-                self.is_over = true;
-                let end: &[u8] = if self.has_begun { b"]" } else { b"[]" };
-                return Ok(Some(Bytes::copy_from_slice(end)));
-            };
-            let value = |tag: &str| {
-                let text = set.get(tag)?.get("Value")?.get(0)?.as_str()?;
-                Some(text.trim_end_matches(['\0', ' ']).to_owned())
-            };
-            let (study, series, instance) =
-                (value("0020000D"), value("0020000E"), value("00080018"));
-            let (Some(series), Some(instance)) = (series, instance) else { continue };
-            let place = (series, instance);
-            if study.as_ref() != Some(&self.study) || !self.known.contains(&place) {
-                continue;
-            }
-            let path = format!("studies/{}/series/{}/instances/{}", self.study, place.0, place.1);
-            // RetrieveURL is where the server is.
-            set.remove("00081190");
-            readdress(&mut set, &format!("{}/{path}/", self.server), &path, &self.base);
-            let mut out = vec![if self.has_begun { b',' } else { b'[' }];
-            self.has_begun = true;
-            serde_json::to_writer(&mut out, &set).map_err(|_| NoAnswer::Broken)?;
-            return Ok(Some(out.into()));
-        }
-        Ok(None)
+        self.chunk().await
     }
 }
 
-/// Addresses of bulk data below the instance become ours; others go. The depth was bounded when
-/// the data set was cut out.
-fn readdress(set: &mut Map<String, Value>, theirs: &str, path: &str, ours: &str) {
-    for element in set.values_mut() {
-        let Some(element) = element.as_object_mut() else { continue };
-        if let Some(uri) = element.remove("BulkDataURI") {
-            let uri = uri.as_str().unwrap_or_default();
-            // Some servers give the path alone.
-            let rest = uri
-                .strip_prefix(theirs)
-                .or_else(|| uri.split_once(&format!("/{path}/")).map(|(_, rest)| rest))
-                .filter(|rest| {
-                    rest.split('/').all(|step| {
-                        (1..=128).contains(&step.len())
-                            && step
-                                .bytes()
-                                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-                            && step.bytes().any(|b| b.is_ascii_alphanumeric())
-                    })
-                });
-            if let Some(rest) = rest {
-                let uri = format!("{ours}/{path}/bulkdata/{rest}");
-                element.insert("BulkDataURI".to_owned(), uri.into());
-            }
+/// A flow as a body; a server that breaks off breaks it off.
+fn passed_on(flow: impl Flow) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(Some(flow), |flow| async move {
+        let mut flow = flow?;
+        match flow.next().await {
+            Ok(Some(bytes)) => Some((Ok(bytes), Some(flow))),
+            Ok(None) => None,
+            Err(why) => Some((Err(broken(why)), None)),
         }
-        for item in element.get_mut("Value").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(item) = item.as_object_mut() {
-                readdress(item, theirs, path, ours);
-            }
-        }
-    }
+    })
 }
 
 /// A body of one part.
@@ -317,15 +237,7 @@ fn send_alone(asking: &Asking, answer: Answer, kinds: &[&str]) -> Result<HttpRes
     if asking.is_head() {
         return Ok(response.finish());
     }
-    let body = stream::unfold(Some(answer), |answer| async move {
-        let mut answer = answer?;
-        match answer.chunk().await {
-            Ok(Some(bytes)) => Some((Ok(bytes), Some(answer))),
-            Ok(None) => None,
-            Err(why) => Some((Err(broken(why)), None)),
-        }
-    });
-    Ok(response.streaming(Box::pin(body)))
+    Ok(response.streaming(Box::pin(passed_on(answer))))
 }
 
 /// The parts of a body, those of unknown instances left out.
@@ -342,201 +254,15 @@ async fn send_parts(
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random).map_err(|failure| Failure::internal(&failure))?;
     let boundary: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut sending = PartsOut {
-        answer,
-        parts,
-        known,
-        boundary,
-        is_single,
-        events: VecDeque::new(),
-        content_type: String::new(),
-        part: Passing::Dropped,
-        count: 0,
-        is_over: false,
-    };
+    let mut sending = PartsOut::new(answer, parts, known, boundary, is_single);
     let first = sending.next().await.map_err(no_answer)?;
-    if sending.count == 0 {
+    if sending.is_empty() {
         return Err(Failure::not_found("the PACS that it came from does not have it any more"));
     }
     let mut response = begin(StatusCode::OK, "");
-    let content_type = if is_single {
-        sending.content_type.clone()
-    } else {
-        format!("multipart/related; type=\"{media}\"; boundary={}", sending.boundary)
-    };
-    response.insert_header((header::CONTENT_TYPE, content_type));
+    response.insert_header((header::CONTENT_TYPE, sending.content_type(media)));
     if asking.is_head() {
         return Ok(response.finish());
     }
-    let rest = stream::unfold(Some(sending), |sending| async move {
-        let mut sending = sending?;
-        match sending.next().await {
-            Ok(Some(bytes)) => Some((Ok(bytes), Some(sending))),
-            Ok(None) => None,
-            Err(why) => Some((Err(broken(why)), None)),
-        }
-    });
-    Ok(response.streaming(Box::pin(first_then(first, rest))))
-}
-
-/// What becomes of the part that arrives.
-enum Passing {
-    /// Until it says which instance it is.
-    Held(Vec<u8>),
-    Sent,
-    Dropped,
-}
-
-struct PartsOut {
-    answer: Answer,
-    parts: Parts,
-    /// Instances that go on; `None`: everything does.
-    known: Option<HashSet<String>>,
-    boundary: String,
-    is_single: bool,
-    events: VecDeque<Event>,
-    content_type: String,
-    part: Passing,
-    /// Parts that went on.
-    count: u64,
-    is_over: bool,
-}
-
-impl PartsOut {
-    async fn next(&mut self) -> std::result::Result<Option<Bytes>, NoAnswer> {
-        loop {
-            if self.is_over {
-                return Ok(None);
-            }
-            while let Some(event) = self.events.pop_front() {
-                let out = self.take(event);
-                if !out.is_empty() {
-                    return Ok(Some(out.into()));
-                }
-            }
-            let Some(chunk) = self.answer.chunk().await? else {
-                if !self.parts.is_over() {
-                    return Err(NoAnswer::Broken);
-                }
-                self.is_over = true;
-                let end = format!("\r\n--{}--\r\n", self.boundary);
-                return Ok((!self.is_single && self.count > 0).then(|| end.into()));
-            };
-            let mut events = Vec::new();
-            self.parts.feed(&chunk, &mut events).map_err(|_| NoAnswer::Broken)?;
-            self.events.extend(events);
-        }
-    }
-
-    /// What goes on of an event.
-    fn take(&mut self, event: Event) -> Vec<u8> {
-        match event {
-            Event::Begin(kind) => {
-                // One part is all that a single answer has.
-                if self.is_single && self.count > 0 {
-                    self.part = Passing::Dropped;
-                    return Vec::new();
-                }
-                self.content_type = plain(&kind);
-                if self.known.is_some() {
-                    self.part = Passing::Held(Vec::new());
-                    return Vec::new();
-                }
-                self.begin()
-            }
-            Event::Data(bytes) => match &mut self.part {
-                Passing::Sent => bytes,
-                Passing::Dropped => Vec::new(),
-                Passing::Held(held) => {
-                    held.extend_from_slice(&bytes);
-                    let told = instance_of_head(held);
-                    let is_known = match (&told, &self.known) {
-                        (Told::Nothing, _) | (_, None) => false,
-                        (Told::NotYet, _) if held.len() < HELD => return Vec::new(),
-                        (Told::NotYet, _) => false,
-                        (Told::Is(uid), Some(known)) => known.contains(uid),
-                    };
-                    if !is_known {
-                        self.part = Passing::Dropped;
-                        return Vec::new();
-                    }
-                    let held = std::mem::take(held);
-                    let mut out = self.begin();
-                    out.extend_from_slice(&held);
-                    out
-                }
-            },
-            Event::End => {
-                self.part = Passing::Dropped;
-                Vec::new()
-            }
-        }
-    }
-
-    fn begin(&mut self) -> Vec<u8> {
-        self.part = Passing::Sent;
-        self.count += 1;
-        if self.is_single {
-            return Vec::new();
-        }
-        let lead = if self.count == 1 { "" } else { "\r\n" };
-        let head =
-            format!("{lead}--{}\r\nContent-Type: {}\r\n\r\n", self.boundary, self.content_type);
-        head.into_bytes()
-    }
-}
-
-/// A part's media type with its transfer syntax, and nothing else of it.
-fn plain(kind: &str) -> String {
-    let mut parts = kind.split(';');
-    let media = parts.next().unwrap_or("").trim().to_ascii_lowercase();
-    let is_media = media.split_once('/').is_some()
-        && media.bytes().all(|b| b.is_ascii_alphanumeric() || b"/+-._".contains(&b));
-    let media = if is_media { media } else { super::frames::OCTETS.to_owned() };
-    let syntax = parts
-        .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("transfer-syntax"))
-        .map(|(_, value)| value.trim().trim_matches('"'));
-    syntax.map_or_else(|| media.clone(), |syntax| with_syntax(&media, syntax))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{plain, readdress};
-
-    #[test]
-    fn addresses_of_the_server_become_ours_or_go() {
-        let path = "studies/1/series/2/instances/3";
-        let mut set = json!({
-            "7FE00010": {"vr": "OW", "BulkDataURI": "http://pacs/dw/studies/1/series/2/instances/3/bulk/7fe00010"},
-            "00420011": {"vr": "OB", "BulkDataURI": "/x/studies/1/series/2/instances/3/bulk/1"},
-            "00281201": {"vr": "OW", "BulkDataURI": "http://other/secret"},
-            "00281202": {"vr": "OW", "BulkDataURI": "http://pacs/dw/studies/1/series/2/instances/3/../../9"},
-            "00081140": {"vr": "SQ", "Value": [{"00020001": {"vr": "OB", "BulkDataURI": 7}}]},
-        });
-        let object = set.as_object_mut().unwrap();
-        readdress(object, &format!("http://pacs/dw/{path}/"), path, "https://us/dicom-web");
-        assert_eq!(
-            set,
-            json!({
-                "7FE00010": {"vr": "OW", "BulkDataURI": format!("https://us/dicom-web/{path}/bulkdata/bulk/7fe00010")},
-                "00420011": {"vr": "OB", "BulkDataURI": format!("https://us/dicom-web/{path}/bulkdata/bulk/1")},
-                "00281201": {"vr": "OW"},
-                "00281202": {"vr": "OW"},
-                "00081140": {"vr": "SQ", "Value": [{"00020001": {"vr": "OB"}}]},
-            })
-        );
-    }
-
-    #[test]
-    fn of_a_media_type_only_the_type_goes_on() {
-        assert_eq!(
-            plain("application/dicom; x=\"y\"; transfer-syntax=\"1.2.840.10008.1.2.1\""),
-            "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"
-        );
-        assert_eq!(plain("a\r\nb: c"), "application/octet-stream");
-        assert_eq!(plain("image/jpeg; transfer-syntax=a b"), "image/jpeg");
-    }
+    Ok(response.streaming(Box::pin(stream::iter(first.map(Ok)).chain(passed_on(sending)))))
 }

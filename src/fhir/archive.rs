@@ -72,8 +72,9 @@ impl Provider for Archive {
                 (bytes, patient.version, patient.updated)
             }
             _ => {
-                let rendered = state.rendered(&mut db, asking, &[found.number], subset.shape())?;
-                let study = rendered.into_iter().next().ok_or_else(|| not_found(resource, id))?;
+                let mut rendered = state.rendered_of(&mut db, asking, &[found], subset.shape())?;
+                let study =
+                    rendered.remove(&found.number).ok_or_else(|| not_found(resource, id))?;
                 (study.rendered.bytes, study.version, study.updated)
             }
         };

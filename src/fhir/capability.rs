@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
+use super::guide::Guide;
 use super::operation::Operation;
 use super::table::{Resource, ResourceRow, Table};
-use crate::mapping::Context;
+use crate::mapping::{Context, claimed_profiles};
 
 /// When the statement last said something else.
 const DATE: &str = "2026-11-22";
@@ -17,6 +18,11 @@ const ROUTED: &[(Option<Resource>, &str, &str)] = &[
         Some(Resource::Patient),
         "export",
         "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export",
+    ),
+    (
+        Some(Resource::Group),
+        "export",
+        "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export",
     ),
 ];
 
@@ -61,11 +67,24 @@ fn subscriptions() -> Value {
 pub(super) fn statement(
     table: &Table,
     operations: &[Box<dyn Operation>],
+    guide: &Guide,
     context: &Context,
     base: &str,
 ) -> Value {
-    let mut resources: Vec<Value> =
-        table.resource.iter().map(|row| resource(table, operations, row)).collect();
+    let profiles = supported(guide, context);
+    let mut resources: Vec<Value> = table
+        .resource
+        .iter()
+        .map(|row| {
+            let own = profiles.iter().filter(|(kind, _)| *kind == row.resource.name());
+            let own: Vec<&str> = own.map(|(_, url)| url.as_str()).collect();
+            let mut entry = resource(table, operations, row);
+            if !own.is_empty() {
+                entry["supportedProfile"] = json!(own);
+            }
+            entry
+        })
+        .collect();
     resources.push(subscriptions());
     json!({
         "resourceType": "CapabilityStatement",
@@ -86,9 +105,11 @@ pub(super) fn statement(
         },
         "fhirVersion": "4.0.1",
         "format": ["json", "xml"],
+        "patchFormat": [super::handle::JSON_PATCH],
+        "implementationGuide": guide.canonical().into_iter().collect::<Vec<_>>(),
         "rest": [{
             "mode": "server",
-            "documentation": "Read and search by GET and POST; write what the archive does not derive, one by one or in batches and transactions, checked against R4 and the profiles that it claims. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
+            "documentation": "Read and search by GET and POST; write what the archive does not derive, one by one or in batches and transactions, checked against R4 and the profiles that it claims. A parameter that is not known is ignored, or refused with `Prefer: handling=strict`; the self link tells what was processed. `_has` is followed by references that the type's `searchRevInclude` or its parameters name, not for the role `ehr`. The role `ehr` names one patient, identifier or `_id` in every search, by one value. Secondary use reads rows of open datasets, and elsewhere counts (`_summary=count`) by the disclosure rule, for at most three parameters of one value each and whole years.",
             "security": {
                 "cors": false,
                 "service": [{ "coding": [{
@@ -100,9 +121,27 @@ pub(super) fn statement(
             },
             "resource": resources,
             "operation": routed(None).collect::<Vec<_>>(),
-            "interaction": [{ "code": "batch" }, { "code": "transaction" }, { "code": "history-system" }],
+            "searchParam": [
+                { "name": "_type", "type": "special", "documentation": "The types that are searched, separated by commas: it must be given." },
+                { "name": "_id", "type": "token", "definition": "http://hl7.org/fhir/SearchParameter/Resource-id" },
+                { "name": "_lastUpdated", "type": "date", "definition": "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated" },
+            ],
+            "interaction": [{ "code": "search-system" }, { "code": "batch" }, { "code": "transaction" }, { "code": "history-system" }],
         }],
     })
+}
+
+/// The profiles that resources of each type claim or are held to when they are written: those of
+/// the tables that render, and those of the guide (R4 `rest.resource.supportedProfile`). Type and
+/// canonical URL, each once.
+fn supported(guide: &Guide, context: &Context) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for (kind, url) in claimed_profiles(context).into_iter().chain(guide.profiles()) {
+        if !all.iter().any(|(_, known)| known == url) {
+            all.push((kind.to_owned(), url.to_owned()));
+        }
+    }
+    all
 }
 
 fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow) -> Value {
@@ -129,7 +168,15 @@ fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow)
         codes.push("search-type");
     }
     if row.is_written {
-        codes.extend(["vread", "create", "update", "delete", "history-instance", "history-type"]);
+        codes.extend([
+            "vread",
+            "create",
+            "update",
+            "patch",
+            "delete",
+            "history-instance",
+            "history-type",
+        ]);
     }
     let interactions: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
     let parameters = if row.is_read_only_by_id { Vec::new() } else { parameters };

@@ -12,6 +12,7 @@ use super::negotiate::{self, Format};
 use super::operation::xml_of;
 use super::operation::{Body, Call, Reply};
 use super::outcome::{Failure, Result};
+use super::records::patch::{Fault, Patch};
 use super::records::write::{Act, BODY_LIMIT, Conditions, Return, Target, wrap};
 use super::request::{self, Parameters};
 use super::search::{Control, Handling, Search};
@@ -32,6 +33,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::scope("/fhir").default_service(web::route().to(handle)))
         .route("/fhir", web::route().to(handle));
 }
+
+/// The media type of patches.
+pub(super) const JSON_PATCH: &str = "application/json-patch+json";
 
 async fn handle(
     request: HttpRequest,
@@ -108,9 +112,22 @@ fn address(path: &str) -> Result<Address<'_>> {
     }
 }
 
-/// Who asks, and what they see.
-pub(super) fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View)> {
-    let actor = request.extensions().get::<Actor>().cloned().ok_or_else(|| {
+impl Address<'_> {
+    /// The type that it is about.
+    const fn resource(&self) -> Option<Resource> {
+        match self {
+            Self::Type(of) | Self::SearchForm(of) | Self::One(of, _) | Self::Version(of, ..) => {
+                Some(*of)
+            }
+            Self::History(of, _) | Self::Operation(of, ..) => *of,
+            Self::Base | Self::Metadata | Self::Smart => None,
+        }
+    }
+}
+
+/// Who asks, by their token.
+fn bearer(request: &HttpRequest) -> Result<Actor> {
+    request.extensions().get::<Actor>().cloned().ok_or_else(|| {
         match request.extensions().get::<BadToken>() {
             Some(BadToken(reason)) => Failure::bad_token(reason),
             None => Error::Unauthenticated(
@@ -118,12 +135,29 @@ pub(super) fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View
             )
             .into(),
         }
-    })?;
+    })
+}
+
+/// Who asks, and what they see.
+pub(super) fn asker(request: &HttpRequest, state: &State) -> Result<(Actor, View)> {
+    let actor = bearer(request)?;
     match (actor.role, View::of(actor.purpose(), state.context.identity())) {
         (Role::Ehr | Role::ImagingIt | Role::Researcher, Some(view)) => Ok((actor, view)),
         (role, _) => {
             Err(Error::Forbidden(format!("the role `{role}` reads no patient data")).into())
         }
+    }
+}
+
+/// Who asks there: published texts are for every role, seen as by who sees least.
+fn asker_at(request: &HttpRequest, state: &State, at: Option<Resource>) -> Result<(Actor, View)> {
+    if at.is_none_or(|of| !state.table.row(of).is_public) {
+        return asker(request, state);
+    }
+    let actor = bearer(request)?;
+    match asker(request, state) {
+        Ok(known) => Ok(known),
+        Err(_) => Ok((actor, View::Pseudonymous)),
     }
 }
 
@@ -134,7 +168,8 @@ async fn answer(
 ) -> Result<HttpResponse> {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_post = *request.method() == Method::POST;
-    let is_write = is_post || [Method::PUT, Method::DELETE].contains(request.method());
+    let is_write =
+        is_post || [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
     let path = request.path().to_owned();
     let address = address(&path);
     if let Ok(Address::Metadata | Address::Smart) = address {
@@ -144,7 +179,8 @@ async fn answer(
             Err(Failure::method("GET, HEAD"))
         };
     }
-    let (actor, view) = asker(request, &state)?;
+    let at = address.as_ref().ok().and_then(Address::resource);
+    let (actor, view) = asker_at(request, &state, at)?;
     let mut parameters = Parameters::new();
     request::decode(request.query_string(), &mut parameters)?;
     let mut call = None;
@@ -152,15 +188,17 @@ async fn answer(
     let mut is_binary = false;
     match address? {
         Address::Base if is_post => body = Some(read_body(payload, BODY_LIMIT).await?),
-        Address::Base => return Err(Failure::method("POST")),
+        Address::Base if !is_get => return Err(Failure::method("GET, HEAD, POST")),
         Address::Type(_) if is_write => body = Some(read_body(payload, BODY_LIMIT).await?),
         Address::One(..) if is_write && !is_post => {
             body = Some(read_body(payload, BODY_LIMIT).await?);
         }
         Address::Type(_) if !is_get => {
-            return Err(Failure::method("GET, HEAD, POST, PUT, DELETE"));
+            return Err(Failure::method("GET, HEAD, POST, PUT, PATCH, DELETE"));
         }
-        Address::One(..) if !is_get => return Err(Failure::method("GET, HEAD, PUT, DELETE")),
+        Address::One(..) if !is_get => {
+            return Err(Failure::method("GET, HEAD, PUT, PATCH, DELETE"));
+        }
         Address::SearchForm(_) if is_post => {
             let media = request.content_type().to_ascii_lowercase();
             let body = form(payload).await?;
@@ -339,9 +377,8 @@ impl State {
                 let (media, body) = (String::new(), Bytes::new());
                 operation.run(asking, Call { resource, id, parameters, handling, media, body })
             }
-            Address::Base | Address::Metadata | Address::Smart => {
-                Err(Failure::no_such_address(path))
-            }
+            Address::Base => self.search_system(asking, parameters, handling),
+            Address::Metadata | Address::Smart => Err(Failure::no_such_address(path)),
         }
     }
 
@@ -374,7 +411,7 @@ impl State {
         };
         let right = match method {
             Method::POST => 'c',
-            Method::PUT => 'u',
+            Method::PUT | Method::PATCH => 'u',
             _ => 'd',
         };
         // Rights first: who may not write learns nothing of what is wrong with it.
@@ -405,6 +442,19 @@ impl State {
             }
             Method::PUT => {
                 Act::Update { incoming: incoming()?, target: target(parameters)?, conditions }
+            }
+            Method::PATCH => {
+                if bare != JSON_PATCH {
+                    return Err(Failure::other_media_type(
+                        "a JSON Patch (RFC 6902) as `application/json-patch+json`",
+                    ));
+                }
+                let patch = Patch::read(&body).map_err(|fault| match fault {
+                    Fault::Unreadable(reason) | Fault::Unfit(reason) => {
+                        Failure::unreadable(&reason)
+                    }
+                })?;
+                Act::Patch { resource, target: target(parameters)?, patch, conditions }
             }
             _ => Act::Delete { resource, target: target(parameters)?, conditions },
         };

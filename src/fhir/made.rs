@@ -110,6 +110,6 @@ impl Provider for Made {
             matches.clear();
         }
         let included = if matches.is_empty() { Vec::new() } else { self.included(search) };
-        Ok(Page { total, matches, has_more: false, included, notes: Vec::new() })
+        Ok(Page { total, matches, has_more: false, seen: None, included, notes: Vec::new() })
     }
 }

@@ -7,7 +7,7 @@
 //! which takes away what the actor may not see before anything is counted, sorted or included.
 //! Governed by FHIR R4 4.0.1 (http.html, search.html), HL7 Europe Imaging for the names of R5.
 //! What clients write is a provider of its own (`records`); the archive's rows are changed by
-//! ingest alone. Absent: PATCH.
+//! ingest alone. Absent: FHIRPath Patch, `_filter`, `_text`, named queries.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use serde_json::{Value, json};
 
-use crate::actor::{Actor, SCOPED};
+use crate::actor::{Actor, Role, SCOPED};
 use crate::config::Config;
 use crate::imaging::{Facet, keyed};
 use crate::index::Index;
@@ -33,7 +33,10 @@ mod bundle;
 mod cache;
 mod capability;
 mod derived;
+mod described;
 mod documents;
+mod fixed;
+mod guide;
 mod handle;
 mod made;
 mod negotiate;
@@ -47,6 +50,7 @@ mod request;
 mod search;
 mod subscription;
 mod subset;
+mod system;
 pub mod table;
 mod terminology;
 pub mod validate;
@@ -56,12 +60,14 @@ use archive::Archive;
 use cache::Cache;
 use derived::Derived;
 use documents::{Convert, Documents};
+use guide::Guide;
 pub use handle::routes;
 use made::Made;
 use operation::Operation;
 use provider::Provider;
 use records::Records;
-use table::Table;
+pub use records::{Aside, Intake, IntakeSummary, LARGEST as LARGEST_DOCUMENT};
+use table::{Resource, Table};
 use terminology::Terminology;
 
 /// Largest form of a search by POST.
@@ -130,6 +136,11 @@ impl Asking<'_> {
         }
     }
 
+    /// Whether resources of the type name more patients than the actor may read at a time.
+    fn sees_none(&self, resource: Resource) -> bool {
+        self.actor.role == Role::Ehr && self.state.table.row(resource).is_of_many
+    }
+
     fn visible_patients(&self) -> roaring::RoaringBitmap {
         self.state.index.read().visible_patients(self.actor)
     }
@@ -163,9 +174,11 @@ impl State {
             Box::new(terminology::Translate),
             Box::new(terminology::Lookup),
         ];
-        let terminology = Arc::new(Terminology::new(&context, &base));
+        let guide = Guide::load()?;
+        let terminology = Arc::new(Terminology::new(&context, &guide));
+        let says = capability::statement(&table, &operations, &guide, &context, &base);
         Ok(Self {
-            metadata: Prepared::new(&capability::statement(&table, &operations, &context, &base)),
+            metadata: Prepared::new(&says),
             smart: Prepared::new(&smart_configuration(&base)),
             providers: vec![
                 Arc::new(Archive),
@@ -175,6 +188,7 @@ impl State {
                 Arc::new(Documents),
                 Arc::clone(&records) as Arc<dyn Provider>,
                 Arc::clone(&terminology) as Arc<dyn Provider>,
+                Arc::new(guide),
             ],
             operations,
             made,

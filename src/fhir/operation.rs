@@ -51,6 +51,21 @@ pub(super) trait Operation: Send + Sync {
         true
     }
 
+    /// The names of its parameters, for the API's description.
+    fn parameters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The media types of bodies that it reads, for the API's description.
+    fn takes(&self) -> &'static [&'static str] {
+        &["application/fhir+json", "application/fhir+xml"]
+    }
+
+    /// What it gives besides resources, for the API's description.
+    fn gives(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Most bytes of a body.
     fn longest_body(&self) -> usize {
         8 << 20

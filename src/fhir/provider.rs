@@ -47,6 +47,9 @@ pub(super) struct Page {
     pub(super) matches: Vec<Entry>,
     /// Whether more follow behind the last one.
     pub(super) has_more: bool,
+    /// How far the provider looked, when it gave up before its page was full: the next page goes
+    /// on from there once all matches are taken.
+    pub(super) seen: Option<Place>,
     /// What `_include` and `_revinclude` bring.
     pub(super) included: Vec<Entry>,
     /// What the reader should know: a code of `issue-type` and a text.
@@ -56,7 +59,14 @@ pub(super) struct Page {
 impl Page {
     /// The answer to a count.
     pub(super) const fn count(total: Total) -> Self {
-        Self { total, matches: vec![], has_more: false, included: vec![], notes: vec![] }
+        Self {
+            total,
+            matches: Vec::new(),
+            has_more: false,
+            seen: None,
+            included: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -299,7 +309,55 @@ fn merge(pages: &mut [Page], search: &Search) -> (Vec<Entry>, Vec<Option<Place>>
         }
         taken.push(entry);
     }
+    for ((end, head), page) in ends.iter_mut().zip(&mut heads).zip(pages.iter()) {
+        if head.peek().is_none() && page.seen.is_some() {
+            end.clone_from(&page.seen);
+        }
+    }
     let is_left = heads.iter_mut().any(|head| head.peek().is_some());
     let has_more = is_left || pages.iter().any(|page| page.has_more);
     (taken, ends, has_more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Page, Place, merge};
+    use crate::fhir::bundle::Total;
+    use crate::fhir::search::Search;
+    use crate::fhir::table::Resource;
+
+    fn page(ids: &[&str], seen: Option<&str>) -> Page {
+        let entry = |id: &&str| Entry {
+            resource: Resource::DiagnosticReport,
+            id: (*id).to_owned(),
+            bytes: "{}".into(),
+            key: 0,
+        };
+        Page {
+            matches: ids.iter().map(entry).collect(),
+            has_more: seen.is_some(),
+            seen: seen.map(|id| Place { id: id.to_owned(), key: 0 }),
+            ..Page::count(Total::Untold)
+        }
+    }
+
+    fn ends(pages: &mut [Page], count: usize) -> (usize, Vec<Option<String>>, bool) {
+        let search = Search::of(Resource::DiagnosticReport, Vec::new(), count);
+        let (taken, ends, has_more) = merge(pages, &search);
+        let ids = ends.into_iter().map(|end| end.map(|place| place.id)).collect();
+        (taken.len(), ids, has_more)
+    }
+
+    #[test]
+    fn the_next_page_begins_behind_what_was_looked_at_and_not_where_this_one_began() {
+        let id = |id: &str| Some(id.to_owned());
+        // Nothing matched among all that were looked at.
+        assert_eq!(ends(&mut [page(&[], Some("z"))], 2), (0, vec![id("z")], true));
+        // Every match is taken: on from what was seen; else on from the last one taken.
+        assert_eq!(ends(&mut [page(&["a"], Some("z"))], 2), (1, vec![id("z")], true));
+        let mut two = [page(&["a", "b"], None), page(&["c"], Some("z"))];
+        assert_eq!(ends(&mut two, 2), (2, vec![id("b"), None], true));
+        let mut two = [page(&["a"], None), page(&["c"], Some("z"))];
+        assert_eq!(ends(&mut two, 2), (2, vec![id("a"), id("z")], true));
+    }
 }

@@ -12,8 +12,10 @@ pub(super) mod everything;
 pub(super) mod history;
 mod import;
 mod index;
+mod intake;
 pub(super) mod json;
 pub(super) mod linked;
+pub(super) mod patch;
 pub(super) mod write;
 
 use std::collections::{BTreeSet, HashMap};
@@ -38,6 +40,7 @@ use crate::mapping::patient_identifiers;
 use crate::store::records::{self as rows, Head};
 use crate::store::{Db, read};
 use index::Index;
+pub use intake::{Aside, Intake, IntakeSummary, LARGEST};
 
 /// The provider of what was written.
 pub(super) struct Records {
@@ -71,7 +74,7 @@ impl Records {
         resource: Resource,
         criteria: &[Criterion],
     ) -> Result<RoaringBitmap> {
-        if asking.view == View::Pseudonymous {
+        if asking.view == View::Pseudonymous || asking.sees_none(resource) {
             return Ok(RoaringBitmap::new());
         }
         let mut ready = Vec::with_capacity(criteria.len());
@@ -146,7 +149,7 @@ fn named(subject: &Value) -> Option<String> {
 }
 
 /// The archive's patients that subjects name.
-fn patients<'v>(
+pub(super) fn patients<'v>(
     asking: &Asking<'_>,
     db: &mut Db,
     subjects: impl Iterator<Item = &'v Value>,
@@ -301,6 +304,9 @@ impl Records {
     /// The state of a resource that the actor may see.
     fn head(&self, asking: &Asking<'_>, db: &mut Db, resource: Resource, id: &str) -> Result<Head> {
         let missing = || not_found(resource, id);
+        if asking.sees_none(resource) {
+            return Err(missing());
+        }
         let head = rows::find(db, resource.name(), id).map_err(Error::from)?.ok_or_else(missing)?;
         match asking.actor.role {
             Role::Ehr | Role::ImagingIt => Ok(head),
@@ -400,7 +406,7 @@ impl Provider for Records {
             let bytes = control.subset.cut(row, &body).unwrap_or(body).into();
             matches.push(Entry { resource, id: head.id, bytes, key });
         }
-        Ok(Page { total, matches, has_more, included: Vec::new(), notes: Vec::new() })
+        Ok(Page { total, matches, has_more, seen: None, included: Vec::new(), notes: Vec::new() })
     }
 
     fn is_written(&self) -> bool {

@@ -47,6 +47,11 @@ fn split(id: &str) -> (&str, Option<usize>) {
     }
 }
 
+/// Where to go on behind all of a report's resources.
+fn behind(report: String) -> Place {
+    Place { id: format!("{report}-{}", usize::MAX), key: 0 }
+}
+
 /// The resources of a type that a report became.
 fn of_type(rendered: RenderedReport, resource: Resource) -> Vec<Value> {
     match resource {
@@ -280,17 +285,20 @@ impl Provider for Reports {
             }
             _ => candidates,
         };
-        let mut found: Vec<((i64, i64, usize), Entry)> = Vec::new();
+        let mut found: Vec<((i64, i64, usize), i64, Entry)> = Vec::new();
         let mut patients: Vec<i64> = Vec::new();
         let (mut total, mut examined, mut has_more) = (0_u64, 0, false);
+        let (mut last, mut seen) = (None, None);
         let row = state.table.row(search.resource);
         'reports: for numbers in wanted.chunks(STEP) {
             for (stored, study) in load_all(asking, &mut db, numbers)? {
                 if !is_whole && examined >= MOST_EXAMINED {
                     has_more = true;
+                    seen = last.map(behind);
                     break 'reports;
                 }
                 examined += 1;
+                last = Some(stored.public_id.clone());
                 let rendered = rendered(asking, &stored, &study);
                 for resource in of_type(rendered, search.resource) {
                     if !documents::matches(&asking.state.reader(), &resource, &others)? {
@@ -317,17 +325,17 @@ impl Provider for Reports {
                     let bytes = bytes_of(&resource);
                     let bytes = control.subset.cut(row, &bytes).map_or(bytes, Bytes::from);
                     let id = id_of(&resource).to_owned();
-                    found.push((here, Entry { resource: search.resource, id, bytes, key }));
+                    let entry = Entry { resource: search.resource, id, bytes, key };
+                    found.push((here, study.patient.number, entry));
                 }
             }
             // The first of all that were seen so far.
             if is_sorted {
-                found.sort_by_key(|(here, _)| *here);
+                found.sort_by_key(|(here, ..)| *here);
                 has_more |= found.len() > control.count;
                 found.truncate(control.count);
             }
         }
-        let matches: Vec<Entry> = found.into_iter().map(|(_, entry)| entry).collect();
         if asking.actor.role == Role::Ehr && patients.len() > 1 {
             return Err(several_patients());
         }
@@ -339,26 +347,21 @@ impl Provider for Reports {
         let is_patient_asked = control.include.iter().any(|include| {
             include.brings(search.resource, &["patient", "subject"], Resource::Patient)
         });
-        if is_patient_asked && !matches.is_empty() {
+        if is_patient_asked {
+            let mut patients: Vec<i64> = found.iter().map(|(_, patient, _)| *patient).collect();
+            patients.sort_unstable();
+            patients.dedup();
             let loaded =
                 read::load_patients(&mut db, &patients, asking.ids()).map_err(Error::from)?;
-            let text: String = matches
-                .iter()
-                .map(|entry| String::from_utf8_lossy(&entry.bytes).into_owned())
-                .collect();
-            included.extend(
-                loaded
-                    .iter()
-                    .filter(|patient| text.contains(&format!("Patient/{}\"", patient.public_id)))
-                    .map(|patient| Entry {
-                        resource: Resource::Patient,
-                        id: patient.public_id.clone(),
-                        bytes: render_patient(&state.context, patient, asking.view).into(),
-                        key: 0,
-                    }),
-            );
+            included.extend(loaded.iter().map(|patient| Entry {
+                resource: Resource::Patient,
+                id: patient.public_id.clone(),
+                bytes: render_patient(&state.context, patient, asking.view).into(),
+                key: 0,
+            }));
         }
-        Ok(Page { total, matches, has_more, included, notes: Vec::new() })
+        let matches: Vec<Entry> = found.into_iter().map(|(.., entry)| entry).collect();
+        Ok(Page { total, matches, has_more, seen, included, notes: Vec::new() })
     }
 }
 

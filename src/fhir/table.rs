@@ -7,8 +7,9 @@ use super::search::values::Path;
 use crate::error::{Error, Result};
 use crate::mapping::read_table;
 
-/// The files: what the archive answers, and what clients write.
-const FILES: [&str; 2] = ["search-parameters.toml", "search-parameters-records.toml"];
+/// The files: what the archive answers, what clients write, and the implementation guide.
+const FILES: [&str; 3] =
+    ["search-parameters.toml", "search-parameters-records.toml", "search-parameters-guide.toml"];
 
 /// A file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -109,8 +110,20 @@ resources! {
     BodyStructure,
     /// The archive's tables as maps between code systems.
     ConceptMap,
-    /// The codes of DICOM that have no code system elsewhere.
+    /// The codes of DICOM that have no code system elsewhere, and those of the guide.
     CodeSystem,
+    /// Profiles and extensions of the guide.
+    StructureDefinition,
+    /// The guide.
+    ImplementationGuide,
+    /// Sets of codes of the guide.
+    ValueSet,
+    /// What the guide asks of servers.
+    CapabilityStatement,
+    /// For how long somebody is responsible for a patient.
+    EpisodeOfCare,
+    /// Several patients together.
+    Group,
 }
 
 impl Resource {
@@ -134,6 +147,14 @@ pub struct ResourceRow {
     /// Whether its resources are about patients: a search of the role `ehr` must name one.
     #[serde(default)]
     pub is_of_patients: bool,
+    /// Whether its resources are published texts, about nobody: every role with a token reads
+    /// them, and nothing leads from them to anything else.
+    #[serde(default)]
+    pub is_public: bool,
+    /// Whether its resources name many patients: the role `ehr`, which reads one at a time, has
+    /// none of them.
+    #[serde(default)]
+    pub is_of_many: bool,
     /// Elements that every subset keeps.
     pub mandatory: Vec<String>,
     /// Elements of a summary; `series.uid` is the element of an element.
@@ -346,6 +367,14 @@ impl Table {
         let mut table: Self =
             read_table(FILES[0], include_str!("../../mappings/search-parameters.toml"), folder)?;
         table.check(FILES[0])?;
+        let guide: Self = read_table(
+            FILES[2],
+            include_str!("../../mappings/search-parameters-guide.toml"),
+            folder,
+        )?;
+        guide.check(FILES[2])?;
+        table.resource.extend(guide.resource);
+        table.parameter.extend(guide.parameter);
         let written: Self = read_table(
             FILES[1],
             include_str!("../../mappings/search-parameters-records.toml"),
@@ -415,7 +444,7 @@ impl Table {
                     let name = known.resource.name();
                     let is_target =
                         row.targets.is_empty() || row.targets.iter().any(|target| target == name);
-                    if is_target && !known.revinclude.contains(&follows) {
+                    if is_target && !known.is_public && !known.revinclude.contains(&follows) {
                         known.revinclude.push(follows.clone());
                     }
                     if name == resource && !known.include.contains(&follows) {

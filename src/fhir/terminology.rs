@@ -1,22 +1,22 @@
 //! The archive's tables as terminology (FHIR R4 terminology-service.html): ConceptMap and
 //! CodeSystem to read and search, `ConceptMap/$translate` and `CodeSystem/$lookup`.
 //!
-//! In: the rows of `mappings/`. Absent: expansion, validation of codes, subsumption, and every
+//! In: the rows of `mappings/`; the two operations know the maps and code systems of the guide
+//! ([`guide`](super::guide)), too. Absent: expansion, validation of codes, subsumption, and every
 //! code that no table knows: this is no terminology server, it tells what this archive does.
 
-use actix_web::web::Bytes;
 use serde_json::{Value, json};
 
 use super::Asking;
-use super::bundle::Total;
+use super::fixed::{Fixed, One};
+use super::guide::Guide;
 use super::operation::{Call, Operation, Reply};
 use super::outcome::{Failure, Result};
-use super::provider::{Entry, Page, Provider, Read, not_found};
-use super::search::{Handling, Place, Search, documents, scope_needed};
+use super::provider::{Page, Provider, Read, not_found};
+use super::search::{Handling, Place, Search, scope_needed};
 use super::subset::Subset;
 use super::table::Resource;
 use crate::error::Error;
-use crate::imaging::keyed;
 use crate::mapping::Context;
 use crate::mapping::concepts::{
     CodeSystem, Concept, ConceptMap, Equivalence, code_systems, concept_maps,
@@ -24,45 +24,34 @@ use crate::mapping::concepts::{
 
 /// The provider.
 pub(super) struct Terminology {
+    /// Those of the guide, too.
     maps: Vec<ConceptMap>,
     systems: Vec<CodeSystem>,
-    /// Sorted by id.
-    resources: Vec<One>,
-}
-
-struct One {
-    resource: Resource,
-    id: String,
-    version: String,
-    json: Value,
-    bytes: Bytes,
+    resources: Fixed,
 }
 
 impl Terminology {
-    /// Renders the tables.
-    pub(super) fn new(context: &Context, base: &str) -> Self {
-        let maps = concept_maps(context);
-        let systems = code_systems(context, &maps);
-        let mut resources: Vec<One> = maps
+    /// Renders the tables; the guide renders its own.
+    pub(super) fn new(context: &Context, guide: &Guide) -> Self {
+        let mut maps = concept_maps(context);
+        let mut systems = code_systems(context, &maps);
+        let resources = maps
             .iter()
-            .map(|map| One::new(Resource::ConceptMap, map.id, render_map(map, base)))
+            .map(|map| One::new(Resource::ConceptMap, &map.id, render_map(map)))
             .chain(systems.iter().filter_map(|system| {
                 let id = system.id?;
                 Some(One::new(Resource::CodeSystem, id, render_system(system)))
             }))
             .collect();
-        resources.sort_by(|one, other| one.id.cmp(&other.id));
-        Self { maps, systems, resources }
+        maps.extend(guide.maps());
+        systems.extend(guide.systems());
+        Self { maps, systems, resources: Fixed::new(resources) }
     }
-}
 
-impl One {
-    fn new(resource: Resource, id: &str, mut json: Value) -> Self {
-        let digest = keyed(b"terminology", json.to_string().as_bytes());
-        let version: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        json["meta"] = json!({ "versionId": version });
-        let bytes = json.to_string().into_bytes().into();
-        Self { resource, id: id.to_owned(), version, json, bytes }
+    /// What is rendered of the tables.
+    #[cfg(test)]
+    pub(super) const fn resources(&self) -> &Fixed {
+        &self.resources
     }
 }
 
@@ -89,10 +78,9 @@ fn head(resource: Resource, id: &str, url: &str, title: &str) -> Value {
     })
 }
 
-fn render_map(map: &ConceptMap, base: &str) -> Value {
-    let url = format!("{base}/ConceptMap/{}", map.id);
-    let mut resource = head(Resource::ConceptMap, map.id, &url, map.title);
-    resource["description"] = map.description.into();
+fn render_map(map: &ConceptMap) -> Value {
+    let mut resource = head(Resource::ConceptMap, &map.id, &map.url, &map.title);
+    resource["description"] = map.description.as_ref().into();
     let mut elements: Vec<Value> = Vec::new();
     for row in &map.rows {
         let target = match &row.target {
@@ -119,7 +107,7 @@ fn render_map(map: &ConceptMap, base: &str) -> Value {
 
 fn render_system(system: &CodeSystem) -> Value {
     let id = system.id.unwrap_or_default();
-    let mut resource = head(Resource::CodeSystem, id, &system.url, system.title);
+    let mut resource = head(Resource::CodeSystem, id, &system.url, &system.title);
     resource["caseSensitive"] = true.into();
     // What the tables know of it.
     resource["content"] = "fragment".into();
@@ -145,39 +133,11 @@ impl Provider for Terminology {
         id: &str,
         subset: &Subset,
     ) -> Result<Read> {
-        let one = self.resources.iter().find(|one| one.resource == resource && one.id == id);
-        let one = one.ok_or_else(|| not_found(resource, id))?;
-        let row = asking.state.table.row(resource);
-        let bytes = subset.cut(row, &one.bytes).map_or_else(|| one.bytes.clone(), Bytes::from);
-        Ok(Read { bytes, version: asking.state.tag(asking, &one.version), updated: None })
+        self.resources.read(asking, resource, id, subset)
     }
 
     fn search(&self, asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page> {
-        let row = asking.state.table.row(search.resource);
-        let reader = asking.state.reader();
-        let mut matches = Vec::new();
-        let mut total = 0;
-        for one in self.resources.iter().filter(|one| one.resource == search.resource) {
-            if !documents::matches(&reader, &one.json, &search.criteria)? {
-                continue;
-            }
-            total += 1;
-            if search.control.is_count_only || after.is_some_and(|place| one.id <= place.id) {
-                continue;
-            }
-            let cut = search.control.subset.cut(row, &one.bytes);
-            let bytes = cut.map_or_else(|| one.bytes.clone(), Bytes::from);
-            matches.push(Entry { resource: one.resource, id: one.id.clone(), bytes, key: 0 });
-        }
-        let has_more = matches.len() > search.control.count;
-        matches.truncate(search.control.count);
-        Ok(Page {
-            total: Total::Known(total),
-            matches,
-            has_more,
-            included: Vec::new(),
-            notes: Vec::new(),
-        })
+        self.resources.search(asking, search, after)
     }
 }
 
@@ -292,38 +252,37 @@ impl Operation for Translate {
         resource == Some(Resource::ConceptMap)
     }
 
+    fn parameters(&self) -> &'static [&'static str] {
+        &[
+            "url",
+            "conceptMapVersion",
+            "code",
+            "system",
+            "version",
+            "source",
+            "coding",
+            "codeableConcept",
+            "target",
+            "targetsystem",
+            "reverse",
+        ]
+    }
+
     fn run(&self, asking: &Asking<'_>, call: Call) -> Result<Reply> {
         if !asking.actor.has_read_scope("ConceptMap") {
             return Err(scope_needed("ConceptMap", 'r'));
         }
-        let asked = Asked::read(
-            &call,
-            &[
-                "url",
-                "conceptMapVersion",
-                "code",
-                "system",
-                "version",
-                "source",
-                "coding",
-                "codeableConcept",
-                "target",
-                "targetsystem",
-                "reverse",
-            ],
-        )?;
+        let asked = Asked::read(&call, self.parameters())?;
         let terminology = &asking.state.terminology;
-        let base = &asking.state.base;
-        let url_of = |map: &ConceptMap| format!("{base}/ConceptMap/{}", map.id);
         let mut maps: Vec<&ConceptMap> = terminology.maps.iter().collect();
         if let Some(id) = &call.id {
-            maps.retain(|map| map.id == id);
+            maps.retain(|map| map.id == *id);
             if maps.is_empty() {
                 return Err(not_found(Resource::ConceptMap, id));
             }
         }
         if let Some(url) = asked.text("url")? {
-            maps.retain(|map| url_of(map) == url);
+            maps.retain(|map| map.url == url);
             if maps.is_empty() {
                 return Err(not_found(Resource::ConceptMap, url));
             }
@@ -365,7 +324,7 @@ impl Operation for Translate {
                     };
                     if asked.code == code {
                         is_known = true;
-                        found.push((how, to.clone(), other, url_of(map)));
+                        found.push((how, to.clone(), other, map.url.clone()));
                     }
                 }
             }
@@ -406,14 +365,15 @@ impl Operation for Lookup {
         resource == Some(Resource::CodeSystem) && !has_id
     }
 
+    fn parameters(&self) -> &'static [&'static str] {
+        &["code", "system", "version", "coding", "date", "displayLanguage", "property"]
+    }
+
     fn run(&self, asking: &Asking<'_>, call: Call) -> Result<Reply> {
         if !asking.actor.has_read_scope("CodeSystem") {
             return Err(scope_needed("CodeSystem", 'r'));
         }
-        let asked = Asked::read(
-            &call,
-            &["code", "system", "version", "coding", "date", "displayLanguage", "property"],
-        )?;
+        let asked = Asked::read(&call, self.parameters())?;
         let codings = asked.codings()?;
         let [(Some(system), code)] = codings.as_slice() else {
             return Err(Failure::parameter(
@@ -432,8 +392,8 @@ impl Operation for Lookup {
             json!({ "name": "name", "valueString": known.title }),
             json!({ "name": "display", "valueString": concept.display }),
         ];
-        if known.id.is_some() {
-            parts.push(json!({ "name": "version", "valueString": env!("CARGO_PKG_VERSION") }));
+        if let Some(version) = &known.version {
+            parts.push(json!({ "name": "version", "valueString": version }));
         }
         Ok(parameters(parts))
     }

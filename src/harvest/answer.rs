@@ -18,7 +18,8 @@ use crate::http::{http_date, takes_gzip};
 
 /// What a reader gets.
 enum Served {
-    Page(Topic, Vec<String>),
+    /// With the links of what it shows, and when that changed last.
+    Page(Topic, Vec<String>, Option<Timestamp>),
     Document(Head, Form, Arc<Rendition>),
 }
 
@@ -76,7 +77,9 @@ async fn answer_query(
         Ok(Ok(Served::Document(head, form, rendition))) => {
             send(&request, &head, form, &rendition, is_gzip)
         }
-        Ok(Ok(Served::Page(topic, links))) => hand_over(&state, request, topic, &links).await,
+        Ok(Ok(Served::Page(topic, links, modified))) => {
+            hand_over(&state, request, topic, &links, modified).await
+        }
         Ok(Err(Refused::Error(failure))) => problem(&failure),
         Ok(Err(Refused::Gone(detail))) => problem_of(StatusCode::GONE, &detail),
         Err(failure) => problem(&Error::Internal(failure.to_string())),
@@ -91,9 +94,10 @@ fn serve(door: &Door, state: &State, ask: &Ask, is_gzip: bool) -> Result<Served,
     let found = (door.find)(state, ask);
     let Some(form) = ask.form else {
         // What there is no document of, the pages know how to say.
-        let links = found.map(|found| found.links).unwrap_or_default();
+        let (links, modified) =
+            found.map(|found| (found.links, found.modified)).unwrap_or_default();
         let topic = door.page.map_or(Topic::Catalogue, |topic| topic(ask));
-        return Ok(Served::Page(topic, links));
+        return Ok(Served::Page(topic, links, modified));
     };
     let Found { key, modified, status, links, is_immutable, is_kept, body } = found?;
     let key = |is_gzip| Key { resource: key.clone(), form, is_gzip };
@@ -187,17 +191,52 @@ async fn hand_over(
     request: HttpRequest,
     topic: Topic,
     links: &[String],
+    modified: Option<Timestamp>,
 ) -> HttpResponse {
     let Some(page) = &state.page else {
         return problem(&Error::NotAcceptable(
             "there are no pages here; ask for text/turtle".to_owned(),
         ));
     };
-    let mut response = page(request, topic).await;
+    let mut response = page(request.clone(), topic).await;
     if response.status().is_success() || response.status() == StatusCode::GONE {
         for link in links.iter().filter_map(|link| HeaderValue::from_str(link).ok()) {
             response.headers_mut().append(header::LINK, link);
         }
+    }
+    if response.status() == StatusCode::OK {
+        tagged(&request, response, modified).await
+    } else {
+        response
+    }
+}
+
+/// A page with a strong tag of its bytes and the date of what it shows, or that the reader has it.
+async fn tagged(
+    request: &HttpRequest,
+    response: HttpResponse,
+    modified: Option<Timestamp>,
+) -> HttpResponse {
+    let (head, body) = response.into_parts();
+    let Ok(bytes) = actix_web::body::to_bytes(body).await else {
+        return problem(&Error::Internal("a page broke off".to_owned()));
+    };
+    let digest = rdf::digest_bytes(&bytes);
+    let tags = [format!("\"{}-html\"", digest.get(..32).unwrap_or(&digest))];
+    let has_it = is_current(request, &tags, modified);
+    let mut response =
+        head.set_body(if has_it { Bytes::new() } else { bytes }).map_into_boxed_body();
+    if has_it {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    let headers = response.headers_mut();
+    for tag in tags.iter().filter_map(|tag| HeaderValue::from_str(tag).ok()) {
+        headers.insert(header::ETAG, tag);
+    }
+    let modified = modified.and_then(|time| HeaderValue::from_str(&http_date(time)).ok());
+    if let Some(modified) = modified {
+        headers.insert(header::LAST_MODIFIED, modified);
     }
     response
 }

@@ -77,6 +77,8 @@ pub(super) struct Door {
     /// What the pages answer for readers of HTML.
     pub page: Option<fn(&Ask) -> Topic>,
     pub find: fn(&State, &Ask) -> Result<Found, Refused>,
+    /// The parameters of the query that it reads.
+    pub query: &'static [&'static str],
     /// Whether it reads its parameters from a posted form too.
     pub takes_forms: bool,
 }
@@ -185,8 +187,16 @@ impl Found {
 
 /// A door to graphs.
 const fn rdf(path: &'static str, find: fn(&State, &Ask) -> Result<Found, Refused>) -> Door {
-    Door { path, forms: RDF, page: None, find, takes_forms: false }
+    Door { path, forms: RDF, page: None, find, query: &[], takes_forms: false }
 }
+
+/// Of a listing walk (Hydra).
+const LISTING: &[&str] = &["page", "modified_since", "snapshot"];
+/// Of the feed of changes.
+const CHANGES: &[&str] = &["since", "limit", "include"];
+/// OAI-PMH 2.0 section 3.1.1.2.
+const OAI: &[&str] =
+    &["verb", "identifier", "metadataPrefix", "from", "until", "set", "resumptionToken"];
 
 /// Every door of this room but `/sparql`, in the order in which the router tries them.
 pub(super) const DOORS: &[Door] = &[
@@ -195,6 +205,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: RDF,
         page: Some(|_| Topic::Catalogue),
         find: listing::catalog,
+        query: LISTING,
         takes_forms: false,
     },
     Door {
@@ -202,6 +213,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: RDF,
         page: Some(|_| Topic::Catalogue),
         find: listing::catalog,
+        query: LISTING,
         takes_forms: false,
     },
     Door {
@@ -209,6 +221,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: &[Form::plain("text/csv", "csv")],
         page: None,
         find: documents::counts,
+        query: &[],
         takes_forms: false,
     },
     rdf("/dataset/{slug}/distribution/{part}", documents::part),
@@ -219,6 +232,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: RDF,
         page: Some(|ask| Topic::Label(ask.slug.clone())),
         find: documents::label,
+        query: &[],
         takes_forms: false,
     },
     rdf("/dataset/{slug}/{part:eucaim(?:\\.[a-z]+)?}", documents::eucaim),
@@ -227,18 +241,27 @@ pub(super) const DOORS: &[Door] = &[
         forms: DATASET,
         page: Some(|ask| Topic::Dataset(ask.slug.clone())),
         find: documents::dataset,
+        query: &[],
         takes_forms: false,
     },
     rdf("/record/{slug}", documents::record),
     rdf("/series/{slug}", documents::series),
     rdf("/agent/{slug}", documents::agent),
     rdf("/service/{slug}", documents::service),
-    Door { path: "/changes", forms: FEED, page: None, find: changes::feed, takes_forms: false },
+    Door {
+        path: "/changes",
+        forms: FEED,
+        page: None,
+        find: changes::feed,
+        query: CHANGES,
+        takes_forms: false,
+    },
     Door {
         path: "/changes.{suffix}",
         forms: FEED,
         page: None,
         find: changes::feed,
+        query: CHANGES,
         takes_forms: false,
     },
     rdf("/changes/{slug}/{part:document(?:\\.[a-z]+)?}", changes::document),
@@ -247,6 +270,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: FEED,
         page: None,
         find: changes::event,
+        query: &[],
         takes_forms: false,
     },
     rdf("/ldes", changes::stream),
@@ -263,6 +287,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: &[Form::plain("text/xml", "xml")],
         page: None,
         find: oai::answer,
+        query: OAI,
         // Section 3.1.1: every repository answers both methods.
         takes_forms: true,
     },
@@ -271,6 +296,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: &[Form::plain("application/xml", "xml")],
         page: None,
         find: site::map,
+        query: &[],
         takes_forms: false,
     },
     Door {
@@ -278,6 +304,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: &[Form::plain("application/xml", "xml")],
         page: None,
         find: site::map_part,
+        query: &[],
         takes_forms: false,
     },
     Door {
@@ -285,6 +312,7 @@ pub(super) const DOORS: &[Door] = &[
         forms: &[Form::plain("text/plain", "txt")],
         page: None,
         find: site::robots,
+        query: &[],
         takes_forms: false,
     },
 ];

@@ -9,9 +9,11 @@
 
 mod answer;
 mod changes;
+mod described;
 mod documents;
 mod doors;
 mod fdp;
+pub mod inbound;
 mod listing;
 mod negotiate;
 mod oai;
@@ -32,6 +34,7 @@ use crate::catalogue::sparql::Endpoint;
 use crate::catalogue::{Release, Shelf, Snapshot, Writer};
 use crate::config::Config;
 
+pub use described::described;
 pub use ping::Pinger;
 pub use problem::{problem, problem_of};
 

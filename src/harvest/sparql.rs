@@ -60,6 +60,7 @@ static DESCRIPTION: Door = Door {
         let make = |state: &State| Ok(state.writer().sparql_service());
         Ok(Found::graph("/sparql".to_owned(), &first, make))
     },
+    query: &[],
     takes_forms: false,
 };
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock, RwLockReadGuard};
 
+use super::census::Census;
 use super::query::Criteria;
 use super::view::{NewSeries, NewStudy, View};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::imaging::{Attributes, Facet};
 use crate::mapping::{self, Context};
 use crate::store::archive::{self, StudyRow};
 use crate::store::changes::{self, Change, Kind};
-use crate::store::{Db, Store, journal, read};
+use crate::store::{Db, Store, findings, journal, read};
 
 /// What catching up did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,6 +63,31 @@ impl Index {
     /// Says which selections are open to secondary use.
     pub fn set_open(&self, open: Vec<Criteria>) {
         self.write(|view| view.set_open(open));
+    }
+
+    /// Lets the counts of these criteria, with the terms of these facets, run along with the
+    /// changes, and those of no others. What is not counted yet is.
+    pub fn keep_counts(&self, wanted: &[Criteria], facets: &[Facet]) {
+        // Nothing changes between the walk and what it found.
+        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let missing: Vec<Criteria> =
+            self.read().not_kept(wanted, facets).into_iter().cloned().collect();
+        for criteria in missing {
+            let census = Census::take(&self.read(), criteria, facets);
+            self.write(|view| view.keep(census));
+        }
+        self.write(|view| view.keep_only(wanted));
+    }
+
+    /// Whether a change touched one of the criteria of [`Self::keep_counts`].
+    pub fn is_touched(&self) -> bool {
+        self.read().has_touched()
+    }
+
+    /// The criteria of [`Self::keep_counts`] that changes touched since this was last asked.
+    pub fn take_touched(&self) -> Vec<Criteria> {
+        // Most times there are none, and readers need not wait.
+        if self.is_touched() { self.write(View::take_touched) } else { Vec::new() }
     }
 
     fn write<T>(&self, work: impl FnOnce(&mut View) -> T) -> T {
@@ -132,10 +158,15 @@ impl Index {
             let Some(last) = rows.last() else { break };
             after = last.number;
             done.studies += rows.len() as u64;
+            let numbers: Vec<i64> = rows.iter().map(|row| row.number).collect();
+            let kinds = kinds_of_findings(db, &numbers)?;
             for (number, new) in self.facts(db, rows, &names)? {
                 if let Some((study, series)) = new {
                     fresh.put_study(number, &study, &series);
                 }
+            }
+            for (number, kinds) in kinds {
+                fresh.put_findings(number, &kinds);
             }
         }
         for number in read::list_patient_numbers(db)? {
@@ -145,7 +176,7 @@ impl Index {
         (fresh.seq, fresh.seen) = (seq, seen);
         done.changes = seq.unsigned_abs();
         self.write(|view| {
-            fresh.set_open(view.take_open());
+            fresh.inherit(view);
             *view = fresh;
         });
         Ok(done)
@@ -167,14 +198,23 @@ impl Index {
             .collect();
         // Sex and birth date of a patient are facts of every study.
         studies.extend(read::list_studies_of_patients(db, &patients)?);
+        let said: Vec<i64> = batch
+            .iter()
+            .filter(|change| change.kind == Kind::Finding && !studies.contains(&change.number))
+            .map(|change| change.number)
+            .collect();
         let mut studies: Vec<i64> = studies.into_iter().collect();
         studies.sort_unstable();
+        if studies.len() > STEP {
+            self.write(View::forget_counts);
+        }
         for row in archive::list_patients(db, &patients)? {
             self.write(|view| view.put_patient(row.number, !row.deleted));
         }
         for numbers in studies.chunks(STEP) {
             let rows = archive::list_studies(db, numbers)?;
             let facts = self.facts(db, rows, &names)?;
+            let kinds = kinds_of_findings(db, numbers)?;
             self.write(|view| {
                 for (number, new) in facts {
                     match new {
@@ -182,9 +222,15 @@ impl Index {
                         None => view.remove_study(number),
                     }
                 }
+                for (number, kinds) in kinds {
+                    view.put_findings(number, &kinds);
+                }
             });
         }
-        Ok(studies.len() as u64)
+        for (number, kinds) in kinds_of_findings(db, &said)? {
+            self.write(|view| view.put_findings(number, &kinds));
+        }
+        Ok((studies.len() + said.len()) as u64)
     }
 
     /// The facts of studies; `None` for deleted ones.
@@ -270,6 +316,15 @@ impl Index {
             _ => Ok(()),
         }
     }
+}
+
+/// The kinds of findings of each of the studies, also of those that have none.
+fn kinds_of_findings(db: &mut Db, studies: &[i64]) -> Result<Vec<(i64, Vec<Box<str>>)>> {
+    let mut kinds: HashMap<i64, Vec<Box<str>>> = HashMap::new();
+    for (study, kind) in findings::list_kinds(db, studies)? {
+        kinds.entry(study).or_default().push(kind.into());
+    }
+    Ok(studies.iter().map(|study| (*study, kinds.remove(study).unwrap_or_default())).collect())
 }
 
 /// That an attribute has a value.

@@ -1,7 +1,7 @@
 //! The index as a file: saves the rebuild at start.
 //!
 //! Layout: magic, format, a fingerprint of the rules that made the facts, the store's
-//! id, the change number with its entry, the dictionary with its bitmaps (Roaring's own format), the sets, the slots; a SHA-256 over
+//! id, the change number with its entry, the dictionary with its bitmaps (Roaring's own format), the sets, the findings, the slots; a SHA-256 over
 //! all of it at the end. Little endian. Written beside, synced, then renamed.
 
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::imaging::{Facet, Started};
 use crate::mapping::Context;
 
 const MAGIC: &[u8; 8] = b"vesalidx";
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 pub(super) fn save(path: &Path, view: &View, context: &Context) -> std::io::Result<()> {
     let mut out = Out(Vec::with_capacity(1 << 20));
@@ -48,6 +48,11 @@ pub(super) fn save(path: &Path, view: &View, context: &Context) -> std::io::Resu
     }
     for bitmap in [&view.all_studies, &view.all_series, &view.all_patients] {
         out.bitmap(bitmap)?;
+    }
+    out.u32(view.findings.len() as u32);
+    for (kind, studies) in &view.findings {
+        out.bytes(kind.as_bytes());
+        out.bitmap(studies)?;
     }
     for at in &view.all_studies {
         let Some(study) = view.studies.get(at as usize) else { continue };
@@ -138,6 +143,10 @@ fn parse(bytes: &[u8], context: &Context) -> Option<View> {
     view.all_studies = input.bitmap()?;
     view.all_series = input.bitmap()?;
     view.all_patients = input.bitmap()?;
+    for _ in 0..input.u32()? {
+        let kind = std::str::from_utf8(input.bytes()?).ok()?.into();
+        view.findings.insert(kind, input.bitmap()?);
+    }
     let size = |bitmap: &RoaringBitmap| bitmap.max().map_or(0, |last| last as usize + 1);
     view.studies = vec![StudySlot::default(); size(&view.all_studies)];
     view.series = vec![SeriesSlot::default(); size(&view.all_series)];

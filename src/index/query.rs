@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use crate::imaging::{Facet, Started};
 
 /// Criteria that hold on one and the same series, and on its study and patient.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Criteria {
     /// Per facet the terms of which one must be there.
     pub any_of: BTreeMap<Facet, Vec<String>>,

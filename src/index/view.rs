@@ -1,10 +1,12 @@
 //! The index in memory, and the evaluation of queries on it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use roaring::RoaringBitmap;
 
+use super::census::Census;
 use super::query::{Counts, Criteria, FacetCount, Query, Sort};
 use super::terms::{Dictionary, Sets, Term};
 use crate::actor::{Actor, Purpose, Role};
@@ -48,6 +50,10 @@ pub struct View {
     pub(super) all_series: RoaringBitmap,
     /// Patients that the store holds, with or without a study.
     pub(super) all_patients: RoaringBitmap,
+    /// By the kind of a finding the studies that have one.
+    pub(super) findings: BTreeMap<Box<str>, RoaringBitmap>,
+    /// Selections whose counts run along with the changes.
+    kept: HashMap<Criteria, Kept>,
     /// Criteria of the open datasets: what secondary use may read row by row.
     open: Vec<Criteria>,
     open_studies: OnceLock<RoaringBitmap>,
@@ -63,6 +69,15 @@ struct Columns {
     updated: Vec<i64>,
     /// `(patient, study)`, sorted.
     of_patients: Vec<(u32, u32)>,
+}
+
+/// A selection whose counts are kept.
+#[derive(Debug, Default)]
+struct Kept {
+    /// `None`: more changed than it is worth to follow; it is counted anew.
+    census: Option<Census>,
+    /// Whether a study of it changed since somebody asked.
+    is_touched: bool,
 }
 
 /// Facets that every series has its own value of; the others are of the study or its patient.
@@ -106,14 +121,172 @@ impl View {
         }
     }
 
-    pub(super) fn take_open(&mut self) -> Vec<Criteria> {
-        std::mem::take(&mut self.open)
+    /// What others asked of the view that this one takes the place of.
+    pub(super) fn inherit(&mut self, old: &mut Self) {
+        self.set_open(std::mem::take(&mut old.open));
+        self.kept = std::mem::take(&mut old.kept);
+        self.forget_counts();
+    }
+
+    // ── running counts ─────────────────────────────────────────────────────────────────────
+
+    /// Much will change at once: what runs along with single changes is made anew when it is
+    /// asked for.
+    pub(super) fn forget_counts(&mut self) {
+        self.open_studies = OnceLock::new();
+        for kept in self.kept.values_mut() {
+            *kept = Kept { census: None, is_touched: true };
+        }
+    }
+
+    /// Of these criteria the ones that have no running counts of these facets.
+    pub(super) fn not_kept<'c>(
+        &self,
+        wanted: &'c [Criteria],
+        facets: &[Facet],
+    ) -> Vec<&'c Criteria> {
+        let has = |criteria: &Criteria| {
+            let kept = self.kept.get(criteria).and_then(|kept| kept.census.as_ref());
+            kept.is_some_and(|census| census.counts_facets(facets))
+        };
+        wanted.iter().filter(|criteria| !has(criteria)).collect()
+    }
+
+    pub(super) fn keep(&mut self, census: Census) {
+        let criteria = census.criteria().clone();
+        self.kept.entry(criteria).or_default().census = Some(census);
+    }
+
+    /// Keeps no others than these.
+    pub(super) fn keep_only(&mut self, wanted: &[Criteria]) {
+        let wanted: HashSet<&Criteria> = wanted.iter().collect();
+        self.kept.retain(|criteria, _| wanted.contains(criteria));
+    }
+
+    /// The kept criteria that a change touched since the last time that this was asked.
+    pub(super) fn take_touched(&mut self) -> Vec<Criteria> {
+        let touched = self.kept.iter_mut().filter(|(_, kept)| kept.is_touched);
+        touched
+            .map(|(criteria, kept)| {
+                kept.is_touched = false;
+                criteria.clone()
+            })
+            .collect()
+    }
+
+    pub(super) fn has_touched(&self) -> bool {
+        self.kept.values().any(|kept| kept.is_touched)
+    }
+
+    /// What the criteria select of what the actor may count, with the terms of these facets: from
+    /// the running counts where somebody keeps them.
+    #[must_use]
+    pub fn census(
+        &self,
+        actor: &Actor,
+        criteria: &Criteria,
+        facets: &[Facet],
+    ) -> Option<Cow<'_, Census>> {
+        // Running counts are of the whole archive.
+        if actor.purpose() != Purpose::Operations {
+            return None;
+        }
+        let kept = self.kept.get(criteria).and_then(|kept| kept.census.as_ref());
+        Some(match kept.filter(|census| census.counts_facets(facets)) {
+            Some(census) => Cow::Borrowed(census),
+            None => Cow::Owned(Census::take(self, criteria.clone(), facets)),
+        })
+    }
+
+    /// Before the study goes.
+    fn uncount(&mut self, at: u32) {
+        if let Some(open) = self.open_studies.get_mut() {
+            open.remove(at);
+        }
+        let mut all = std::mem::take(&mut self.kept);
+        for kept in all.values_mut() {
+            if let Some(census) = &mut kept.census {
+                kept.is_touched |= census.remove_study(self, at);
+            }
+        }
+        self.kept = all;
+    }
+
+    /// After the study came.
+    fn recount(&mut self, at: u32) {
+        let mut all = std::mem::take(&mut self.kept);
+        for kept in all.values_mut() {
+            if let Some(census) = &mut kept.census {
+                kept.is_touched |= census.put_study(self, at);
+            }
+        }
+        self.kept = all;
+        if self.open_studies.get().is_some() {
+            let is_open = self.is_wholly_open(at);
+            if let Some(open) = self.open_studies.get_mut().filter(|_| is_open) {
+                open.insert(at);
+            }
+        }
+    }
+
+    /// The open studies as they run along, and by a walk over everything.
+    #[cfg(test)]
+    pub(super) fn open_studies_for_test(&self) -> (RoaringBitmap, RoaringBitmap) {
+        let kept = self.open_studies.get().cloned().unwrap_or_default();
+        (kept, self.studies_wholly_in(&self.open))
+    }
+
+    /// Whether every series of a study is in an open selection.
+    fn is_wholly_open(&self, at: u32) -> bool {
+        let Some(study) = self.studies.get(at as usize) else { return false };
+        let mut closed: HashSet<u32> = study.series.iter().copied().collect();
+        if closed.is_empty() {
+            return false;
+        }
+        for criteria in &self.open {
+            for series in self.series_of_study_where(criteria, at) {
+                closed.remove(&series);
+            }
+            if closed.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Says which kinds of findings a study has.
+    pub(super) fn put_findings(&mut self, number: i64, kinds: &[Box<str>]) {
+        let Some(at) = slot(number) else { return };
+        for (kind, studies) in &mut self.findings {
+            if !kinds.contains(kind) {
+                studies.remove(at);
+            }
+        }
+        self.findings.retain(|_, studies| !studies.is_empty());
+        for kind in kinds {
+            self.findings.entry(kind.clone()).or_default().insert(at);
+        }
+        for kept in self.kept.values_mut() {
+            let is_in = kept.census.as_ref().is_some_and(|census| census.studies().contains(at));
+            kept.is_touched |= is_in;
+        }
+    }
+
+    /// The studies of a census that have a finding of one of these kinds.
+    #[must_use]
+    pub fn studies_with_findings(&self, census: &Census, kinds: &[String]) -> RoaringBitmap {
+        let mut studies = RoaringBitmap::new();
+        for kind in kinds {
+            if let Some(with) = self.findings.get(kind.as_str()) {
+                studies |= with;
+            }
+        }
+        studies & census.studies()
     }
 
     // ── writing ────────────────────────────────────────────────────────────────────────────
 
     fn forget_orders(&mut self) {
-        self.open_studies = OnceLock::new();
         self.by_started = OnceLock::new();
         self.by_updated = OnceLock::new();
         self.columns = OnceLock::new();
@@ -146,10 +319,11 @@ impl View {
     /// Takes a study and its series out.
     pub(super) fn remove_study(&mut self, number: i64) {
         let Some(at) = slot(number) else { return };
-        let Some(study) = self.studies.get_mut(at as usize).filter(|study| study.is_there) else {
+        if !self.studies.get(at as usize).is_some_and(|study| study.is_there) {
             return;
-        };
-        let study = std::mem::take(study);
+        }
+        self.uncount(at);
+        let Some(study) = self.studies.get_mut(at as usize).map(std::mem::take) else { return };
         self.all_studies.remove(at);
         let mut terms: HashSet<Term> = self.sets.get(study.set).iter().copied().collect();
         for series in &study.series {
@@ -244,6 +418,7 @@ impl View {
         }
         self.all_studies.insert(at);
         self.forget_orders();
+        self.recount(at);
     }
 
     /// Compresses runs after many insertions.
@@ -295,10 +470,20 @@ impl View {
     /// `others` the selections of the open datasets: for the steward, before it is so.
     #[must_use]
     pub fn count_wholly_open(&self, criteria: &Criteria, others: &[Criteria]) -> u64 {
+        let kept = self.kept.get(criteria).and_then(|kept| kept.census.as_ref());
+        let selected = match kept {
+            Some(census) => Cow::Borrowed(census.studies()),
+            None => Cow::Owned(self.studies_of(&self.series_where(criteria))),
+        };
+        let asked: HashSet<&Criteria> = others.iter().chain([criteria]).collect();
+        if asked == self.open.iter().collect() {
+            // As it is already.
+            let open = self.open_studies.get_or_init(|| self.studies_wholly_in(&self.open));
+            return open.intersection_len(&selected);
+        }
         let mut selections = others.to_vec();
         selections.push(criteria.clone());
-        self.studies_wholly_in(&selections)
-            .intersection_len(&self.studies_of(&self.series_where(criteria)))
+        self.studies_wholly_in(&selections).intersection_len(&selected)
     }
 
     /// The studies that the actor may count: operators count what they describe.
@@ -457,8 +642,41 @@ impl View {
         self.dictionary.postings.get(term as usize)
     }
 
+    /// The series of one study that the criteria select.
+    pub(super) fn series_of_study_where(&self, criteria: &Criteria, at: u32) -> Vec<u32> {
+        let Some(study) = self.studies.get(at as usize).filter(|study| study.is_there) else {
+            return Vec::new();
+        };
+        let has = |facet: Facet, terms: &[String], series: u32| {
+            terms.iter().filter_map(|term| self.posting(facet, term)).any(|posting| {
+                if OF_SERIES.contains(&facet) {
+                    posting.series.contains(series)
+                } else {
+                    posting.studies.contains(at)
+                }
+            })
+        };
+        // Most selections differ by a fact of the study, such as its collection.
+        let is_of_study = |facet: &Facet| !OF_SERIES.contains(facet);
+        let mut of_study = criteria.any_of.iter().filter(|(facet, _)| is_of_study(facet));
+        if !of_study.all(|(facet, terms)| has(*facet, terms, 0)) {
+            return Vec::new();
+        }
+        let meets = |series: u32| {
+            let mut any_of = criteria.any_of.iter().filter(|(facet, _)| !is_of_study(facet));
+            any_of.all(|(facet, terms)| has(*facet, terms, series))
+                && !criteria.exclude.iter().any(|(facet, terms)| has(*facet, terms, series))
+        };
+        let mut selected: Vec<u32> =
+            study.series.iter().copied().filter(|series| meets(*series)).collect();
+        if criteria.whole_studies && !selected.is_empty() {
+            selected = study.series.to_vec();
+        }
+        selected
+    }
+
     /// The series that the criteria select: those on which all hold, or every one of their studies.
-    fn series_where(&self, criteria: &Criteria) -> RoaringBitmap {
+    pub(super) fn series_where(&self, criteria: &Criteria) -> RoaringBitmap {
         let series = self.series_meeting(criteria);
         if criteria.whole_studies { self.series_of(&self.studies_of(&series)) } else { series }
     }
@@ -762,6 +980,9 @@ impl View {
                     return found;
                 }
             }
+        }
+        if self.findings != truth.findings {
+            found.push("the studies with findings differ".to_owned());
         }
         for (at, posting) in truth.dictionary.postings.iter().enumerate() {
             let (facet, text) = truth.dictionary.text(u32::try_from(at).unwrap_or(u32::MAX));

@@ -64,12 +64,21 @@ pub struct Summary {
     pub series: i64,
     /// Instances in the store.
     pub images: i64,
+    /// Inputs of the source that are in quarantine now, by this run or an earlier one.
+    #[serde(default)]
+    pub still_quarantined: i64,
     /// Findings that this run added.
     pub findings: u64,
     /// Studies that this run changed.
     pub studies_changed: u64,
     /// How long it took.
     pub seconds: f64,
+    /// The store's number of the source.
+    #[serde(default)]
+    pub source: i64,
+    /// The number of the run.
+    #[serde(default)]
+    pub run: i64,
 }
 
 /// How far a run is.
@@ -204,6 +213,13 @@ pub fn ingest(
     let mut summary = writer.summary;
     summary.files = writer.progress.files;
     let totals = store.read(crate::store::read::count_all)?;
+    (summary.source, summary.run) = (row.number, run);
+    let inputs = store.read(|db| journal::count_inputs(db, row.number))?;
+    summary.still_quarantined = inputs
+        .iter()
+        .filter(|(state, _)| *state == InputState::Quarantined)
+        .map(|(_, count)| count)
+        .sum();
     (summary.patients, summary.studies) = (totals.patients, totals.studies);
     (summary.series, summary.images) = (totals.series, totals.images);
     summary.seconds = began.elapsed().as_secs_f64();

@@ -1,6 +1,8 @@
 //! The tables of `mappings/` as concept maps and code systems: the same rows that render
 //! resources, so that a translation and a rendered code cannot disagree.
 
+use std::borrow::Cow;
+
 use super::Context;
 
 const SCT: &str = "http://snomed.info/sct";
@@ -12,20 +14,52 @@ const GENDER: &str = "http://hl7.org/fhir/administrative-gender";
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[allow(missing_docs, reason = "the names are those of the value set")]
 pub enum Equivalence {
+    Equal,
     Equivalent,
     Wider,
+    Subsumes,
     Narrower,
+    Specializes,
+    Inexact,
+    RelatedTo,
+    Disjoint,
     Unmatched,
 }
 
 impl Equivalence {
+    /// Each of them.
+    const ALL: [Self; 10] = [
+        Self::Equal,
+        Self::Equivalent,
+        Self::Wider,
+        Self::Subsumes,
+        Self::Narrower,
+        Self::Specializes,
+        Self::Inexact,
+        Self::RelatedTo,
+        Self::Disjoint,
+        Self::Unmatched,
+    ];
+
+    /// Reads a code.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.code() == code)
+    }
+
     /// The code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::Equal => "equal",
             Self::Equivalent => "equivalent",
             Self::Wider => "wider",
+            Self::Subsumes => "subsumes",
             Self::Narrower => "narrower",
+            Self::Specializes => "specializes",
+            Self::Inexact => "inexact",
+            Self::RelatedTo => "relatedto",
+            Self::Disjoint => "disjoint",
             Self::Unmatched => "unmatched",
         }
     }
@@ -36,7 +70,14 @@ impl Equivalence {
         match self {
             Self::Wider => Self::Narrower,
             Self::Narrower => Self::Wider,
-            same @ (Self::Equivalent | Self::Unmatched) => same,
+            Self::Subsumes => Self::Specializes,
+            Self::Specializes => Self::Subsumes,
+            same @ (Self::Equal
+            | Self::Equivalent
+            | Self::Inexact
+            | Self::RelatedTo
+            | Self::Disjoint
+            | Self::Unmatched) => same,
         }
     }
 }
@@ -69,11 +110,13 @@ pub struct Row {
 #[derive(Clone, Debug)]
 pub struct ConceptMap {
     /// The logical id.
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
+    /// The canonical URL.
+    pub url: String,
     /// What it is called.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// What it encodes: the clause.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// URI of the code system that is translated.
     pub source: String,
     /// URI of the code system that it is translated to.
@@ -90,8 +133,10 @@ pub struct CodeSystem {
     /// The URI.
     pub url: String,
     /// What it is called.
-    pub title: &'static str,
-    /// The codes, sorted, each once.
+    pub title: Cow<'static, str>,
+    /// Its version, where it is one of ours.
+    pub version: Option<String>,
+    /// The codes, each once.
     pub concepts: Vec<Concept>,
 }
 
@@ -189,59 +234,72 @@ pub fn concept_maps(context: &Context) -> Vec<ConceptMap> {
         })
         .collect();
     schemes.sort_by(|one, other| one.source.cmp(&other.source));
+    let of = |id: &str| format!("{}/fhir/ConceptMap/{id}", context.base());
     vec![
         ConceptMap {
-            id: "body-part-examined-to-snomed-ct",
-            title: "Body Part Examined to SNOMED CT",
-            description: "DICOM PS3.16 Annex L, Table L-1.",
+            id: "body-part-examined-to-snomed-ct".into(),
+            url: of("body-part-examined-to-snomed-ct"),
+            title: "Body Part Examined to SNOMED CT".into(),
+            description: "DICOM PS3.16 Annex L, Table L-1.".into(),
             source: local(context, "body-part-examined"),
             target: SCT.to_owned(),
             rows: terms,
         },
         ConceptMap {
-            id: "snomed-rt-to-snomed-ct",
-            title: "SNOMED-RT style codes of body parts to SNOMED CT",
-            description: "DICOM PS3.16 Annex L and Annex O: codes of older objects (SRT, SNM3, 99SDM).",
+            id: "snomed-rt-to-snomed-ct".into(),
+            url: of("snomed-rt-to-snomed-ct"),
+            title: "SNOMED-RT style codes of body parts to SNOMED CT".into(),
+            description:
+                "DICOM PS3.16 Annex L and Annex O: codes of older objects (SRT, SNM3, 99SDM)."
+                    .into(),
             source: SRT.to_owned(),
             target: SCT.to_owned(),
             rows: former,
         },
         ConceptMap {
-            id: "body-part-to-region",
-            title: "Body parts to anatomical regions",
-            description: "The anatomical regions that HL7 Europe Imaging and IHE MADO share.",
+            id: "body-part-to-region".into(),
+            url: of("body-part-to-region"),
+            title: "Body parts to anatomical regions".into(),
+            description: "The anatomical regions that HL7 Europe Imaging and IHE MADO share."
+                .into(),
             source: SCT.to_owned(),
             target: SCT.to_owned(),
             rows: regions,
         },
         ConceptMap {
-            id: "laterality-to-snomed-ct",
-            title: "Laterality to SNOMED CT",
-            description: "DICOM PS3.3 C.7.3.1 and PS3.16 CID 244.",
+            id: "laterality-to-snomed-ct".into(),
+            url: of("laterality-to-snomed-ct"),
+            title: "Laterality to SNOMED CT".into(),
+            description: "DICOM PS3.3 C.7.3.1 and PS3.16 CID 244.".into(),
             source: local(context, "laterality"),
             target: SCT.to_owned(),
             rows: sides,
         },
         ConceptMap {
-            id: "patient-sex-to-administrative-gender",
-            title: "Patient's Sex to administrative gender",
-            description: "DICOM PS3.3 C.7.1.1 and the FHIR R4 value set administrative-gender.",
+            id: "patient-sex-to-administrative-gender".into(),
+            url: of("patient-sex-to-administrative-gender"),
+            title: "Patient's Sex to administrative gender".into(),
+            description: "DICOM PS3.3 C.7.1.1 and the FHIR R4 value set administrative-gender."
+                .into(),
             source: local(context, "patient-sex"),
             target: GENDER.to_owned(),
             rows: sexes,
         },
         ConceptMap {
-            id: "species-to-snomed-ct",
-            title: "Patient's species to SNOMED CT",
-            description: "DICOM PS3.16 CID 7454.",
+            id: "species-to-snomed-ct".into(),
+            url: of("species-to-snomed-ct"),
+            title: "Patient's species to SNOMED CT".into(),
+            description: "DICOM PS3.16 CID 7454.".into(),
             source: local(context, "species"),
             target: SCT.to_owned(),
             rows: species,
         },
         ConceptMap {
-            id: "coding-scheme-designator-to-uri",
-            title: "Coding scheme designators to URIs",
-            description: "DICOM PS3.16 chapter 8, Table 8-1, and the HL7 terminology registry.",
+            id: "coding-scheme-designator-to-uri".into(),
+            url: of("coding-scheme-designator-to-uri"),
+            title: "Coding scheme designators to URIs".into(),
+            description: "DICOM PS3.16 chapter 8, Table 8-1, and the HL7 terminology registry."
+                .into(),
             source: local(context, "coding-scheme-designator"),
             target: "urn:ietf:rfc:3986".to_owned(),
             rows: schemes,
@@ -292,7 +350,13 @@ pub fn code_systems(context: &Context, maps: &[ConceptMap]) -> Vec<CodeSystem> {
             }
             concepts.sort();
             concepts.dedup_by(|one, other| one.code == other.code);
-            CodeSystem { id: *id, url: url.clone(), title, concepts }
+            CodeSystem {
+                id: *id,
+                url: url.clone(),
+                title: (*title).into(),
+                version: id.map(|_| env!("CARGO_PKG_VERSION").to_owned()),
+                concepts,
+            }
         })
         .collect()
 }

@@ -225,6 +225,25 @@ impl Context {
     }
 }
 
+/// The profiles that rendered resources claim, and those of manifests: type and canonical URL.
+#[must_use]
+pub fn claimed_profiles(context: &Context) -> Vec<(&str, &str)> {
+    let tables = context.tables();
+    let rendered = tables.profiles.profile.iter().filter(|row| row.is_claimed);
+    let rendered = rendered.map(|row| (row.resource.as_str(), row.canonical.as_str()));
+    let reports = tables.reports.profile.iter();
+    let reports = reports.map(|row| (row.resource.as_str(), row.url.as_str()));
+    let document = &tables.mado.document;
+    let manifests = [
+        ("Bundle", &document.bundle_profile),
+        ("DocumentReference", &document.fhir.profile),
+        ("DocumentReference", &document.kos.profile),
+        ("List", &document.set.profile),
+    ];
+    let manifests = manifests.map(|(kind, url)| (kind, url.as_str()));
+    rendered.chain(reports).chain(manifests).collect()
+}
+
 /// The built-in tables and the default configuration, with an empty key: for tests and tools.
 impl Default for Context {
     fn default() -> Self {

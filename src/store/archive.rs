@@ -88,12 +88,7 @@ pub struct PackedRow {
 /// # Errors
 /// When the database fails.
 pub fn find_patients(db: &mut Db, ids: &[&str]) -> QueryResult<Vec<PatientRow>> {
-    chunked(ids, |ids| {
-        on_backend!(db, |c| patient::table
-            .filter(patient::id.eq_any(ids))
-            .select(PatientRow::as_select())
-            .load(c))
-    })
+    of_any!(db, ids, patient::id, |is| patient::table.filter(is).select(PatientRow::as_select()))
 }
 
 /// Patients by number.
@@ -101,12 +96,9 @@ pub fn find_patients(db: &mut Db, ids: &[&str]) -> QueryResult<Vec<PatientRow>> 
 /// # Errors
 /// When the database fails.
 pub fn list_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<PatientRow>> {
-    chunked(numbers, |numbers| {
-        on_backend!(db, |c| patient::table
-            .filter(patient::number.eq_any(numbers))
-            .select(PatientRow::as_select())
-            .load(c))
-    })
+    of_any!(db, numbers, patient::number, |is| patient::table
+        .filter(is)
+        .select(PatientRow::as_select()))
 }
 
 /// Studies by StudyInstanceUID, deleted ones too.
@@ -114,12 +106,7 @@ pub fn list_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<PatientRow
 /// # Errors
 /// When the database fails.
 pub fn find_studies(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<StudyRow>> {
-    chunked(uids, |uids| {
-        on_backend!(db, |c| study::table
-            .filter(study::uid.eq_any(uids))
-            .select(StudyRow::as_select())
-            .load(c))
-    })
+    of_any!(db, uids, study::uid, |is| study::table.filter(is).select(StudyRow::as_select()))
 }
 
 /// Studies by number, deleted ones too.
@@ -127,12 +114,7 @@ pub fn find_studies(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<StudyRow>> {
 /// # Errors
 /// When the database fails.
 pub fn list_studies(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<StudyRow>> {
-    chunked(numbers, |numbers| {
-        on_backend!(db, |c| study::table
-            .filter(study::number.eq_any(numbers))
-            .select(StudyRow::as_select())
-            .load(c))
-    })
+    of_any!(db, numbers, study::number, |is| study::table.filter(is).select(StudyRow::as_select()))
 }
 
 /// Studies after `number`, in order, deleted ones too: for a rebuild.
@@ -166,12 +148,9 @@ pub fn scan_patients(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<Pa
 /// # Errors
 /// When the database fails.
 pub fn list_series(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<SeriesRow>> {
-    chunked(studies, |studies| {
-        on_backend!(db, |c| series::table
-            .filter(series::study.eq_any(studies))
-            .select(SeriesRow::as_select())
-            .load(c))
-    })
+    of_any!(db, studies, series::study, |is| series::table
+        .filter(is)
+        .select(SeriesRow::as_select()))
 }
 
 /// Where series with these SeriesInstanceUIDs are: `(uid, study)`.
@@ -179,12 +158,9 @@ pub fn list_series(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<SeriesRow>> 
 /// # Errors
 /// When the database fails.
 pub fn find_series(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<(String, i64)>> {
-    chunked(uids, |uids| {
-        on_backend!(db, |c| series::table
-            .filter(series::uid.eq_any(uids))
-            .select((series::uid, series::study))
-            .load(c))
-    })
+    of_any!(db, uids, series::uid, |is| series::table
+        .filter(is)
+        .select((series::uid, series::study)))
 }
 
 /// The series that name these patients: `(patient, series)`.
@@ -192,12 +168,9 @@ pub fn find_series(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<(String, i64)>
 /// # Errors
 /// When the database fails.
 pub fn list_series_of_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<(i64, i64)>> {
-    chunked(numbers, |numbers| {
-        on_backend!(db, |c| series::table
-            .filter(series::patient.eq_any(numbers))
-            .select((series::patient, series::number))
-            .load(c))
-    })
+    of_any!(db, numbers, series::patient, |is| series::table
+        .filter(is)
+        .select((series::patient, series::number)))
 }
 
 /// The packed instances of series; count-only series are left out.
@@ -205,12 +178,10 @@ pub fn list_series_of_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<
 /// # Errors
 /// When the database fails.
 pub fn list_packed(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<(i64, Vec<u8>)>> {
-    let rows: Vec<(i64, Option<Vec<u8>>)> = chunked(numbers, |numbers| {
-        on_backend!(db, |c| series::table
-            .filter(series::number.eq_any(numbers).and(series::instances.is_not_null()))
-            .select((series::number, series::instances))
-            .load(c))
-    })?;
+    let rows: Vec<(i64, Option<Vec<u8>>)> =
+        of_any!(db, numbers, series::number, |is| series::table
+            .filter(is.and(series::instances.is_not_null()))
+            .select((series::number, series::instances)))?;
     Ok(rows.into_iter().filter_map(|(number, packed)| Some((number, packed?))).collect())
 }
 
@@ -334,9 +305,7 @@ pub fn remove_instance_key(db: &mut Db, hash: i64, number: i64) -> QueryResult<(
 /// # Errors
 /// When the database fails.
 pub fn find_instance_keys(db: &mut Db, hashes: &[i64]) -> QueryResult<Vec<(i64, i64)>> {
-    chunked(hashes, |hashes| {
-        on_backend!(db, |c| instance::table.filter(instance::hash.eq_any(hashes)).load(c))
-    })
+    of_any!(db, hashes, instance::hash, |is| instance::table.filter(is))
 }
 
 /// Replaces every value by which a patient or study is looked up.
@@ -377,6 +346,25 @@ pub fn put_new_lookups(db: &mut Db, rows: &[(i16, String, i64)]) -> QueryResult<
         Ok(())
     })
 }
+
+/// Rows whose column has one of these values: `of_any!(db, values, column, |is| query)`, where
+/// `is` stands for the condition. For a single value the statement has one shape, which the
+/// connection keeps prepared; a list is prepared each time.
+macro_rules! of_any {
+    ($db:expr, $values:expr, $column:expr, |$is:ident| $query:expr) => {
+        $crate::store::archive::chunked($values, |values| match values {
+            [one] => {
+                let $is = $column.eq(one);
+                $crate::store::on_backend!($db, |c| $query.load(c))
+            }
+            several => {
+                let $is = $column.eq_any(several);
+                $crate::store::on_backend!($db, |c| $query.load(c))
+            }
+        })
+    };
+}
+pub(super) use of_any;
 
 /// Runs a query over chunks of a list of keys and joins the answers.
 pub(super) fn chunked<K, T>(

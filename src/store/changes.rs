@@ -18,6 +18,8 @@ pub enum Kind {
     Record,
     /// A report of a study: its content, or the series that it is in.
     Report,
+    /// The findings of a study, which did not change itself.
+    Finding,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Dataset => 3,
             Self::Record => 6,
             Self::Report => 10,
+            Self::Finding => 11,
         }
     }
 
@@ -38,6 +41,7 @@ impl Kind {
             3 => Some(Self::Dataset),
             6 => Some(Self::Record),
             10 => Some(Self::Report),
+            11 => Some(Self::Finding),
             _ => None,
         }
     }
@@ -150,4 +154,18 @@ pub fn list_changes(db: &mut Db, seq: i64, limit: i64) -> QueryResult<Vec<Change
         .into_iter()
         .filter_map(|(seq, kind, number)| Some(Change { seq, kind: Kind::of(kind)?, number }))
         .collect())
+}
+
+/// What changed of one kind after `seq`, each number once.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_changed(db: &mut Db, kind: Kind, seq: i64) -> QueryResult<Vec<i64>> {
+    let mut numbers: Vec<i64> = on_backend!(db, |c| change::table
+        .filter(change::kind.eq(kind.code()).and(change::seq.gt(seq)))
+        .select(change::number)
+        .load(c))?;
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
 }

@@ -82,6 +82,19 @@ pub fn find_datasets(db: &mut Db, slugs: &[String]) -> QueryResult<Vec<DatasetRo
     Ok(rows)
 }
 
+/// The datasets of these numbers that are there.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_numbered(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<DatasetRow>> {
+    super::archive::chunked(numbers, |numbers| {
+        on_backend!(db, |c| dataset::table
+            .filter(dataset::number.eq_any(numbers))
+            .select(DatasetRow::as_select())
+            .load(c))
+    })
+}
+
 /// Datasets in a state by slug, some of them.
 ///
 /// # Errors

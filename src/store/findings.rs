@@ -165,15 +165,18 @@ pub fn list_findings_of(db: &mut Db, study: i64) -> QueryResult<Vec<FindingRow>>
         .load(c))
 }
 
-/// The studies with a finding of one of the kinds, by number.
+/// The kinds of findings that studies have: study and code, each pair once, by study.
 ///
 /// # Errors
 /// When the database fails.
-pub fn list_studies_with(db: &mut Db, codes: &[String]) -> QueryResult<Vec<i64>> {
-    on_backend!(db, |c| finding::table
-        .filter(finding::code.eq_any(codes))
-        .select(finding::study)
-        .distinct()
-        .order(finding::study)
-        .load(c))
+pub fn list_kinds(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<(i64, String)>> {
+    let mut kinds: Vec<(i64, String)> = super::archive::chunked(studies, |studies| {
+        on_backend!(db, |c| finding::table
+            .filter(finding::study.eq_any(studies))
+            .select((finding::study, finding::code))
+            .distinct()
+            .load(c))
+    })?;
+    kinds.sort();
+    Ok(kinds)
 }

@@ -379,6 +379,25 @@ pub fn list_quarantined(db: &mut Db, after: (i64, &str), limit: i64) -> QueryRes
         .load(c))
 }
 
+/// The inputs that a run put into quarantine, page by page: those after `origin`.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_quarantined_by(
+    db: &mut Db,
+    run: i64,
+    of: i64,
+    after: &str,
+    limit: i64,
+) -> QueryResult<Vec<InputRow>> {
+    on_backend!(db, |c| input::table
+        .filter(input::state.eq(InputState::Quarantined.code()))
+        .filter(input::source.eq(of).and(input::run.eq(run)).and(input::origin.gt(after)))
+        .order(input::origin)
+        .limit(limit)
+        .load(c))
+}
+
 /// How many inputs of a source are in each state: `(state, inputs)`.
 ///
 /// # Errors

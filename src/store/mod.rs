@@ -21,9 +21,11 @@ pub mod archive;
 pub mod changes;
 pub mod datasets;
 pub mod descriptions;
+pub mod drafts;
 pub mod events;
 pub mod files;
 pub mod findings;
+pub mod harvested;
 pub mod journal;
 mod lock;
 pub mod meta;
@@ -235,6 +237,15 @@ enum Place {
     Postgres,
 }
 
+/// Whether the file is new, empty, or begins as SQLite's do (file format, section 1.3).
+fn is_database(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut head = [0; 16];
+    let Ok(mut file) = std::fs::File::open(path) else { return true };
+    let is_empty = file.metadata().is_ok_and(|stat| stat.len() == 0);
+    is_empty || (file.read_exact(&mut head).is_ok() && head == *b"SQLite format 3\0")
+}
+
 fn place(data: &Path, url: &str) -> Result<Place> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Place::Postgres);
@@ -306,6 +317,17 @@ impl Store {
         Self::connect(place, url)
     }
 
+    /// Whether the database is embedded and its file is not there, or empty.
+    ///
+    /// # Errors
+    /// When the URL is none of a database.
+    pub fn is_missing(data: &Path, url: &str) -> Result<bool> {
+        Ok(match place(data, url)? {
+            Place::Postgres => false,
+            Place::Sqlite(path) => std::fs::metadata(path).map_or(true, |stat| stat.len() == 0),
+        })
+    }
+
     fn connect(place: Place, url: &str) -> Result<Self> {
         let pools = match place {
             Place::Postgres => {
@@ -320,11 +342,18 @@ impl Store {
             }
             Place::Sqlite(path) => {
                 let name = path.display().to_string();
+                if !is_database(&path) {
+                    return Err(Error::Configuration(format!(
+                        "{name}: is no SQLite database; restore it from a backup"
+                    )));
+                }
                 let pool = |size: u32, pragmas: &'static str| {
                     Pool::builder()
                         .max_size(size)
                         .min_idle(Some(1))
                         .connection_timeout(Duration::from_secs(30))
+                        // A file does not hang up between two uses.
+                        .test_on_check_out(false)
                         .connection_customizer(Box::new(Tuned { pragmas }))
                         .build(ConnectionManager::<SqliteConnection>::new(&name))
                         .map_err(|failure| unreachable(&name, &failure))
@@ -476,7 +505,7 @@ fn refuse_newer(applied: usize, _folder: &str) -> Result<()> {
 }
 
 /// How many migrations this version has; a test counts the folders.
-pub const KNOWN_MIGRATIONS: usize = 8;
+pub const KNOWN_MIGRATIONS: usize = 10;
 
 /// Brings a database up, down and up again: for the test of the migrations themselves. Nothing
 /// of what the tables held is left.

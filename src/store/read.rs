@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::archive::{self, PatientRow, SeriesRow, StudyRow, chunked};
+use super::archive::{self, PatientRow, SeriesRow, StudyRow, of_any};
 use super::schema::{lookup, patient, series, source, study};
 use super::{Db, on_backend};
 pub use crate::imaging::IdSpace;
@@ -166,16 +166,14 @@ const fn found((number, version, updated, is_deleted): FoundRow) -> Found {
 /// When the database fails.
 pub fn find_studies_by_id(db: &mut Db, ids: IdSpace, of: &[&str]) -> QueryResult<Vec<Found>> {
     let columns = (study::number, study::version, study::updated, study::deleted);
-    let rows: Vec<FoundRow> = chunked(of, |of| match ids {
-        IdSpace::Care => on_backend!(db, |c| study::table
-            .filter(study::care_id.eq_any(of))
-            .select(columns)
-            .load(c)),
-        IdSpace::Research => on_backend!(db, |c| study::table
-            .filter(study::research_id.eq_any(of))
-            .select(columns)
-            .load(c)),
-    })?;
+    let rows: Vec<FoundRow> = match ids {
+        IdSpace::Care => {
+            of_any!(db, of, study::care_id, |is| study::table.filter(is).select(columns))?
+        }
+        IdSpace::Research => {
+            of_any!(db, of, study::research_id, |is| study::table.filter(is).select(columns))?
+        }
+    };
     Ok(rows.into_iter().map(found).collect())
 }
 
@@ -185,16 +183,14 @@ pub fn find_studies_by_id(db: &mut Db, ids: IdSpace, of: &[&str]) -> QueryResult
 /// When the database fails.
 pub fn find_patients_by_id(db: &mut Db, ids: IdSpace, of: &[&str]) -> QueryResult<Vec<Found>> {
     let columns = (patient::number, patient::version, patient::updated, patient::deleted);
-    let rows: Vec<FoundRow> = chunked(of, |of| match ids {
-        IdSpace::Care => on_backend!(db, |c| patient::table
-            .filter(patient::care_id.eq_any(of))
-            .select(columns)
-            .load(c)),
-        IdSpace::Research => on_backend!(db, |c| patient::table
-            .filter(patient::research_id.eq_any(of))
-            .select(columns)
-            .load(c)),
-    })?;
+    let rows: Vec<FoundRow> = match ids {
+        IdSpace::Care => {
+            of_any!(db, of, patient::care_id, |is| patient::table.filter(is).select(columns))?
+        }
+        IdSpace::Research => {
+            of_any!(db, of, patient::research_id, |is| patient::table.filter(is).select(columns))?
+        }
+    };
     Ok(rows.into_iter().map(found).collect())
 }
 
@@ -243,12 +239,9 @@ pub fn list_deleted_patients(db: &mut Db, since: i64, ids: IdSpace) -> QueryResu
 /// # Errors
 /// When the database fails.
 pub fn list_study_versions(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<Found>> {
-    let rows: Vec<FoundRow> = chunked(numbers, |numbers| {
-        on_backend!(db, |c| study::table
-            .filter(study::number.eq_any(numbers))
-            .select((study::number, study::version, study::updated, study::deleted))
-            .load(c))
-    })?;
+    let columns = (study::number, study::version, study::updated, study::deleted);
+    let rows: Vec<FoundRow> =
+        of_any!(db, numbers, study::number, |is| study::table.filter(is).select(columns))?;
     Ok(rows.into_iter().map(found).collect())
 }
 
@@ -257,12 +250,9 @@ pub fn list_study_versions(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<Foun
 /// # Errors
 /// When the database fails.
 pub fn find_studies_by_uid(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<i64>> {
-    chunked(uids, |uids| {
-        on_backend!(db, |c| study::table
-            .filter(study::uid.eq_any(uids).and(study::deleted.eq(false)))
-            .select(study::number)
-            .load(c))
-    })
+    of_any!(db, uids, study::uid, |is| study::table
+        .filter(is.and(study::deleted.eq(false)))
+        .select(study::number))
 }
 
 /// The numbers of the studies with a series of one of these SeriesInstanceUIDs.
@@ -270,12 +260,7 @@ pub fn find_studies_by_uid(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<i64>> 
 /// # Errors
 /// When the database fails.
 pub fn find_studies_by_series(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<i64>> {
-    chunked(uids, |uids| {
-        on_backend!(db, |c| series::table
-            .filter(series::uid.eq_any(uids))
-            .select(series::study)
-            .load(c))
-    })
+    of_any!(db, uids, series::uid, |is| series::table.filter(is).select(series::study))
 }
 
 /// The numbers of the studies with an instance of one of these SOPInstanceUIDs. Count-only
@@ -296,12 +281,7 @@ pub fn find_studies_by_instance(db: &mut Db, uids: &[&str]) -> QueryResult<Vec<i
             holding.push(number);
         }
     }
-    chunked(&holding, |holding| {
-        on_backend!(db, |c| series::table
-            .filter(series::number.eq_any(holding))
-            .select(series::study)
-            .load(c))
-    })
+    of_any!(db, &holding, series::number, |is| series::table.filter(is).select(series::study))
 }
 
 /// How a looked-up value is compared.
@@ -445,12 +425,7 @@ pub fn list_aggregates(db: &mut Db, studies: Vec<StudyRow>) -> QueryResult<Vec<A
 /// # Errors
 /// When the database fails.
 pub fn studies_of_series(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<i64>> {
-    chunked(numbers, |numbers| {
-        on_backend!(db, |c| series::table
-            .filter(series::number.eq_any(numbers))
-            .select(series::study)
-            .load(c))
-    })
+    of_any!(db, numbers, series::number, |is| series::table.filter(is).select(series::study))
 }
 
 /// The studies of patients that are not deleted.
@@ -458,12 +433,9 @@ pub fn studies_of_series(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<i64>> 
 /// # Errors
 /// When the database fails.
 pub fn list_studies_of_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<i64>> {
-    chunked(numbers, |numbers| {
-        on_backend!(db, |c| study::table
-            .filter(study::patient.eq_any(numbers).and(study::deleted.eq(false)))
-            .select(study::number)
-            .load(c))
-    })
+    of_any!(db, numbers, study::patient, |is| study::table
+        .filter(is.and(study::deleted.eq(false)))
+        .select(study::number))
 }
 
 /// Every patient that is not deleted.

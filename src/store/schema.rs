@@ -201,3 +201,64 @@ diesel::table! {
     }
 }
 diesel::allow_tables_to_appear_in_same_query!(record, record_version);
+diesel::table! {
+    draft (slug) {
+        slug -> Text,
+        version -> BigInt,
+        base -> Text,
+        text -> Text,
+        who -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
+    description_write (number) {
+        number -> BigInt,
+        slug -> Text,
+        base -> Text,
+        text -> Text,
+        who -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
+    harvest_dataset (source, iri) {
+        source -> Text,
+        iri -> Text,
+        state -> Text,
+        document -> Text,
+        hash -> Text,
+        first_seen -> BigInt,
+        changed -> BigInt,
+        missing -> Integer,
+        report -> Text,
+    }
+}
+diesel::table! {
+    harvest_identifier (source, iri, identifier) {
+        source -> Text,
+        iri -> Text,
+        identifier -> Text,
+    }
+}
+diesel::table! {
+    harvest_page (source, url) {
+        source -> Text,
+        url -> Text,
+        etag -> Text,
+        modified -> Text,
+        kind -> Text,
+        body -> Text,
+    }
+}
+diesel::table! {
+    harvest_run (number) {
+        number -> BigInt,
+        source -> Text,
+        started -> BigInt,
+        ended -> BigInt,
+        complete -> Bool,
+        summary -> Text,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(harvest_dataset, harvest_identifier);

@@ -3,25 +3,28 @@
 //! In: [`Card`]s made from what was published, and a query string. Out: HTML. Every state of the
 //! page is an address that can be shared; nothing needs a script.
 
-use std::cmp::Reverse;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use askama::Template;
+use roaring::RoaringBitmap;
 
 use super::dataset::Access;
+use super::finder::Finder;
 use super::layout::{Layout, Place, Site};
 use super::problem::render;
 use super::reader::Reader;
 use super::tongue::Tongue;
 use super::words::{self, Phrase};
 use crate::error::Result;
-use crate::imaging::fold;
 
 /// Datasets on a page of the list.
 pub const RESULTS_PER_PAGE: usize = 20;
 /// Values of a facet that are shown at once.
 const FIRST_VALUES: usize = 8;
+/// Values of a facet that are listed at all: rarer ones are found by their words.
+const MOST_VALUES: usize = 50;
 /// More filters than this are not read.
 const MOST_FILTERS: usize = 100;
 
@@ -93,16 +96,11 @@ pub struct Card {
     pub text: String,
 }
 
-struct Entry {
-    card: Card,
-    folded: String,
-    folded_title: String,
-}
-
 /// Every published dataset, ready to be searched.
 pub struct CatalogView {
     site: Arc<Site>,
-    entries: Vec<Entry>,
+    cards: Vec<Card>,
+    finder: Finder,
     labels: HashMap<(Dimension, String), Phrase>,
 }
 
@@ -111,37 +109,32 @@ impl CatalogView {
     #[must_use]
     pub fn new(
         site: Arc<Site>,
-        cards: Vec<Card>,
+        mut cards: Vec<Card>,
         label: impl Fn(Dimension, &str) -> Phrase,
     ) -> Self {
         let mut labels = HashMap::new();
-        let entries = cards
-            .into_iter()
-            .map(|mut card| {
-                let mut text = format!(
-                    "{} {} {} {}",
-                    card.title.text, card.description.text, card.text, card.slug
-                );
-                for (dimension, values) in &mut card.terms {
-                    values.sort();
-                    values.dedup();
-                    for value in values {
-                        let label = labels
-                            .entry((*dimension, value.clone()))
-                            .or_insert_with(|| label(*dimension, value));
-                        text.push(' ');
-                        text.push_str(&label.text);
-                    }
+        for card in &mut cards {
+            for (dimension, values) in &mut card.terms {
+                values.sort();
+                values.dedup();
+                for value in values {
+                    labels
+                        .entry((*dimension, value.clone()))
+                        .or_insert_with(|| label(*dimension, value));
                 }
-                Entry { folded: fold(&text), folded_title: fold(&card.title.text), card }
-            })
-            .collect();
-        Self { site, entries, labels }
+            }
+        }
+        let read = |dimension: Dimension, value: &str| {
+            let known = labels.get(&(dimension, value.to_owned()));
+            known.map_or_else(|| value.to_owned(), |label| label.text.clone())
+        };
+        let finder = Finder::new(&cards, read);
+        Self { site, cards, finder, labels }
     }
 
     /// The datasets, in the order they came.
     pub fn cards(&self) -> impl Iterator<Item = &Card> {
-        self.entries.iter().map(|entry| &entry.card)
+        self.cards.iter()
     }
 
     /// A value as people read it.
@@ -154,25 +147,8 @@ impl CatalogView {
     /// How many datasets have each value, the most frequent first.
     #[must_use]
     pub fn values(&self, dimension: Dimension) -> Vec<(String, usize)> {
-        let all: Vec<&Entry> = self.entries.iter().collect();
-        count(&all, dimension)
+        self.finder.values(dimension)
     }
-}
-
-fn count(entries: &[&Entry], dimension: Dimension) -> Vec<(String, usize)> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for entry in entries {
-        for value in entry.card.terms.get(&dimension).into_iter().flatten() {
-            *counts.entry(value).or_default() += 1;
-        }
-    }
-    let mut counts: Vec<_> = counts.into_iter().map(|(v, n)| (v.to_owned(), n)).collect();
-    if dimension == Dimension::Year {
-        counts.sort_by(|a, b| b.0.cmp(&a.0));
-    } else {
-        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    }
-    counts
 }
 
 /// The order of the list.
@@ -345,6 +321,8 @@ struct FacetBlock {
     first: Vec<FacetValue>,
     more: Vec<FacetValue>,
     is_open: bool,
+    /// That there are more values than a page lists.
+    rarer: Option<String>,
 }
 
 struct Chip {
@@ -393,39 +371,32 @@ struct CatalogPage<'v> {
 pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Result<String> {
     let tongue = reader.tongue;
     let mut query = CatalogQuery::parse(query);
-    let needles: Vec<String> =
-        fold(&query.text).split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
-    let fits_text =
-        |entry: &Entry| needles.iter().all(|needle| entry.folded.contains(needle.as_str()));
-    let fits = |entry: &Entry, but: Option<Dimension>| {
-        let has = |dimension: &Dimension, values: &Vec<String>| {
-            let own = entry.card.terms.get(dimension);
-            own.is_some_and(|own| values.iter().any(|value| own.contains(value)))
-        };
-        query.include.iter().all(|(d, values)| Some(*d) == but || has(d, values))
-            && query.exclude.iter().all(|(d, values)| Some(*d) == but || !has(d, values))
-    };
-    let with_text: Vec<&Entry> = view.entries.iter().filter(|entry| fits_text(entry)).collect();
+    let finder = &view.finder;
+    let with_text = finder.with_text(&query.text);
+    let found = finder.filtered(&with_text, &query, None);
     let facets = Dimension::ALL
         .iter()
         .filter_map(|(dimension, name, title)| {
-            let rest: Vec<&Entry> =
-                with_text.iter().copied().filter(|e| fits(e, Some(*dimension))).collect();
+            let is_chosen =
+                query.include.contains_key(dimension) || query.exclude.contains_key(dimension);
+            let rest = if is_chosen {
+                Cow::Owned(finder.filtered(&with_text, &query, Some(*dimension)))
+            } else {
+                Cow::Borrowed(&found)
+            };
             facet_block(view, &query, *dimension, name, tongue, title, &rest)
         })
         .collect();
-    let mut found: Vec<&Entry> = with_text.into_iter().filter(|entry| fits(entry, None)).collect();
-    sort(&mut found, query.order, &needles);
-    let total = found.len();
+    let total = usize::try_from(found.len()).unwrap_or(usize::MAX);
     let pages = total.div_ceil(RESULTS_PER_PAGE).max(1);
     let page = query.page.min(pages);
     query.page = page;
     let at = |number: usize| CatalogQuery { page: number, ..query.clone() }.address();
-    let hits = found
+    let hits = finder
+        .page(&found, &query, (page - 1) * RESULTS_PER_PAGE, RESULTS_PER_PAGE)
         .into_iter()
-        .skip((page - 1) * RESULTS_PER_PAGE)
-        .take(RESULTS_PER_PAGE)
-        .map(|entry| hit(view, &entry.card, tongue))
+        .filter_map(|at| view.cards.get(at))
+        .map(|card| hit(view, card, tongue))
         .collect();
     let mut layout =
         Layout::new(&view.site, reader, tongue.word("frame.catalogue"), Place::Catalog);
@@ -446,7 +417,7 @@ pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Resul
         hits,
         total: tongue.counted("dataset", total as u64),
         is_everything: !query.is_filtered(),
-        is_empty: view.entries.is_empty(),
+        is_empty: view.cards.is_empty(),
         page,
         pages,
         previous: (page > 1).then(|| at(page - 1)),
@@ -463,25 +434,19 @@ fn facet_block(
     name: &'static str,
     tongue: &'static Tongue,
     title: &'static str,
-    rest: &[&Entry],
+    rest: &RoaringBitmap,
 ) -> Option<FacetBlock> {
-    let mut counts = count(rest, dimension);
+    let (mut counts, rarer) = view.finder.count(rest, dimension, MOST_VALUES);
     // What is chosen stays visible, so that it can be unchosen.
     for value in
         query.include.get(&dimension).into_iter().chain(query.exclude.get(&dimension)).flatten()
     {
         if !counts.iter().any(|(known, _)| known == value) {
-            counts.push((value.clone(), 0));
+            counts.push((value.clone(), view.finder.count_of(rest, dimension, value)));
         }
     }
     if counts.is_empty() {
         return None;
-    }
-    if dimension != Dimension::Year {
-        // By what is read, not by code.
-        counts.sort_by_cached_key(|(value, count)| {
-            (Reverse(*count), fold(&view.label(dimension, value).text))
-        });
     }
     let mut values: Vec<FacetValue> = counts
         .into_iter()
@@ -503,7 +468,8 @@ fn facet_block(
     let more =
         if values.len() > FIRST_VALUES + 2 { values.split_off(FIRST_VALUES) } else { Vec::new() };
     let is_open = more.iter().any(|value| value.is_included || value.is_excluded);
-    Some(FacetBlock { title: tongue.word(title), name, first: values, more, is_open })
+    let rarer = (rarer > 0).then(|| tongue.put("catalog.rarer", rarer));
+    Some(FacetBlock { title: tongue.word(title), name, first: values, more, is_open, rarer })
 }
 
 fn chips(view: &CatalogView, query: &CatalogQuery, tongue: &'static Tongue) -> Vec<Chip> {
@@ -525,25 +491,6 @@ fn chips(view: &CatalogView, query: &CatalogQuery, tongue: &'static Tongue) -> V
         }
     }
     chips
-}
-
-fn sort(found: &mut [&Entry], order: Order, needles: &[String]) {
-    let title = |entry: &Entry| (entry.folded_title.clone(), entry.card.slug.clone());
-    match order {
-        Order::Relevance if !needles.is_empty() => {
-            let score = |entry: &Entry| {
-                needles.iter().filter(|n| entry.folded_title.contains(n.as_str())).count()
-            };
-            found.sort_by_cached_key(|entry| (Reverse(score(entry)), title(entry)));
-        }
-        Order::Relevance | Order::Title => found.sort_by_cached_key(|entry| title(entry)),
-        Order::Modified => {
-            found.sort_by_cached_key(|entry| (Reverse(entry.card.modified), title(entry)));
-        }
-        Order::Studies => {
-            found.sort_by_cached_key(|entry| (Reverse(entry.card.records), title(entry)));
-        }
-    }
 }
 
 fn hit<'v>(view: &'v CatalogView, card: &'v Card, tongue: &'static Tongue) -> Hit<'v> {

@@ -80,7 +80,7 @@ impl Converter<'_> {
     }
 
     /// A term of a facet in the page's language, else in English.
-    fn term(&self, facet: Facet, term: &str) -> Phrase {
+    pub(super) fn term(&self, facet: Facet, term: &str) -> Phrase {
         let (vocabulary, code) = match facet {
             Facet::Modality => ("modality", term),
             Facet::Sex => ("sex", term),

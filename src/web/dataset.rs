@@ -293,9 +293,11 @@ struct WithdrawnPage<'d> {
     layout: Layout,
     title: &'d Phrase,
     since: &'d str,
+    successor: Option<String>,
 }
 
-/// The page of a withdrawn dataset (status 410). `since` is the day, for people.
+/// The page of a withdrawn dataset (status 410). `since` is the day, for people; `successor` the
+/// slug of the dataset that took its place.
 ///
 /// # Errors
 /// When the template fails, which is a fault of ours.
@@ -304,9 +306,10 @@ pub fn render_withdrawn(
     reader: &Reader,
     title: &Phrase,
     since: &str,
+    successor: Option<String>,
 ) -> Result<String> {
     let mut layout =
         Layout::new(site, reader, reader.tongue.word("dataset.withdrawn"), Place::Catalog);
     layout.is_unlisted = true;
-    render(&WithdrawnPage { layout, title, since })
+    render(&WithdrawnPage { layout, title, since, successor })
 }

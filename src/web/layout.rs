@@ -89,6 +89,8 @@ pub(super) struct Layout {
     pub here: String,
     /// What lies in the cart.
     pub cart: Vec<String>,
+    /// What is said above the page.
+    pub notice: &'static str,
     pub title: String,
     pub summary: String,
     pub place: Place,
@@ -114,6 +116,7 @@ impl Layout {
             tongue: reader.tongue,
             here: reader.here.clone(),
             cart: reader.cart.clone(),
+            notice: reader.notice,
             title: title.to_owned(),
             summary: String::new(),
             place,
@@ -125,9 +128,10 @@ impl Layout {
         }
     }
 
-    /// A page of the operator's part.
+    /// A page of the operator's part in the reader's language.
     pub(super) fn operator(
         site: &Arc<Site>,
+        reader: &Reader,
         title: &str,
         path: &'static str,
         actor: &Actor,
@@ -137,7 +141,7 @@ impl Layout {
             bearer: Some(bearer),
             path,
             is_unlisted: true,
-            ..Self::new(site, &Reader::default(), title, Place::Operator)
+            ..Self::new(site, reader, title, Place::Operator)
         }
     }
 

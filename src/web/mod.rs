@@ -12,6 +12,9 @@ mod chart;
 mod cite;
 mod convert;
 mod dataset;
+mod described;
+mod finder;
+mod harvested;
 mod layout;
 mod operator;
 mod pages;
@@ -23,6 +26,7 @@ mod quality_label;
 mod reader;
 mod reasons;
 mod session;
+mod steward;
 mod tongue;
 mod words;
 
@@ -30,6 +34,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
+use crate::catalogue::bench::Bench;
 use crate::config::Config;
 use crate::index::Index;
 use crate::store::Store;
@@ -44,6 +49,7 @@ pub use dataset::{
     Access, AgentCard, DatasetPage, DistributionCard, Fact, Tile, VariableGroup, VariableRow,
     render_dataset, render_withdrawn,
 };
+pub use described::described;
 pub use layout::Site;
 pub use pages::Pages;
 pub use problem::{not_found, page_or_problem, problems_as_pages};
@@ -63,6 +69,8 @@ pub struct State {
     pub is_secure: bool,
     /// The node's address as the world sees it: `https://host`.
     pub base: String,
+    /// Where stewards work; `None`: this node has no folder of descriptions to write.
+    pub bench: Option<Arc<Bench>>,
 }
 
 impl State {
@@ -70,7 +78,14 @@ impl State {
     #[must_use]
     pub fn new(config: &Config, store: Arc<Store>, index: Arc<Index>, pages: Arc<Pages>) -> Self {
         let base = config.server.base();
-        Self { store, index, pages, is_secure: base.starts_with("https://"), base }
+        Self { store, index, pages, is_secure: base.starts_with("https://"), base, bench: None }
+    }
+
+    /// With a bench for stewards.
+    #[must_use]
+    pub fn with_bench(mut self, bench: Bench) -> Self {
+        self.bench = Some(Arc::new(bench));
+        self
     }
 }
 
@@ -83,5 +98,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .configure(pick::routes)
         .configure(session::routes)
         .configure(operator::routes)
+        .configure(steward::routes)
+        .configure(harvested::routes)
         .configure(quality::routes);
 }

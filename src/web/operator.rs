@@ -14,10 +14,12 @@ use askama::Template;
 use super::State;
 use super::layout::Layout;
 use super::problem::{page_or_problem, render};
-use super::reasons::reason;
+use super::reader::Reader;
+use super::reasons::explained;
 use super::session::{operator, private, same_origin, sentence};
+use super::tongue::Tongue;
 use super::words;
-use crate::actor::{Actor, Purpose};
+use crate::actor::{Actor, Purpose, Role};
 use crate::catalogue::{Severity, State as Standing};
 use crate::error::{Error, Result};
 use crate::imaging::FINDING_KINDS;
@@ -41,30 +43,58 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
         .service(web::resource("/operator/catalogue").get(catalogue));
 }
 
+/// Who looks at an operator's page.
+pub(super) struct Viewer {
+    pub(super) actor: Actor,
+    pub(super) reader: Reader,
+}
+
+impl Viewer {
+    /// The words of a key in the viewer's language.
+    pub(super) fn w(&self, key: &str) -> &'static str {
+        self.reader.tongue.word(key)
+    }
+
+    /// The frame of a page below that path.
+    pub(super) fn layout(&self, state: &State, title: &str, path: &'static str) -> Layout {
+        Layout::operator(state.pages.site(), &self.reader, title, path, &self.actor)
+    }
+
+    /// Whether this one sees what leads to persons.
+    pub(super) fn may_name_persons(&self) -> bool {
+        self.actor.purpose() == Purpose::Care
+    }
+}
+
 /// Checks who asks, then makes the page on a thread that may wait for the database.
 pub(super) async fn answer(
     request: HttpRequest,
     state: web::Data<State>,
-    make: impl FnOnce(&State, &Actor) -> Result<String> + Send + 'static,
+    make: impl FnOnce(&State, &Viewer) -> Result<String> + Send + 'static,
 ) -> HttpResponse {
     let actor = match operator(&request) {
         Ok(actor) => actor,
         Err(error) => return page_or_problem(state.pages.site(), &request, &error),
     };
+    let viewer = Viewer { actor, reader: Reader::of(&request) };
+    let (cookie, tongue) = (viewer.reader.cookie(state.is_secure), viewer.reader.tongue);
     let worker = state.clone();
-    let made = web::block(move || make(&worker, &actor)).await;
+    let made = web::block(move || make(&worker, &viewer)).await;
     match made.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string()))) {
-        Ok(html) => private(&mut HttpResponse::Ok()).body(html),
+        Ok(html) => {
+            let mut response = HttpResponse::Ok();
+            response.insert_header((header::CONTENT_LANGUAGE, tongue.code.as_str()));
+            if let Some(cookie) = cookie {
+                response.append_header((header::SET_COOKIE, cookie));
+            }
+            private(&mut response).body(html)
+        }
         Err(error) => page_or_problem(state.pages.site(), &request, &error),
     }
 }
 
 fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
     words::pairs(request.query_string()).into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
-}
-
-pub(super) fn may_name_persons(actor: &Actor) -> bool {
-    actor.purpose() == Purpose::Care
 }
 
 /// A moment for people and for machines.
@@ -101,19 +131,19 @@ struct RunSummary {
     findings: String,
 }
 
-fn run_line(row: &RunRow, source: &str) -> RunLine {
+fn run_line(row: &RunRow, source: &str, tongue: &'static Tongue) -> RunLine {
     let summary: Option<Summary> = serde_json::from_str(&row.summary).ok();
     let (state, style) = match row.state.as_str() {
-        "done" => ("done", "good"),
-        "stopped" => ("stopped", "warn"),
-        "failed" => ("failed", "bad"),
-        "running" => ("running", "plain"),
-        "interrupted" => ("interrupted", "bad"),
-        _ => ("unknown", "plain"),
+        "done" => ("operator.run-done", "good"),
+        "stopped" => ("operator.run-stopped", "warn"),
+        "failed" => ("operator.run-failed", "bad"),
+        "running" => ("operator.run-running", "plain"),
+        "interrupted" => ("operator.run-interrupted", "bad"),
+        _ => ("operator.run-unknown", "plain"),
     };
     #[allow(clippy::cast_precision_loss, reason = "seconds of a run")]
     let duration = row.finished.map_or_else(
-        || "not ended".to_owned(),
+        || tongue.word("operator.not-ended").to_owned(),
         |end| words::seconds(end.saturating_sub(row.started).max(0) as f64 / 1e6),
     );
     RunLine {
@@ -121,7 +151,7 @@ fn run_line(row: &RunRow, source: &str) -> RunLine {
         source: source.to_owned(),
         started: Moment::new(row.started),
         duration,
-        state,
+        state: tongue.word(state),
         style,
         summary: summary.map(|s| RunSummary {
             seen: words::count(s.files.seen),
@@ -141,6 +171,7 @@ struct SourceLine {
     number: i64,
     name: String,
     kind: String,
+    is_table: bool,
     locator: String,
     ingested: String,
     quarantined: i64,
@@ -151,17 +182,17 @@ struct SourceLine {
     last: Option<RunLine>,
 }
 
-fn kind_name(kind: &str) -> String {
+fn kind_name(kind: &str, tongue: &'static Tongue) -> String {
     match kind {
-        "folder" => "Folder".to_owned(),
+        "folder" => tongue.word("operator.folder").to_owned(),
         "dicomweb" => "DICOMweb".to_owned(),
-        "table" => "Table".to_owned(),
-        "clinical" => "Clinical table".to_owned(),
+        "table" => tongue.word("operator.table").to_owned(),
+        "clinical" => tongue.word("operator.clinical").to_owned(),
         other => other.to_owned(),
     }
 }
 
-fn source_lines(state: &State) -> Result<Vec<SourceLine>> {
+fn source_lines(state: &State, tongue: &'static Tongue) -> Result<Vec<SourceLine>> {
     let rows = state.store.read(|db| {
         let mut rows = Vec::new();
         for source in journal::list_sources(db)? {
@@ -174,10 +205,11 @@ fn source_lines(state: &State) -> Result<Vec<SourceLine>> {
     })?;
     let lines = rows.into_iter().map(|(source, counts, last)| {
         let of = |state: InputState| counts.get(&state).copied().unwrap_or(0);
-        let name = source_name(&source);
+        let name = source_name(&source, tongue);
         SourceLine {
             number: source.number,
-            kind: kind_name(&source.kind),
+            is_table: ["table", "clinical"].contains(&source.kind.as_str()),
+            kind: kind_name(&source.kind, tongue),
             locator: source.locator.clone(),
             ingested: words::signed(of(InputState::Ingested)),
             quarantined: of(InputState::Quarantined),
@@ -185,16 +217,16 @@ fn source_lines(state: &State) -> Result<Vec<SourceLine>> {
             not_dicom: words::signed(of(InputState::NotDicom)),
             vanished: words::signed(of(InputState::Vanished)),
             retry: of(InputState::Retry),
-            last: last.map(|run| run_line(&run, &name)),
+            last: last.map(|run| run_line(&run, &name, tongue)),
             name,
         }
     });
     Ok(lines.collect())
 }
 
-fn source_name(source: &SourceRow) -> String {
+fn source_name(source: &SourceRow, tongue: &'static Tongue) -> String {
     if source.name.is_empty() || source.name == source.locator {
-        format!("{} {}", kind_name(&source.kind), source.number)
+        format!("{} {}", kind_name(&source.kind, tongue), source.number)
     } else {
         source.name.clone()
     }
@@ -219,21 +251,21 @@ struct OverviewPage {
 }
 
 async fn overview(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    answer(request, state, |state, actor| {
-        let sources = source_lines(state)?;
+    answer(request, state, |state, viewer| {
+        let sources = source_lines(state, viewer.reader.tongue)?;
         let (totals, change, found) = state.store.read(|db| {
             Ok((read::count_all(db)?, changes::last_change(db)?, findings::total_findings(db)?))
         })?;
         let seen = state.index.read().seq();
         let quarantined = sources.iter().map(|source| source.quarantined).sum();
-        let datasets = dataset_lines(state)?;
+        let datasets = dataset_lines(state, viewer.reader.tongue)?;
         render(&OverviewPage {
-            layout: Layout::operator(state.pages.site(), "Overview", "/operator", actor),
+            layout: viewer.layout(state, viewer.w("operator.overview"), "/operator"),
             totals: vec![
-                ("Patients", words::signed(totals.patients)),
-                ("Studies", words::signed(totals.studies)),
-                ("Series", words::signed(totals.series)),
-                ("Images", words::signed(totals.images)),
+                (viewer.w("operator.patients"), words::signed(totals.patients)),
+                (viewer.w("operator.studies"), words::signed(totals.studies)),
+                (viewer.w("operator.series"), words::signed(totals.series)),
+                (viewer.w("operator.images"), words::signed(totals.images)),
             ],
             change: words::signed(change),
             index: words::signed(seen),
@@ -259,10 +291,10 @@ struct SourcesPage {
 }
 
 async fn sources(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    answer(request, state, |state, actor| {
+    answer(request, state, |state, viewer| {
         render(&SourcesPage {
-            layout: Layout::operator(state.pages.site(), "Sources", "/operator/sources", actor),
-            sources: source_lines(state)?,
+            layout: viewer.layout(state, viewer.w("operator.sources"), "/operator/sources"),
+            sources: source_lines(state, viewer.reader.tongue)?,
         })
     })
     .await
@@ -278,7 +310,7 @@ struct RunsPage {
 
 async fn runs(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let wanted = parameter(&request, "source").and_then(|text| text.parse::<i64>().ok());
-    answer(request, state, move |state, actor| {
+    answer(request, state, move |state, viewer| {
         let (of, mut runs) = state.store.read(|db| {
             let mut lines = Vec::new();
             let mut of = None;
@@ -286,12 +318,14 @@ async fn runs(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
                 if wanted.is_some_and(|number| number != source.number) {
                     continue;
                 }
-                let name = source_name(&source);
+                let name = source_name(&source, viewer.reader.tongue);
                 if wanted.is_some() {
                     of = Some(name.clone());
                 }
                 let rows = journal::list_runs(db, source.number, RUNS)?;
-                lines.extend(rows.iter().map(|row| (row.number, run_line(row, &name))));
+                lines.extend(
+                    rows.iter().map(|row| (row.number, run_line(row, &name, viewer.reader.tongue))),
+                );
             }
             Ok((of, lines))
         })?;
@@ -304,7 +338,7 @@ async fn runs(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         runs.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
         runs.truncate(usize::try_from(RUNS).unwrap_or(50));
         render(&RunsPage {
-            layout: Layout::operator(state.pages.site(), "Runs", "/operator/runs", actor),
+            layout: viewer.layout(state, viewer.w("operator.runs"), "/operator/runs"),
             of,
             runs: runs.into_iter().map(|(_, line)| line).collect(),
         })
@@ -325,9 +359,9 @@ struct QuarantineLine {
 }
 
 /// A row number, or a byte offset in both spellings that viewers of files use.
-fn offset(place: i64, is_row: bool) -> String {
+fn offset(place: i64, is_row: bool, tongue: &'static Tongue) -> String {
     if is_row || place < 0 {
-        format!("row {}", words::signed(place))
+        tongue.put("operator.row", words::signed(place))
     } else {
         format!("{} (0x{place:X})", words::signed(place))
     }
@@ -358,12 +392,12 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
     // Nobody pages further by hand; the walk stays cheap.
     let place = after.unwrap_or(0).min(100_000);
     let done = parameter(&request, "again").and_then(|text| text.parse::<u64>().ok());
-    answer(request, state, move |state, actor| {
-        let sources = source_lines(state)?;
+    answer(request, state, move |state, viewer| {
+        let sources = source_lines(state, viewer.reader.tongue)?;
         let limit = i64::try_from(ROWS).unwrap_or(50) + 1;
         // The cursor must not carry what the role may not see: a path in an address ends up in
         // histories and logs, so it is the row's place in the journal's order instead.
-        let shows_origin = may_name_persons(actor);
+        let shows_origin = viewer.may_name_persons();
         let rows = state.store.read(|db| {
             let mut cursor = (i64::MIN, String::new());
             let mut left = place;
@@ -386,26 +420,23 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
             let found = sources.iter().find(|source| source.number == number);
             found.map_or_else(|| number.to_string(), |source| source.name.clone())
         };
-        let is_table = |number: i64| {
-            let of_rows = ["Table", "Clinical table"];
-            let mut known = sources.iter().filter(|source| source.number == number);
-            known.any(|source| of_rows.contains(&source.kind.as_str()))
-        };
+        let is_table =
+            |number: i64| sources.iter().any(|source| source.number == number && source.is_table);
         let lines = rows
             .into_iter()
             .take(ROWS)
             .map(|row| {
                 let code = row.code.unwrap_or_default();
-                let why = reason(&code);
+                let (meaning, remedy) = explained(&code, viewer.reader.tongue);
                 QuarantineLine {
                     source: name(row.source),
                     origin: shows_origin.then_some(row.origin),
-                    meaning: why.meaning,
-                    remedy: why.remedy,
+                    meaning,
+                    remedy,
                     path: row.path.unwrap_or_default(),
                     offset: row
                         .place
-                        .map(|place| offset(place, is_table(row.source)))
+                        .map(|place| offset(place, is_table(row.source), viewer.reader.tongue))
                         .unwrap_or_default(),
                     detail: row.detail.unwrap_or_default(),
                     run: row.run,
@@ -415,12 +446,7 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
             .collect();
         let total: i64 = sources.iter().map(|source| source.quarantined).sum();
         render(&QuarantinePage {
-            layout: Layout::operator(
-                state.pages.site(),
-                "Quarantine",
-                "/operator/quarantine",
-                actor,
-            ),
+            layout: viewer.layout(state, viewer.w("operator.quarantine"), "/operator/quarantine"),
             lines,
             next: has_more.then(|| format!("/operator/quarantine?after={}", place + ROWS)),
             is_first: place == 0,
@@ -440,7 +466,7 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
                     waiting: source.retry,
                 })
                 .collect(),
-            done: done.map(|count| words::counted(count, "input", "inputs")),
+            done: done.map(|count| viewer.reader.tongue.counted("input", count)),
         })
     })
     .await
@@ -503,7 +529,10 @@ struct FindingsPage {
 const UNKNOWN_FINDING: (&str, &str) =
     ("a kind of finding that this version does not know", "update vesalius");
 
-fn explained(code: &str) -> (String, String) {
+fn found(code: &str, tongue: &'static Tongue) -> (String, String) {
+    if let Some(own) = tongue.explained("finding", code) {
+        return (own.meaning.clone(), own.remedy.clone());
+    }
     let (meaning, remedy) = FINDING_KINDS
         .iter()
         .find(|kind| kind.code == code)
@@ -512,12 +541,12 @@ fn explained(code: &str) -> (String, String) {
 }
 
 async fn findings_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    answer(request, state, |state, actor| {
+    answer(request, state, |state, viewer| {
         let counts = state.store.read(findings::count_findings)?;
         let lines = counts
             .into_iter()
             .map(|row| {
-                let (meaning, remedy) = explained(&row.code);
+                let (meaning, remedy) = found(&row.code, viewer.reader.tongue);
                 FindingLine {
                     meaning,
                     remedy,
@@ -528,7 +557,7 @@ async fn findings_page(request: HttpRequest, state: web::Data<State>) -> HttpRes
             })
             .collect();
         render(&FindingsPage {
-            layout: Layout::operator(state.pages.site(), "Findings", "/operator/findings", actor),
+            layout: viewer.layout(state, viewer.w("operator.findings"), "/operator/findings"),
             lines,
         })
     })
@@ -563,12 +592,12 @@ async fn finding(
 ) -> HttpResponse {
     let after = parameter(&request, "after").and_then(|text| text.parse().ok()).unwrap_or(0_i64);
     let code = code.into_inner();
-    answer(request, state, move |state, actor| {
+    answer(request, state, move |state, viewer| {
         // No kind of finding has such a name, and not every database can be asked for it.
         if code.chars().any(char::is_control) {
             return Err(Error::Invalid("the kind holds a control character".to_owned()));
         }
-        let shows_uids = may_name_persons(actor);
+        let shows_uids = viewer.may_name_persons();
         let is_known = FINDING_KINDS.iter().any(|kind| kind.code == code);
         let limit = i64::try_from(ROWS).unwrap_or(50) + 1;
         let (rows, uids) = state.store.read(|db| {
@@ -607,7 +636,9 @@ async fn finding(
             .map(|row| {
                 let uid = uids.get(&row.study);
                 StudyLine {
-                    study: uid.cloned().unwrap_or_else(|| format!("no. {}", row.study)),
+                    study: uid.cloned().unwrap_or_else(|| {
+                        viewer.reader.tongue.put("operator.study-number", row.study)
+                    }),
                     is_uid: uid.is_some(),
                     attribute: row.attribute.clone(),
                     value: row.value.clone(),
@@ -615,9 +646,9 @@ async fn finding(
                 }
             })
             .collect();
-        let (meaning, remedy) = explained(&code);
+        let (meaning, remedy) = found(&code, viewer.reader.tongue);
         render(&FindingPage {
-            layout: Layout::operator(state.pages.site(), "Findings", "/operator/findings", actor),
+            layout: viewer.layout(state, viewer.w("operator.findings"), "/operator/findings"),
             meaning,
             remedy,
             lines,
@@ -652,7 +683,7 @@ struct DatasetLine {
     problems: Vec<ProblemLine>,
 }
 
-fn dataset_lines(state: &State) -> Result<Vec<DatasetLine>> {
+fn dataset_lines(state: &State, tongue: &'static Tongue) -> Result<Vec<DatasetLine>> {
     let shelf = state.pages.shelf();
     let mut lines = Vec::new();
     for slug in shelf.slugs()? {
@@ -671,21 +702,21 @@ fn dataset_lines(state: &State) -> Result<Vec<DatasetLine>> {
             .collect();
         let violations = problems.iter().filter(|problem| problem.is_violation).count();
         let (standing, style) = match (entry.state, violations) {
-            (Standing::Published, 0) => ("published", "good"),
-            (Standing::Published, _) => ("published; newest description refused", "warn"),
-            (Standing::Failed, _) => ("refused, never published", "bad"),
-            (Standing::Withdrawn, _) => ("withdrawn", "plain"),
+            (Standing::Published, 0) => ("operator.stands-published", "good"),
+            (Standing::Published, _) => ("operator.stands-refused", "warn"),
+            (Standing::Failed, _) => ("operator.stands-failed", "bad"),
+            (Standing::Withdrawn, _) => ("operator.stands-withdrawn", "plain"),
         };
         let is_published = entry.state == Standing::Published;
-        let title = state.pages.title(&entry);
+        let title = state.pages.title_in(&entry, tongue);
         lines.push(DatasetLine {
             title: if title.is_empty() { words::Phrase::plain(slug.clone()) } else { title },
-            state: standing,
+            state: tongue.word(standing),
             style,
             modified: (entry.state != Standing::Failed)
                 .then(|| Moment::new(entry.modified.as_microsecond())),
             next_release: entry.next_release.map_or_else(String::new, |next| {
-                words::day(next.to_zoned(jiff::tz::TimeZone::UTC).date())
+                tongue.day(next.to_zoned(jiff::tz::TimeZone::UTC).date())
             }),
             version: entry.version,
             is_published,
@@ -704,13 +735,43 @@ fn dataset_lines(state: &State) -> Result<Vec<DatasetLine>> {
 struct CataloguePage {
     layout: Layout,
     lines: Vec<DatasetLine>,
+    /// Drafts of datasets that are described nowhere else.
+    new: Vec<String>,
+    /// Slugs with a draft.
+    drafts: Vec<String>,
+    may_write: bool,
+    was_dropped: bool,
+    was_imported: bool,
+}
+
+impl CataloguePage {
+    fn has_draft(&self, slug: &str) -> bool {
+        self.drafts.iter().any(|draft| draft == slug)
+    }
 }
 
 async fn catalogue(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    answer(request, state, |state, actor| {
+    let was_dropped = parameter(&request, "dropped").is_some();
+    let was_imported = parameter(&request, "imported").is_some();
+    answer(request, state, move |state, viewer| {
+        let lines = dataset_lines(state, viewer.reader.tongue)?;
+        let may_write =
+            matches!(viewer.actor.role, Role::Steward | Role::Admin) && state.bench.is_some();
+        let drafts = match &state.bench {
+            Some(bench) if may_write => {
+                bench.drafts()?.into_iter().map(|draft| draft.slug).collect()
+            }
+            _ => Vec::new(),
+        };
+        let is_new = |slug: &&String| !lines.iter().any(|line| line.slug == **slug);
         render(&CataloguePage {
-            layout: Layout::operator(state.pages.site(), "Catalogue", "/operator/catalogue", actor),
-            lines: dataset_lines(state)?,
+            layout: viewer.layout(state, viewer.w("operator.catalogue"), "/operator/catalogue"),
+            new: drafts.iter().filter(is_new).cloned().collect(),
+            drafts,
+            lines,
+            may_write,
+            was_dropped,
+            was_imported,
         })
     })
     .await

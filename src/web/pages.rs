@@ -61,10 +61,6 @@ impl Pages {
         Converter { config: &self.config, names: &self.names, tongue }
     }
 
-    pub(super) fn title(&self, entry: &Entry) -> words::Phrase {
-        self.title_in(entry, Tongue::english())
-    }
-
     pub(super) fn title_in(&self, entry: &Entry, tongue: &'static Tongue) -> words::Phrase {
         withdrawn_title(&self.converter(tongue), entry)
     }
@@ -120,6 +116,7 @@ impl Pages {
                 reader,
                 &self.title_in(&entry, reader.tongue),
                 &since,
+                entry.description().replaced_by.filter(|slug| catalogue::is_slug(slug)),
             )?;
             return Ok((html, true));
         }

@@ -12,8 +12,9 @@ use askama::Template;
 
 use super::State;
 use super::layout::Layout;
-use super::operator::{Moment, answer, may_name_persons};
+use super::operator::{Moment, answer};
 use super::problem::render;
+use super::tongue::Tongue;
 use super::words;
 use crate::catalogue::{self as rdf, Figure, IndexFacts, LEVELS, Writer, history};
 use crate::error::{Error, Result};
@@ -70,7 +71,7 @@ async fn page(
     slug: web::Path<String>,
 ) -> HttpResponse {
     let slug = slug.into_inner();
-    answer(request, state, move |state, actor| {
+    answer(request, state, move |state, viewer| {
         let unknown = || Error::NotFound { kind: "dataset", id: slug.chars().take(100).collect() };
         if !rdf::is_slug(&slug) {
             return Err(unknown());
@@ -85,17 +86,19 @@ async fn page(
             .map(|revision| VersionLine {
                 at: Moment::new(revision.at.as_microsecond()),
                 who: revision.who,
-                verdict: format!("{:?}", revision.verdict).to_lowercase(),
+                verdict: viewer.w(super::steward::verdict_word(revision.verdict)).to_owned(),
                 changes: revision.changes,
             })
             .collect();
-        let shows_uids = may_name_persons(actor);
+        let tongue = viewer.reader.tongue;
+        let shows_uids = viewer.may_name_persons();
         let release = state.pages.release();
         let mut page = QualityPage {
-            layout: Layout::operator(state.pages.site(), "Quality", "/operator/catalogue", actor),
-            title: entry
-                .as_ref()
-                .map_or_else(|| words::Phrase::plain(slug.clone()), |e| state.pages.title(e)),
+            layout: viewer.layout(state, viewer.w("steward.quality"), "/operator/catalogue"),
+            title: entry.as_ref().map_or_else(
+                || words::Phrase::plain(slug.clone()),
+                |e| state.pages.title_in(e, tongue),
+            ),
             score: String::new(),
             table_version: release.quality.version.clone(),
             elements: Vec::new(),
@@ -109,7 +112,7 @@ async fn page(
             page.title = words::Phrase::plain(slug.clone());
         }
         if let Some(entry) = entry.filter(|entry| entry.state == rdf::State::Published) {
-            measured(state, &mut page, &entry, shows_uids)?;
+            measured(state, &mut page, &entry, shows_uids, tongue)?;
         }
         render(&page)
     })
@@ -121,6 +124,7 @@ fn measured(
     page: &mut QualityPage,
     entry: &rdf::Entry,
     shows_uids: bool,
+    tongue: &'static Tongue,
 ) -> Result<()> {
     let release = state.pages.release();
     let file = &release.quality;
@@ -136,11 +140,11 @@ fn measured(
         .into_iter()
         .map(|standing| {
             let (style, word) = match (standing.is_there, standing.is_due) {
-                (true, _) => ("good", "given"),
-                (false, true) => ("bad", "due and missing"),
-                (false, false) => ("plain", "not due"),
+                (true, _) => ("good", "operator.given"),
+                (false, true) => ("bad", "operator.due-missing"),
+                (false, false) => ("plain", "operator.not-due"),
             };
-            (standing.label.best("en").to_owned(), style, word)
+            (standing.label.best(&tongue.code).to_owned(), style, tongue.word(word))
         })
         .collect();
     let facts =
@@ -156,22 +160,24 @@ fn measured(
         let measure = measures.iter().find(|measure| measure.metric == metric.id);
         let dimension = file.dimensions.iter().find(|row| row.id == metric.dimension);
         page.lines.push(MetricLine {
-            label: metric.label.best("en").to_owned(),
+            label: metric.label.best(&tongue.code).to_owned(),
             dimension: dimension.map_or_else(String::new, |row| {
-                format!("{} (Article {})", row.label.best("en"), row.article)
+                tongue.put_two("label.article", row.label.best(&tongue.code), &row.article)
             }),
-            definition: metric.definition.best("en").to_owned(),
+            definition: metric.definition.best(&tongue.code).to_owned(),
             query: metric.figure.query(),
             weight: metric.weight,
             value: measure.map_or_else(
-                || "not shown".to_owned(),
+                || tongue.word("operator.not-shown").to_owned(),
                 |measure| match metric.figure {
-                    Figure::Days {} => format!("{} days", measure.value),
+                    Figure::Days {} => format!("{} {}", measure.value, tongue.noun("day", &2)),
                     _ => format!("{:.0} %", measure.value * 100.0),
                 },
             ),
-            level: measure
-                .map_or_else(|| "–".to_owned(), |measure| format!("{} of {LEVELS}", measure.level)),
+            level: measure.map_or_else(
+                || "–".to_owned(),
+                |measure| tongue.put_two("label.level-of", measure.level, LEVELS),
+            ),
             style: match measure.map(|measure| measure.level) {
                 Some(LEVELS) => "good",
                 Some(2 | 3) => "warn",
@@ -183,7 +189,11 @@ fn measured(
             studies: lowering
                 .numbers
                 .iter()
-                .map(|number| uids.get(number).cloned().unwrap_or_else(|| format!("no. {number}")))
+                .map(|number| {
+                    uids.get(number)
+                        .cloned()
+                        .unwrap_or_else(|| tongue.put("operator.study-number", number))
+                })
                 .collect(),
         });
     }

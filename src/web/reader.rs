@@ -27,6 +27,8 @@ pub struct Reader {
     pub here: String,
     /// The slugs in the cart.
     pub cart: Vec<String>,
+    /// What is said above the page: that it is a preview.
+    pub(super) notice: &'static str,
     /// Whether the address chose the language, which is then kept in a cookie.
     is_chosen: bool,
 }
@@ -59,6 +61,7 @@ impl Reader {
             tongue,
             here: format!("{path}{mark}{}", rest.join("&")),
             cart: slugs(cart.split('.')),
+            notice: "",
             is_chosen: asked.is_some(),
         }
     }
@@ -67,6 +70,11 @@ impl Reader {
     #[must_use]
     pub fn has(&self, slug: &str) -> bool {
         self.cart.iter().any(|known| known == slug)
+    }
+
+    /// The cookie of the language, when the address chose it.
+    pub(super) fn cookie(&self, is_secure: bool) -> Option<String> {
+        self.is_chosen.then(|| keep(LANGUAGE, &self.tongue.code, is_secure))
     }
 
     /// Headers of a page that differs per reader: a cache keeps it per language and cookie.

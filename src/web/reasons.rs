@@ -1,5 +1,7 @@
 //! Why an input was quarantined, and what an operator can do: one row per reason code.
 
+use super::tongue::Tongue;
+
 /// A row of the table.
 pub(super) struct Reason {
     pub code: &'static str,
@@ -91,13 +93,29 @@ reasons! {
 }
 
 /// The row of a code; codes of a newer version get a general one.
-pub(super) fn reason(code: &str) -> &'static Reason {
+fn reason(code: &str) -> &'static Reason {
     const OTHER: Reason = Reason {
         code: "",
         meaning: "The input cannot be used.",
         remedy: "Read the detail, mend the input at its source and read it again.",
     };
     REASONS.iter().find(|row| row.code == code).unwrap_or(&OTHER)
+}
+
+/// Every code.
+#[cfg(test)]
+pub(super) fn codes() -> impl Iterator<Item = &'static str> {
+    REASONS.iter().map(|row| row.code)
+}
+
+/// What a code means and what can be done, in a language.
+pub(super) fn explained(code: &str, tongue: &'static Tongue) -> (&'static str, &'static str) {
+    let row = reason(code);
+    let key = if row.code.is_empty() { "other" } else { row.code };
+    match tongue.explained("quarantine", key) {
+        Some(own) => (&own.meaning, &own.remedy),
+        None => (row.meaning, row.remedy),
+    }
 }
 
 #[cfg(test)]

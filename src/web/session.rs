@@ -121,18 +121,24 @@ fn show(
     next: &str,
     failure: &str,
 ) -> HttpResponse {
-    let mut layout = Layout::new(
-        state.pages.site(),
-        &super::reader::Reader::default(),
-        "Sign in",
-        Place::Operator,
-    );
+    let mut reader = super::reader::Reader::of(request);
+    if request.method() != actix_web::http::Method::GET {
+        reader.here = "/operator/sign-in".to_owned();
+    }
+    let title = reader.tongue.word("problem.sign-in");
+    let mut layout = Layout::new(state.pages.site(), &reader, title, Place::Operator);
     layout.is_unlisted = true;
     if !failure.is_empty() {
         response.insert_header((header::WWW_AUTHENTICATE, super::problem::CHALLENGE));
     }
     match render(&SignInPage { layout, next, failure }) {
-        Ok(text) => private(&mut response).body(text),
+        Ok(text) => {
+            response.insert_header((header::CONTENT_LANGUAGE, reader.tongue.code.as_str()));
+            if let Some(cookie) = reader.cookie(state.is_secure) {
+                response.append_header((header::SET_COOKIE, cookie));
+            }
+            private(&mut response).body(text)
+        }
         Err(error) => page_or_problem(state.pages.site(), request, &error),
     }
 }
@@ -164,18 +170,16 @@ async fn sign_in(
     let refused =
         |failure: &str| show(&request, &state, HttpResponse::Unauthorized(), wanted, failure);
     if token.is_empty() {
-        return refused("Paste a token into the field below.");
+        let tongue = super::reader::Reader::of(&request).tongue;
+        return refused(tongue.word("operator.no-token"));
     }
     let actor = match tokens.check(&token) {
         Ok(actor) => actor,
         Err(failure) => return refused(&sentence(&failure.to_string())),
     };
     if !actor.role.is_operator() {
-        return refused(&format!(
-            "The token is valid, but its role `{}` does not see the operator’s pages. Ask for \
-             one of `imaging-it`, `steward` or `admin`.",
-            actor.role
-        ));
+        let tongue = super::reader::Reader::of(&request).tongue;
+        return refused(&tongue.put("operator.wrong-role", actor.role));
     }
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, wanted))

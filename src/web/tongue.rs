@@ -75,6 +75,20 @@ pub struct Tongue {
     /// Labels per vocabulary and code; English stands in the vocabularies themselves.
     #[serde(default)]
     pub labels: BTreeMap<String, BTreeMap<String, String>>,
+    /// What reasons of the quarantine and kinds of findings mean, and what can be done; English
+    /// stands beside the codes themselves.
+    #[serde(default)]
+    pub explained: BTreeMap<String, BTreeMap<String, Explained>>,
+}
+
+/// What a code means, and what can be done.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Explained {
+    /// What it means.
+    pub meaning: String,
+    /// What can be done.
+    pub remedy: String,
 }
 
 impl Default for &'static Tongue {
@@ -219,6 +233,12 @@ impl Tongue {
             .replace("{year}", &date.year().to_string())
     }
 
+    /// What a code means, where this language says it.
+    #[must_use]
+    pub fn explained(&'static self, part: &str, code: &str) -> Option<&'static Explained> {
+        self.explained.get(part)?.get(code)
+    }
+
     /// The label of a code of a vocabulary, where this language has it.
     #[must_use]
     pub fn label(&'static self, vocabulary: &str, code: &str) -> Option<&'static str> {
@@ -229,7 +249,7 @@ impl Tongue {
 #[cfg(test)]
 mod tests {
     use super::Tongue;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn tongue(code: &str) -> &'static Tongue {
         Tongue::of(code).unwrap()
@@ -270,6 +290,19 @@ mod tests {
                 .collect::<BTreeSet<_>>()
         };
         assert_eq!(labels("cs"), labels("el"));
+        for tongue in ["cs", "el"].map(tongue) {
+            for kind in crate::imaging::FINDING_KINDS {
+                assert!(tongue.explained("finding", kind.code).is_some(), "{}", kind.code);
+            }
+            for code in super::super::reasons::codes() {
+                assert!(tongue.explained("quarantine", code).is_some(), "{code}");
+            }
+            for explained in tongue.explained.values().flat_map(BTreeMap::values) {
+                for text in [&explained.meaning, &explained.remedy] {
+                    assert!(text.ends_with('.'), "{text}");
+                }
+            }
+        }
         assert!(labels("cs").len() > 100);
     }
 

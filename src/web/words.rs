@@ -170,12 +170,6 @@ pub fn signed(number: i64) -> String {
     format!("{sign}{}", count(number.unsigned_abs()))
 }
 
-/// `one dataset`, `3 datasets`.
-#[must_use]
-pub fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
-}
-
 /// A size with a decimal prefix: `7.3 GB`.
 #[must_use]
 pub fn bytes(size: u64) -> String {
@@ -194,27 +188,6 @@ pub fn bytes(size: u64) -> String {
         unit = next;
     }
     if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
-}
-
-/// A day as people of many countries read it without doubt: `1 November 2026`.
-#[must_use]
-pub fn day(date: jiff::civil::Date) -> String {
-    const MONTHS: &[&str] = &[
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let month = usize::try_from(date.month()).unwrap_or(1).saturating_sub(1);
-    format!("{} {} {}", date.day(), MONTHS.get(month).unwrap_or(&""), date.year())
 }
 
 /// A moment in UTC for tables: `2026-11-21 14:03 UTC`.
@@ -282,10 +255,16 @@ pub fn encode(text: &str) -> String {
 /// 200 of them; bytes that are no UTF-8 become U+FFFD.
 #[must_use]
 pub fn pairs(query: &str) -> Vec<(String, String)> {
+    pairs_up_to(query, 200)
+}
+
+/// As [`pairs`], with another limit: the steward's form has many fields.
+#[must_use]
+pub fn pairs_up_to(query: &str, most: usize) -> Vec<(String, String)> {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
-        .take(200)
+        .take(most)
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(name), decode(value))

@@ -15,6 +15,7 @@ mod data_files;
 mod dicom;
 mod dicomweb;
 mod fhir;
+mod harvest_in;
 mod index;
 mod ingest;
 mod source;

@@ -55,22 +55,7 @@ impl Lines<'_> {
                 self.address("contact.page", page);
             }
         }
-        let all = description
-            .distributions
-            .iter()
-            .enumerate()
-            .map(|(place, distribution)| (format!("distribution.{place}"), distribution))
-            .chain(
-                description
-                    .analytics
-                    .iter()
-                    .enumerate()
-                    .map(|(place, distribution)| (format!("analytics.{place}"), distribution)),
-            )
-            .chain(
-                description.sample.iter().map(|distribution| ("sample".to_owned(), distribution)),
-            );
-        for (key, distribution) in all {
+        for (key, distribution) in description.all_distributions() {
             if let Some(url) = &distribution.access_url {
                 self.address(&format!("{key}.access_url"), url);
             } else if !key.starts_with("distribution") {

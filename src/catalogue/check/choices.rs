@@ -55,22 +55,7 @@ impl Lines<'_> {
                 );
             }
         }
-        let distributions = description
-            .distributions
-            .iter()
-            .enumerate()
-            .map(|(place, distribution)| (format!("distribution.{place}"), distribution))
-            .chain(
-                description
-                    .analytics
-                    .iter()
-                    .enumerate()
-                    .map(|(place, distribution)| (format!("analytics.{place}"), distribution)),
-            )
-            .chain(
-                description.sample.iter().map(|distribution| ("sample".to_owned(), distribution)),
-            );
-        for (key, distribution) in distributions {
+        for (key, distribution) in description.all_distributions() {
             for (name, scheme, code) in [
                 ("format", Scheme::FileType, &distribution.format),
                 ("availability", Scheme::PlannedAvailability, &distribution.availability),

@@ -120,6 +120,7 @@ pub fn read(
             "name it with a-z, 0-9, `-` and `_`, at most 100 characters, and `.toml`",
         );
     }
+    lines.names(&description, slug);
     lines.words(&description);
     lines.choices(&description, release);
     lines.addresses(&description, release);
@@ -200,11 +201,37 @@ impl Lines<'_> {
         let offset = failure.span().map_or(0, |span| span.start);
         let line = self.line(offset);
         let span = failure.span().and_then(|span| self.text.get(span)).unwrap_or_default();
-        let key = span.lines().next().unwrap_or_default().trim().to_owned();
+        let key = self
+            .root
+            .as_ref()
+            .and_then(|root| key_at(root, offset))
+            .unwrap_or_else(|| span.lines().next().unwrap_or_default().trim().to_owned());
         let problem = failure.message().split('\n').next().unwrap_or_default().to_owned();
         let remedy = nearest(&problem)
             .map_or_else(|| remedy.to_owned(), |near| format!("did you mean `{near}`? {remedy}"));
         self.refusals.push(Refusal { file: self.file.to_owned(), line, key, problem, remedy });
+    }
+
+    /// The slugs that a description names.
+    fn names(&mut self, description: &Description, own: &str) {
+        for (place, slug) in description.formerly.iter().enumerate() {
+            if !is_slug(slug) || slug == own {
+                self.refuse(
+                    &format!("formerly.{place}"),
+                    "is no former slug of the dataset",
+                    "write the former file's name without `.toml`, as in `formerly = [\"old-name\"]`",
+                );
+            }
+        }
+        if let Some(slug) = &description.replaced_by
+            && (!description.withdrawn || !is_slug(slug) || slug == own)
+        {
+            self.refuse(
+                "replaced_by",
+                "only a withdrawn dataset is replaced, by another one",
+                "write `withdrawn = true` and the other file's name without `.toml`",
+            );
+        }
     }
 
     fn computed(&mut self) {
@@ -244,6 +271,30 @@ impl Lines<'_> {
                 );
             }
         }
+    }
+}
+
+/// The dotted key of the innermost name or value at a place of the text. A table may be written in
+/// pieces, so that all of them are looked through; the parser bounds how deep they nest.
+fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
+    table.iter().find_map(|(name, value)| {
+        let below = within(value, offset);
+        let is_here = name.span().contains(&offset) || value.span().contains(&offset);
+        match below {
+            Some(below) => Some(format!("{}.{below}", name.get_ref())),
+            None => is_here.then(|| name.get_ref().to_string()),
+        }
+    })
+}
+
+fn within(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {
+    match value.get_ref() {
+        DeValue::Table(table) => key_at(table, offset),
+        DeValue::Array(items) => items.iter().enumerate().find_map(|(at, item)| {
+            let below = within(item, offset).map(|below| format!("{at}.{below}"));
+            below.or_else(|| item.span().contains(&offset).then(|| at.to_string()))
+        }),
+        _ => None,
     }
 }
 

@@ -47,11 +47,7 @@ impl Lines<'_> {
                 self.address(&format!("tables.{name}.url"), url);
             }
         }
-        let distributions = description.distributions.iter().enumerate();
-        let named = distributions.map(|(at, given)| (format!("distribution.{at}"), given));
-        let reports = description.analytics.iter().enumerate();
-        let named = named.chain(reports.map(|(at, given)| (format!("analytics.{at}"), given)));
-        for (key, given) in named.chain(description.sample.iter().map(|s| ("sample".into(), s))) {
+        for (key, given) in description.all_distributions() {
             self.technical(&key, given, release);
         }
         self.eucaim(description, release);

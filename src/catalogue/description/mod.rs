@@ -133,6 +133,10 @@ pub struct Description {
     /// Other identifiers, for instance a DOI (`adms:identifier`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub identifiers: Vec<String>,
+    /// Slugs under which this dataset was published here before (`adms:identifier`). When their
+    /// files are gone, their addresses say which dataset took their place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub formerly: Vec<String>,
     /// Page at the original provider (`dcat:landingPage`); absent: our own page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub landing_page: Option<String>,
@@ -188,6 +192,9 @@ pub struct Description {
     /// The dataset is withdrawn: its address answers 410 with a tombstone, listings leave it out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
+    /// With `withdrawn`: slug of the dataset that took its place (`dct:isReplacedBy`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
     /// Which series of the archive form the dataset.
     #[serde(skip_serializing_if = "Selection::is_empty")]
     pub selection: Selection,
@@ -208,6 +215,19 @@ impl Description {
     #[must_use]
     pub fn is_excused(&self, rule: &str) -> bool {
         self.waivers.iter().any(|waiver| waiver.rule == rule)
+    }
+
+    /// Everything that is given as a distribution, each with its key in the file.
+    pub fn all_distributions(&self) -> impl Iterator<Item = (String, &Distribution)> {
+        fn numbered<'a>(
+            name: &'static str,
+            given: &'a [Distribution],
+        ) -> impl Iterator<Item = (String, &'a Distribution)> {
+            given.iter().enumerate().map(move |(at, given)| (format!("{name}.{at}"), given))
+        }
+        numbered("distribution", &self.distributions)
+            .chain(numbered("analytics", &self.analytics))
+            .chain(self.sample.iter().map(|given| ("sample".to_owned(), given)))
     }
 }
 

@@ -132,14 +132,16 @@ impl Writer<'_> {
     pub(super) fn links(&self, draft: &mut Draft<'_>, node: &NamedNode, subject: &Subject<'_>) {
         let description = subject.description;
         draft.literal(node, "dct:identifier", node.as_str());
-        let identifiers = std::iter::once(node.as_str())
-            .chain(description.identifiers.iter().map(String::as_str));
+        let former: Vec<NamedNode> =
+            description.formerly.iter().map(|slug| self.dataset_iri(slug)).collect();
+        let ours = std::iter::once(node.as_str()).chain(former.iter().map(NamedNode::as_str));
+        let identifiers = ours.chain(description.identifiers.iter().map(String::as_str));
         for (place, identifier) in identifiers.enumerate() {
             let part = part(node, &format!("identifier-{}", place + 1));
             draft.add(node, "adms:identifier", part.clone());
             draft.kind(&part, "adms:Identifier");
             draft.typed(&part, "skos:notation", identifier, "xsd:anyURI");
-            if place == 0 && !self.config.organisation.name.is_empty() {
+            if place <= former.len() && !self.config.organisation.name.is_empty() {
                 draft.literal(&part, "adms:schemaAgency", &self.config.organisation.name);
             }
         }

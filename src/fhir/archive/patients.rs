@@ -75,5 +75,5 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
             ));
         }
     }
-    Ok(Page { total, matches, has_more, included, notes })
+    Ok(Page { total, matches, has_more, seen: None, included, notes })
 }

@@ -19,7 +19,7 @@ use crate::fhir::{Asking, State};
 use crate::index::{Query, Sort};
 use crate::mapping::fhir::{render_patient, render_study};
 use crate::store::Db;
-use crate::store::read;
+use crate::store::read::{self, Found};
 
 /// A page of studies.
 pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>) -> Result<Page> {
@@ -104,7 +104,14 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         included.extend(state.made.included(search));
         included.extend(derived::included(asking, &mut db, search, &numbers)?);
     }
-    Ok(Page { total: Total::Known(total), matches, has_more, included, notes: Vec::new() })
+    Ok(Page {
+        total: Total::Known(total),
+        matches,
+        has_more,
+        seen: None,
+        included,
+        notes: Vec::new(),
+    })
 }
 
 /// A study as it is rendered.
@@ -126,10 +133,22 @@ impl State {
         numbers: &[i64],
         shape: Shape,
     ) -> Result<Vec<Study>> {
+        let versions = read::list_study_versions(db, numbers).map_err(Error::from)?;
+        let mut found = self.rendered_of(db, asking, &versions, shape)?;
+        Ok(numbers.iter().filter_map(|number| found.remove(number)).collect())
+    }
+
+    /// Studies whose versions are known, rendered, by number; deleted ones are left out.
+    pub(in crate::fhir) fn rendered_of(
+        &self,
+        db: &mut Db,
+        asking: &Asking<'_>,
+        versions: &[Found],
+        shape: Shape,
+    ) -> Result<HashMap<i64, Study>> {
         let view = asking.view;
         let key = |number, version| Key { number, version, view, shape };
-        let versions = read::list_study_versions(db, numbers).map_err(Error::from)?;
-        let mut found: HashMap<i64, Study> = HashMap::with_capacity(numbers.len());
+        let mut found: HashMap<i64, Study> = HashMap::with_capacity(versions.len());
         let mut missing = Vec::new();
         for row in versions.iter().filter(|row| !row.is_deleted) {
             let (number, version, updated) = (row.number, row.version, row.updated);
@@ -164,6 +183,6 @@ impl State {
             self.cache.put(key(number, version), rendered.clone());
             found.insert(number, Study { number, version, updated, rendered });
         }
-        Ok(numbers.iter().filter_map(|number| found.remove(number)).collect())
+        Ok(found)
     }
 }

@@ -5,10 +5,12 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::kept;
 use super::order::Order;
 use crate::actor::{Actor, Role};
 use crate::config::Exports;
@@ -140,8 +142,12 @@ pub(in crate::fhir) struct Desk {
     pub(super) lifetime: i64,
     most_jobs: usize,
     jobs: Mutex<HashMap<String, Arc<Job>>>,
+    /// Told when a job is put.
+    put: Condvar,
     /// Bytes of every file that is there.
     used: AtomicU64,
+    /// Of those, bytes of the lines that are kept for the next export.
+    kept: AtomicU64,
 }
 
 impl Desk {
@@ -162,6 +168,9 @@ impl Desk {
         for entry in fs::read_dir(folder).map_err(failed)? {
             let folder = entry.map_err(failed)?.path();
             let id = folder.file_name().and_then(|name| name.to_str()).unwrap_or("").to_owned();
+            if id == kept::FOLDER {
+                continue;
+            }
             let ticket = fs::read(folder.join(TICKET)).ok();
             let ticket = ticket.and_then(|text| serde_json::from_slice::<Ticket>(&text).ok());
             let Some(ticket) = ticket else {
@@ -184,8 +193,12 @@ impl Desk {
             used += job.bytes();
             jobs.insert(id, Arc::new(job));
         }
+        let kept = kept::bytes(folder);
+        used += kept;
         Ok(Self {
             folder: folder.to_owned(),
+            put: Condvar::new(),
+            kept: AtomicU64::new(kept),
             most_bytes: config.most_mib.saturating_mul(1 << 20),
             lifetime: i64::from(config.lifetime_hours).saturating_mul(3_600_000_000),
             most_jobs: config.most_jobs,
@@ -223,7 +236,19 @@ impl Desk {
         create_private(&job.folder).map_err(|failure| broken(&failure))?;
         job.save().map_err(|failure| broken(&failure))?;
         jobs.insert(id, Arc::clone(&job));
+        self.put.notify_one();
         Ok(job)
+    }
+
+    /// Waits for a job, but no longer than that.
+    pub(super) fn wait(&self, most: Duration) {
+        let jobs = lock(&self.jobs);
+        drop(self.put.wait_timeout(jobs, most));
+    }
+
+    /// Where the jobs are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The job of that id, if it is the actor's.
@@ -273,6 +298,13 @@ impl Desk {
         for job in old {
             self.remove(&job);
         }
+        // A nightly export finds what the one before kept.
+        if self.kept.load(Ordering::Relaxed) > 0
+            && kept::used(&self.folder)
+                .is_none_or(|used| now.saturating_sub(used) > 2 * self.lifetime)
+        {
+            self.forget_kept();
+        }
     }
 
     /// Takes room for bytes; `false`: there is none.
@@ -289,5 +321,29 @@ impl Desk {
     pub(super) fn release(&self, bytes: u64) {
         let less = |used: u64| Some(used.saturating_sub(bytes));
         let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// Takes room for lines that are kept; `false`: there is none.
+    pub(super) fn reserve_kept(&self, bytes: u64) -> bool {
+        let is_taken = self.reserve(bytes);
+        if is_taken {
+            self.kept.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_taken
+    }
+
+    /// Gives back room of lines that are kept no longer.
+    pub(super) fn release_kept(&self, bytes: u64) {
+        let less = |kept: u64| Some(kept.saturating_sub(bytes));
+        let before = self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        self.release(before.unwrap_or_default().min(bytes));
+    }
+
+    /// Removes the lines that are kept. Whether that made room.
+    pub(super) fn forget_kept(&self) -> bool {
+        let kept = self.kept.swap(0, Ordering::Relaxed);
+        self.release(kept);
+        kept::remove(&self.folder);
+        kept > 0
     }
 }

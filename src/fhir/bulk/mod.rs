@@ -1,15 +1,18 @@
 //! Bulk Data Access 3.0.0 (`$export`): everything that a reader may see, as files.
 //!
 //! In: a kick-off request of an [`Actor`](crate::actor::Actor). Out: a folder of NDJSON files with
-//! a manifest, made by one thread of low priority, and handed out to the same actor until they
+//! a manifest, made by one thread of low priority and its helpers, and handed out to the same actor until they
 //! expire or are deleted. What an actor may not see is subtracted as in every search; the types'
 //! providers give the resources. A job is a file beside its output: one that was not finished when
 //! the server stopped begins anew with the next.
-//! Absent: groups (the archive has none), `includeAssociatedData`, exports in several manifests.
+//! A group is one that a client wrote; its members are looked up at the kick-off.
+//! Absent: `includeAssociatedData`, exports in several manifests.
 
 mod desk;
+mod kept;
 mod order;
 mod routes;
+mod rows;
 mod write;
 
 pub(super) use desk::Desk;

@@ -1,15 +1,20 @@
 //! What a kick-off asks: its parameters (Bulk Data Access 3.0.0, bulk data kick-off request),
 //! from a query or from a resource Parameters.
 
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::fhir::Asking;
 use crate::fhir::outcome::{Failure, Result};
+use crate::fhir::records::patients;
 use crate::fhir::request::{self, Parameters};
+use crate::fhir::search::values::{Path, Value as Named};
 use crate::fhir::search::{Handling, Search, is_control};
+use crate::fhir::subset::Subset;
 use crate::fhir::table::Resource;
+use crate::store::read as rows;
 
 /// More filters than any client needs.
 const MOST_FILTERS: usize = 50;
@@ -22,7 +27,14 @@ pub(super) enum Level {
     System,
     /// What is about patients.
     Patient,
+    /// What is about the members of a group.
+    Group,
 }
+
+/// Most members of a group that is exported.
+const MOST_MEMBERS: usize = 10_000;
+/// Patients that one search names; a larger group is several searches.
+const PATIENTS: usize = 200;
 
 /// An export as it was asked for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -163,7 +175,39 @@ impl Order {
         parameters: Parameters,
         handling: Handling,
     ) -> Result<Self> {
-        let asked = Asked::read(parameters, handling)?;
+        Self::of(asking, level, Asked::read(parameters, handling)?, handling)
+    }
+
+    /// The same of the members of a group, which `patient` narrows further.
+    pub(super) fn of_group(
+        asking: &Asking<'_>,
+        group: &str,
+        parameters: Parameters,
+        handling: Handling,
+    ) -> Result<Self> {
+        let mut asked = Asked::read(parameters, handling)?;
+        let mut members = members(asking, group)?;
+        let bare = |text: &String| text.rsplit('/').next().unwrap_or_default().to_owned();
+        let wanted: Vec<String> = asked.patients.iter().map(bare).collect();
+        if let Some(other) = wanted.iter().find(|id| !members.contains(id)) {
+            return Err(Failure::parameter(
+                "patient",
+                format!("`{other}` is no patient of this group"),
+            ));
+        }
+        if !wanted.is_empty() {
+            members.retain(|id| wanted.contains(id));
+        }
+        if members.is_empty() {
+            // Still the types are looked at: a mistake in them is told.
+            types(asking, Level::Group, &asked, handling)?;
+            return Ok(Self { types: Vec::new(), since: asked.since });
+        }
+        asked.patients = members;
+        Self::of(asking, Level::Group, asked, handling)
+    }
+
+    fn of(asking: &Asking<'_>, level: Level, asked: Asked, handling: Handling) -> Result<Self> {
         let resources = types(asking, level, &asked, handling)?;
         let mut order = Self { types: Vec::new(), since: asked.since };
         for resource in resources {
@@ -231,7 +275,14 @@ fn types(
     let table = &asking.state.table;
     let is_exported = |resource: Resource| {
         let row = table.row(resource);
-        !row.is_read_only_by_id && (level == Level::System || row.is_of_patients)
+        let is_of_level = match level {
+            Level::System => true,
+            Level::Patient => row.is_of_patients,
+            Level::Group => {
+                resource == Resource::Patient || table.parameter(resource, "patient").is_some()
+            }
+        };
+        !row.is_read_only_by_id && is_of_level
     };
     let may = |resource: Resource| {
         let actor = asking.actor;
@@ -314,12 +365,51 @@ fn searches(asking: &Asking<'_>, resource: Resource, asked: &Asked) -> Result<Ve
             }
         };
         let bare = |text: &String| text.rsplit('/').next().unwrap_or_default().to_owned();
-        let ids = asked.patients.iter().map(bare).collect::<Vec<_>>().join(",");
-        for parameters in &mut all {
-            parameters.push((name.to_owned(), ids.clone()));
-        }
+        let ids: Vec<String> = asked.patients.iter().map(bare).collect();
+        let each = |parameters: Parameters| {
+            ids.chunks(PATIENTS).map(move |ids| {
+                let mut parameters = parameters.clone();
+                parameters.push((name.to_owned(), ids.join(",")));
+                parameters
+            })
+        };
+        all = all.into_iter().flat_map(each).collect();
     }
     Ok(all)
+}
+
+/// The patients of a group that the actor may read: members that are not inactive, by reference
+/// or by identifier.
+fn members(asking: &Asking<'_>, group: &str) -> Result<Vec<String>> {
+    let state = asking.state;
+    let read = state.read(asking, Resource::Group, group, &Subset::Whole)?;
+    let json: Value = serde_json::from_slice(&read.bytes)
+        .map_err(|failure| Error::Internal(failure.to_string()))?;
+    let all = json["member"].as_array().into_iter().flatten();
+    let active: Vec<&Value> = all.filter(|member| member["inactive"] != true).collect();
+    if active.len() > MOST_MEMBERS {
+        return Err(Error::TooCostly(format!(
+            "the group has {} members, and at most {MOST_MEMBERS} are exported at once",
+            active.len()
+        ))
+        .into());
+    }
+    let Some(parameter) = state.table.parameter(Resource::Group, "member") else {
+        return Ok(Vec::new());
+    };
+    let path = Path::parse(&parameter.path).unwrap_or_default();
+    let named = state.reader().values(parameter, &path, &json!({ "member": active }));
+    let mut db = state.store.reader()?;
+    let is_person = |of: &&Named| match of {
+        Named::Local { kind, .. } => &**kind == "Patient",
+        Named::Logical { .. } => true,
+        _ => false,
+    };
+    let found = patients(asking, &mut db, named.iter().filter(is_person))?;
+    let numbers = found.into_values().fold(RoaringBitmap::new(), |all, of| all | of);
+    let numbers: Vec<i64> = (numbers & asking.visible_patients()).iter().map(i64::from).collect();
+    let loaded = rows::load_patients(&mut db, &numbers, asking.ids()).map_err(Error::from)?;
+    Ok(loaded.into_iter().map(|patient| patient.public_id).collect())
 }
 
 /// The elements of a type: `id`, or `ImagingStudy.id` for that type alone.

@@ -97,12 +97,7 @@ async fn take(
 ) -> Result<HttpResponse> {
     let (actor, view) = asker(request, &state)?;
     state.exports()?;
-    if request.match_info().get("group").is_some() {
-        return Err(Failure::no_such_address(
-            "Group/…/$export: this archive keeps no groups; `Patient/$export` with `_typeFilter` \
-             or `patient` exports a part",
-        ));
-    }
+    let group = request.match_info().get("group").map(request::id).transpose()?;
     if actor.role == Role::Ehr {
         return Err(Error::Forbidden(
             "the role `ehr` reads one patient at a time, and an export is of many: it needs the \
@@ -141,7 +136,10 @@ async fn take(
     let taken = web::block(move || {
         let order = {
             let asking = Asking { state: &state, actor: &actor, view, now };
-            Order::read(&asking, level, parameters, handling)?
+            match &group {
+                Some(group) => Order::of_group(&asking, group, parameters, handling)?,
+                None => Order::read(&asking, level, parameters, handling)?,
+            }
         };
         let desk = state.exports()?;
         desk.expire(now);

@@ -1,6 +1,5 @@
-//! Makes the files of an export. Studies and patients are rendered from their rows, some at a
-//! time and past the cache, which belongs to care; other types come from their providers page by
-//! page. Memory is bounded by a page.
+//! Makes the files of an export. Studies and patients come from their rows (`rows`), other types
+//! from their providers page by page. Memory is bounded by a page.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -9,29 +8,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, End, Job, Ticket, Written};
+use super::kept::{Lines, Run};
 use super::order::{TypeOrder, instant, knows_changes};
+use super::rows::one_line;
 use crate::actor::{Actor, Purpose, Role};
 use crate::error::Error;
-use crate::fhir::cache::Shape;
 use crate::fhir::outcome::{Failure, outcome};
-use crate::fhir::search::{Search, patients, studies};
+use crate::fhir::search::Search;
 use crate::fhir::subset::Subset;
 use crate::fhir::table::Resource;
 use crate::fhir::{Asking, State};
-use crate::index::{Query, Sort};
-use crate::mapping::fhir::{View, render_patient, render_study};
+use crate::index::Query;
+use crate::mapping::fhir::View;
 use crate::store::read;
 
-/// Studies and patients that are rendered at once.
-const ROWS: usize = 64;
 /// Resources that a provider is asked for at once.
 const PAGE: usize = 200;
 /// A file that is larger is not continued.
-const LONGEST_FILE: u64 = 512 << 20;
+pub(super) const LONGEST_FILE: u64 = 512 << 20;
 /// By how much the transaction time lies before the export begins, in microseconds: a row tells
 /// when its batch was made, and appears when the batch was committed. Who asks with `_since`
 /// gets what lies between twice rather than never.
@@ -39,8 +36,14 @@ const MARGIN: i64 = 60_000_000;
 /// How often a thread without work looks for some.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Lets a thread give way to all others.
+pub(super) fn lower() {
+    // Of this thread alone, as Linux has it; elsewhere it does not matter that it fails.
+    let _ = rustix::process::setpriority_process(None, 10);
+}
+
 /// Why an export was not finished.
-enum Halt {
+pub(super) enum Halt {
     /// It was deleted.
     Cancelled,
     /// The server stops: it begins anew with the next.
@@ -72,11 +75,13 @@ impl From<std::io::Error> for Halt {
 impl State {
     /// Makes exports until told to stop; the thread gives way to all others.
     pub fn work_exports(&self, stop: &AtomicBool) {
-        // Of this thread alone, as Linux has it; elsewhere it does not matter that it fails.
-        let _ = rustix::process::setpriority_process(None, 10);
+        lower();
         while !stop.load(Ordering::Relaxed) {
             if !self.export_next(&|| jiff::Timestamp::now().as_microsecond(), stop) {
-                std::thread::sleep(LOOK);
+                match &self.exports {
+                    Some(desk) => desk.wait(LOOK),
+                    None => std::thread::sleep(LOOK),
+                }
             }
         }
     }
@@ -157,7 +162,7 @@ impl State {
         }
         writer.begin("error", "OperationOutcome");
         for outcome in missing {
-            writer.line(outcome.to_string().as_bytes())?;
+            writer.resource(outcome.to_string().as_bytes())?;
         }
         writer.close()?;
         if let Some(since) = ticket.order.since {
@@ -167,66 +172,6 @@ impl State {
             }
         }
         Ok((now.saturating_sub(MARGIN), visible))
-    }
-
-    /// Patients and studies, straight from their rows.
-    fn export_rows(
-        &self,
-        asking: &Asking<'_>,
-        of: &TypeOrder,
-        resource: Resource,
-        searches: &[Search],
-        writer: &mut Writer<'_>,
-    ) -> Result<(), Halt> {
-        let mut hits = RoaringBitmap::new();
-        {
-            let mut db = self.store.reader()?;
-            for search in searches {
-                hits |= if resource == Resource::Patient {
-                    patients::search(asking, &mut db, &search.criteria)?
-                } else {
-                    let conditions = studies::conditions(&search.criteria);
-                    let query = studies::query(asking, &mut db, &search.criteria, &conditions)?;
-                    self.index.read().search(asking.actor, &query)
-                };
-            }
-        }
-        let numbers: Vec<i64> = if resource == Resource::Patient {
-            hits.iter().map(i64::from).collect()
-        } else {
-            self.index.read().page(&hits, Sort::Arrival, None, usize::MAX)
-        };
-        let row = self.table.row(resource);
-        let subset = match of.elements.as_slice() {
-            [] => Subset::Whole,
-            names => Subset::Elements(names.to_vec()),
-        };
-        let has_instances = subset.shape() == Shape::Whole;
-        for (at, numbers) in numbers.chunks(ROWS).enumerate() {
-            writer.look(resource, at * ROWS, hits.len())?;
-            let mut db = self.store.reader()?;
-            let mut put = |bytes: &[u8]| match subset.cut(row, bytes) {
-                Some(cut) => writer.line(&cut),
-                None => writer.line(bytes),
-            };
-            if resource == Resource::Patient {
-                let loaded = read::load_patients(&mut db, numbers, asking.ids());
-                for patient in loaded.map_err(Error::from)? {
-                    put(&render_patient(&self.context, &patient, asking.view))?;
-                }
-                continue;
-            }
-            let loaded = read::load_studies(&mut db, numbers, asking.ids(), has_instances);
-            for study in loaded.map_err(Error::from)? {
-                let rendered = render_study(&self.context, &study, asking.view);
-                if has_instances && study.series.iter().any(|series| !series.instances.is_empty()) {
-                    put(&rendered.with_instances(&self.context, &study, asking.view))?;
-                } else {
-                    put(&rendered.bytes)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Any type, from its providers.
@@ -254,7 +199,7 @@ impl State {
                 for entry in &page.matches {
                     let is_new = given.as_mut().is_none_or(|given| given.insert(entry.id.clone()));
                     if is_new && post.is_none_or(|since| changed_after(&entry.bytes, since)) {
-                        writer.line(&entry.bytes)?;
+                        writer.resource(&entry.bytes)?;
                     }
                 }
                 done += page.matches.len();
@@ -306,7 +251,7 @@ impl State {
                 let bundle = json!({
                     "resourceType": "Bundle", "type": "transaction", "entry": entries,
                 });
-                writer.line(bundle.to_string().as_bytes())?;
+                writer.resource(bundle.to_string().as_bytes())?;
             }
         }
         writer.close()
@@ -323,8 +268,8 @@ fn changed_after(bytes: &Bytes, since: i64) -> bool {
 }
 
 /// Writes lines into files of a type, within the bytes that exports may use.
-struct Writer<'a> {
-    desk: &'a Desk,
+pub(super) struct Writer<'a> {
+    pub(super) desk: &'a Desk,
     job: &'a Job,
     stop: &'a AtomicBool,
     list: &'static str,
@@ -370,7 +315,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Whether to go on; says how far it is.
-    fn look(&self, resource: Resource, done: usize, of: u64) -> Result<(), Halt> {
+    pub(super) fn look(&self, resource: Resource, done: usize, of: u64) -> Result<(), Halt> {
         if self.job.is_cancelled.load(Ordering::Relaxed) {
             return Err(Halt::Cancelled);
         }
@@ -385,21 +330,33 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes a resource. What a client wrote may hold line ends, which a line cannot.
-    fn line(&mut self, bytes: &[u8]) -> Result<(), Halt> {
-        if bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-            let value: Value = serde_json::from_slice(bytes)
-                .map_err(|failure| Error::Internal(format!("no JSON: {failure}")))?;
-            return self.line_of(value.to_string().as_bytes());
+    /// Writes a resource as a line.
+    fn resource(&mut self, bytes: &[u8]) -> Result<(), Halt> {
+        let line = one_line(bytes)?;
+        self.room(line.len() as u64 + 1, 1)?.write_all(&line)?;
+        if let Some((out, _)) = &mut self.open {
+            out.write_all(b"\n")?;
         }
-        self.line_of(bytes)
+        Ok(())
     }
 
-    fn line_of(&mut self, bytes: &[u8]) -> Result<(), Halt> {
-        let length = bytes.len() as u64 + 1;
+    /// Writes a line that has its end.
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), Halt> {
+        Ok(self.room(line.len() as u64, 1)?.write_all(line)?)
+    }
+
+    /// Writes lines that were kept.
+    pub(super) fn run(&mut self, lines: &mut Lines, run: Run) -> Result<(), Halt> {
+        let out = self.room(run.length, run.count)?;
+        Ok(lines.copy(run, |piece| out.write_all(piece))?)
+    }
+
+    /// Room for lines of a length, and the file that they go to.
+    fn room(&mut self, length: u64, count: u64) -> Result<&mut BufWriter<File>, Halt> {
         while self.spare < length {
             let more = RESERVED.max(length);
-            if !self.desk.reserve(more) {
+            // What is kept for later exports gives way to this one.
+            if !self.desk.reserve(more) && !(self.desk.forget_kept() && self.desk.reserve(more)) {
                 return Err(Halt::Failed(format!(
                     "the exports of this server may hold {} MiB together, and this one does not \
                      fit: narrow it with `_type`, `_typeFilter`, `_since` or `_elements`, or \
@@ -414,32 +371,31 @@ impl<'a> Writer<'a> {
         if self.open.as_ref().is_some_and(is_full) {
             self.close()?;
         }
-        if self.open.is_none() {
-            self.part += 1;
-            let name = match self.list {
-                "output" => format!("{}.{}.ndjson", self.resource, self.part),
-                list => format!("{list}.{}.{}.ndjson", self.resource, self.part),
-            };
-            let file = File::create(self.job.folder.join(&name))?;
-            self.open = Some((
-                BufWriter::with_capacity(1 << 20, file),
-                Written {
-                    list: self.list.to_owned(),
-                    resource: self.resource.to_owned(),
-                    name,
-                    count: 0,
-                    bytes: 0,
-                },
-            ));
-        }
-        if let Some((out, file)) = &mut self.open {
-            out.write_all(bytes)?;
-            out.write_all(b"\n")?;
-            file.count += 1;
-            file.bytes += length;
-        }
+        let (out, file) = match &mut self.open {
+            Some(open) => open,
+            closed => {
+                self.part += 1;
+                let name = match self.list {
+                    "output" => format!("{}.{}.ndjson", self.resource, self.part),
+                    list => format!("{list}.{}.{}.ndjson", self.resource, self.part),
+                };
+                let file = File::create(self.job.folder.join(&name))?;
+                closed.insert((
+                    BufWriter::with_capacity(1 << 20, file),
+                    Written {
+                        list: self.list.to_owned(),
+                        resource: self.resource.to_owned(),
+                        name,
+                        count: 0,
+                        bytes: 0,
+                    },
+                ))
+            }
+        };
+        file.count += count;
+        file.bytes += length;
         self.spare -= length;
-        Ok(())
+        Ok(out)
     }
 
     /// Ends the file: what the manifest names survives a power cut.

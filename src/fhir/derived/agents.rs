@@ -159,7 +159,7 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
     }
     included.extend(entries(asking, &beside));
     notes.truncate(1);
-    Ok(Page { total, matches, has_more, included, notes })
+    Ok(Page { total, matches, has_more, seen: None, included, notes })
 }
 
 /// What the reader should know: a code of `issue-type` and a text.

@@ -260,7 +260,7 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         }
     }
     let included = included(asking, &mut db, search, &shown)?;
-    Ok(Page { total, matches, has_more, included, notes: Vec::new() })
+    Ok(Page { total, matches, has_more, seen: None, included, notes: Vec::new() })
 }
 
 /// A page in the order that was asked for, behind an entry with its key, study and place.
@@ -317,7 +317,7 @@ fn sorted(
     }
     let included = included(asking, db, search, &shown)?;
     let total = Total::Known(hits.count());
-    Ok(Page { total, matches, has_more, included, notes: Vec::new() })
+    Ok(Page { total, matches, has_more, seen: None, included, notes: Vec::new() })
 }
 
 fn included(

@@ -42,6 +42,14 @@ impl Operation for Convert {
         LONGEST
     }
 
+    fn takes(&self) -> &'static [&'static str] {
+        &[DICOM, "application/fhir+json"]
+    }
+
+    fn gives(&self) -> &'static [&'static str] {
+        &[DICOM]
+    }
+
     fn run(&self, asking: &Asking<'_>, call: Call) -> Result<Reply> {
         if !asking.actor.has_read_scope("Bundle") {
             return Err(scope_needed("Bundle", 'r'));

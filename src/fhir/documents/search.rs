@@ -125,7 +125,14 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         });
     }
     let included = included(asking, &mut db, search, &numbers, &studies)?;
-    Ok(Page { total: Total::Known(total), matches, has_more, included, notes: Vec::new() })
+    Ok(Page {
+        total: Total::Known(total),
+        matches,
+        has_more,
+        seen: None,
+        included,
+        notes: Vec::new(),
+    })
 }
 
 fn rendered(

@@ -82,6 +82,10 @@ impl Operation for Validate {
         resource.is_some()
     }
 
+    fn parameters(&self) -> &'static [&'static str] {
+        &["mode", "profile"]
+    }
+
     fn longest_body(&self) -> usize {
         BODY_LIMIT
     }

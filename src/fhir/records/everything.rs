@@ -59,6 +59,10 @@ impl Operation for Everything {
         resource == Some(Resource::Patient) && has_id
     }
 
+    fn parameters(&self) -> &'static [&'static str] {
+        &["_since", "_type", "_count", "start", "end"]
+    }
+
     fn run(&self, asking: &Asking<'_>, mut call: Call) -> Result<Reply> {
         let state = asking.state;
         let id = call.id.take().ok_or_else(|| Failure::no_such_address("Patient/$everything"))?;

@@ -80,7 +80,12 @@ impl State {
         self.incoming(kind, resource.to_string().as_bytes())
     }
 
-    fn keep(&self, asking: &Asking<'_>, db: &mut Db, row: Vec<Incoming>) -> Answer<Kept> {
+    pub(super) fn keep(
+        &self,
+        asking: &Asking<'_>,
+        db: &mut Db,
+        row: Vec<Incoming>,
+    ) -> Answer<Kept> {
         let mut kept = Kept::default();
         for incoming in row {
             let id = incoming.json["id"].as_str().unwrap_or_default().to_owned();
@@ -105,10 +110,19 @@ impl State {
 
 /// Whether a stored version says what came, but for what the server writes itself.
 fn is_same(stored: &[u8], came: &Json) -> bool {
-    let Ok(mut stored) = serde_json::from_slice::<Json>(stored) else { return false };
-    if let Some(meta) = stored.get_mut("meta").and_then(Json::as_object_mut) {
+    let Ok(stored) = serde_json::from_slice::<Json>(stored) else { return false };
+    without_head(stored) == without_head(came.clone())
+}
+
+fn without_head(mut json: Json) -> Json {
+    if let Some(meta) = json.get_mut("meta").and_then(Json::as_object_mut) {
         meta.remove("versionId");
         meta.remove("lastUpdated");
+        if meta.is_empty()
+            && let Some(object) = json.as_object_mut()
+        {
+            object.remove("meta");
+        }
     }
-    stored == *came
+    json
 }

@@ -48,40 +48,41 @@ pub(in crate::fhir) fn read(bytes: &[u8]) -> Result<(Value, Vec<Link>), String> 
 
 /// The members of the object at that place of a text that [`read`] accepted.
 pub(in crate::fhir) fn members(bytes: &[u8], place: &Range<usize>) -> Vec<Member> {
-    let mut scan = Scan { bytes, at: place.start, links: Vec::new() };
-    let mut found = Vec::new();
-    scan.space();
-    if scan.peek() != Some(b'{') {
-        return found;
-    }
-    scan.at += 1;
-    loop {
-        scan.space();
-        if scan.peek() == Some(b',') {
-            scan.at += 1;
-            scan.space();
-        }
+    listed(bytes, place, b'{', |scan| {
         if scan.peek() != Some(b'"') {
-            return found;
+            return None;
         }
-        let Ok(name) = scan.string() else { return found };
+        let name = scan.string().ok()?;
         scan.space();
         scan.at += 1;
         scan.space();
         let start = scan.at;
-        if scan.value("", 0).is_err() {
-            return found;
-        }
-        found.push(Member { name, value: start..scan.at });
-    }
+        scan.value("", 0).ok()?;
+        Some(Member { name, value: start..scan.at })
+    })
 }
 
 /// The items of the array at that place of a text that [`read`] accepted.
 pub(in crate::fhir) fn items(bytes: &[u8], place: &Range<usize>) -> Vec<Range<usize>> {
+    listed(bytes, place, b'[', |scan| {
+        let start = scan.at;
+        scan.peek().filter(|byte| *byte != b']')?;
+        scan.value("", 0).ok()?;
+        Some(start..scan.at)
+    })
+}
+
+/// What stands between an opening bracket and its end, one by one; nothing where there is none.
+fn listed<T>(
+    bytes: &[u8],
+    place: &Range<usize>,
+    bracket: u8,
+    mut one: impl FnMut(&mut Scan<'_>) -> Option<T>,
+) -> Vec<T> {
     let mut scan = Scan { bytes, at: place.start, links: Vec::new() };
     let mut found = Vec::new();
     scan.space();
-    if scan.peek() != Some(b'[') {
+    if scan.peek() != Some(bracket) {
         return found;
     }
     scan.at += 1;
@@ -91,11 +92,10 @@ pub(in crate::fhir) fn items(bytes: &[u8], place: &Range<usize>) -> Vec<Range<us
             scan.at += 1;
             scan.space();
         }
-        let start = scan.at;
-        if scan.peek().is_none_or(|byte| byte == b']') || scan.value("", 0).is_err() {
-            return found;
+        match one(&mut scan) {
+            Some(one) => found.push(one),
+            None => return found,
         }
-        found.push(start..scan.at);
     }
 }
 

@@ -19,6 +19,7 @@ use super::super::subset::Subset;
 use super::super::table::Resource;
 use super::super::{Asking, State};
 use super::json::{self, Link};
+use super::patch::Patch;
 use crate::error::Error;
 use crate::mapping::fhir::instant;
 use crate::store::records::{self as rows, Head, Method, Write};
@@ -54,7 +55,7 @@ pub(in crate::fhir) struct Incoming {
 }
 
 impl Incoming {
-    fn id(&self) -> Option<&str> {
+    pub(super) fn id(&self) -> Option<&str> {
         self.json.get("id").and_then(Json::as_str)
     }
 }
@@ -72,6 +73,7 @@ pub(in crate::fhir) enum Target {
 pub(in crate::fhir) enum Act {
     Create { incoming: Incoming, unless: Option<Box<Search>> },
     Update { target: Target, incoming: Incoming, conditions: Conditions },
+    Patch { resource: Resource, target: Target, patch: Patch, conditions: Conditions },
     Delete { resource: Resource, target: Target, conditions: Conditions },
 }
 
@@ -80,12 +82,12 @@ pub(in crate::fhir) enum Act {
 pub(in crate::fhir) struct Plan {
     pub(in crate::fhir) resource: Resource,
     pub(in crate::fhir) id: String,
-    before: Option<Head>,
-    what: What,
+    pub(super) before: Option<Head>,
+    pub(super) what: What,
 }
 
 #[derive(Debug)]
-enum What {
+pub(super) enum What {
     Put(Incoming, Method),
     Delete,
     /// It is there already, or there is nothing to delete.
@@ -151,6 +153,14 @@ impl State {
     ) -> Result<()> {
         if !self.table.row(resource).is_written {
             return Err(Failure::read_only(resource));
+        }
+        if asking.sees_none(resource) {
+            return Err(Error::Forbidden(format!(
+                "{} names several patients, and the role `ehr` reads one at a time: it needs the \
+                 role `imaging-it`",
+                resource.name()
+            ))
+            .into());
         }
         if asking.actor.may_write(resource.name(), right) {
             return Ok(());
@@ -224,7 +234,7 @@ impl State {
     }
 
     /// Whether something of that id comes from elsewhere than clients.
-    fn is_derived(&self, asking: &Asking<'_>, resource: Resource, id: &str) -> bool {
+    pub(super) fn is_derived(&self, asking: &Asking<'_>, resource: Resource, id: &str) -> bool {
         self.providers(resource)
             .filter(|provider| !provider.is_written())
             .any(|provider| provider.read(asking, resource, id, &Subset::Whole).is_ok())
@@ -318,6 +328,9 @@ impl State {
                     return Err(Failure::precondition("there is one already (`If-None-Match`)"));
                 }
                 Ok(Plan { resource, id, before, what: What::Put(incoming, Method::Update) })
+            }
+            Act::Patch { resource, target, patch, conditions } => {
+                self.patched(asking, db, resource, target, &patch, &conditions)
             }
             Act::Delete { resource, target, conditions } => {
                 self.permit_write(asking, resource, 'd')?;
@@ -494,12 +507,12 @@ impl State {
     }
 }
 
-fn several_match(count: usize) -> Failure {
+pub(super) fn several_match(count: usize) -> Failure {
     Failure::precondition(&format!("{count} resources match the condition, and one was meant"))
 }
 
 /// `If-Match` against the present version.
-fn compare(conditions: &Conditions, present: Option<&Head>) -> Result<()> {
+pub(super) fn compare(conditions: &Conditions, present: Option<&Head>) -> Result<()> {
     let Some(wanted) = &conditions.if_match else { return Ok(()) };
     let bare = wanted.trim().trim_start_matches("W/").trim_matches('"');
     match present {

@@ -4,20 +4,8 @@
 use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
 
+use super::prefix::Prefix;
 use crate::mapping::{midnight, offset_at};
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Prefix {
-    Eq,
-    Ne,
-    Gt,
-    Lt,
-    Ge,
-    Le,
-    Sa,
-    Eb,
-    Ap,
-}
 
 /// A prefix and the interval of a value, in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,18 +20,7 @@ impl DateTest {
     /// Reads one value. A date without a zone is one of the archive's zone (UTC without one).
     /// `now` is what `ap` measures from: a tenth of the distance to it.
     pub(crate) fn parse(raw: &str, zone: Option<&TimeZone>, now: i64) -> Result<Self, String> {
-        let (prefix, text) = match raw.get(..2) {
-            Some("eq") => (Prefix::Eq, &raw[2..]),
-            Some("ne") => (Prefix::Ne, &raw[2..]),
-            Some("gt") => (Prefix::Gt, &raw[2..]),
-            Some("lt") => (Prefix::Lt, &raw[2..]),
-            Some("ge") => (Prefix::Ge, &raw[2..]),
-            Some("le") => (Prefix::Le, &raw[2..]),
-            Some("sa") => (Prefix::Sa, &raw[2..]),
-            Some("eb") => (Prefix::Eb, &raw[2..]),
-            Some("ap") => (Prefix::Ap, &raw[2..]),
-            _ => (Prefix::Eq, raw),
-        };
+        let (prefix, text) = Prefix::of(raw);
         let (from, to) = interval(text, zone).ok_or_else(|| {
             format!(
                 "`{raw}` is no date: write `2024`, `2024-05`, `2024-05-31` or \
@@ -149,15 +126,19 @@ pub(crate) fn interval(text: &str, zone: Option<&TimeZone>) -> Option<(i64, i64)
         |year: i16, month: i16, day: i16| civil::Date::new(year, two(month)?, two(day)?).ok();
     let Some(time) = time else {
         let (first, next) = match (month, day) {
-            (None, _) => (date(year, 1, 1)?, date(year.checked_add(1)?, 1, 1)?),
-            (Some(12), None) => (date(year, 12, 1)?, date(year.checked_add(1)?, 1, 1)?),
-            (Some(month), None) => (date(year, month, 1)?, date(year, month + 1, 1)?),
+            (None, _) => (date(year, 1, 1)?, date(year.checked_add(1)?, 1, 1)),
+            (Some(12), None) => (date(year, 12, 1)?, date(year.checked_add(1)?, 1, 1)),
+            (Some(month), None) => (date(year, month, 1)?, date(year, month + 1, 1)),
             (Some(month), Some(day)) => {
                 let first = date(year, month, day)?;
-                (first, first.tomorrow().ok()?)
+                (first, first.tomorrow().ok())
             }
         };
-        return Some((midnight(first, zone)?, midnight(next, zone)?));
+        // The last days of the calendar end with time itself.
+        let is_last = |micros: Option<i64>, end| micros.or_else(|| (year == 9_999).then_some(end));
+        let first = is_last(midnight(first, zone), i64::MAX - 1)?;
+        let next = is_last(next.and_then(|next| midnight(next, zone)), i64::MAX)?;
+        return Some((first, next));
     };
     let date = date(year, month?, day?)?;
     let (clock, offset) = split_offset(time)?;
@@ -272,6 +253,9 @@ mod tests {
             ("ap2025-12-30", "2024-12-15", false),
             ("2024-07-31T08:11:12Z", "2024-07-31T10:11:12+02:00", true),
             ("2024-07-31T10:11", "2024-07-31T10:11:12+02:00", true),
+            ("9999", "9999-12-31", true),
+            ("9999-12", "9999-12-31", true),
+            ("gt9998", "9999-12-31", true),
             ("2024-07-31T10:11:12 02:00", "2024-07-31T10:11:12+02:00", true),
         ] {
             assert_eq!(matches(test, value), expected, "{test} {value}");

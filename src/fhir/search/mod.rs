@@ -5,8 +5,10 @@ mod date;
 pub(super) mod documents;
 pub(super) mod manifests;
 pub(super) mod patients;
+mod prefix;
 mod quantity;
 mod reference;
+mod reverse;
 mod special;
 mod string;
 pub(super) mod studies;
@@ -136,7 +138,12 @@ impl Search {
             if value.is_empty() && handling == Handling::Lenient {
                 continue;
             }
-            match criterion(asking, resource, &name, &value)? {
+            let read = if name.starts_with(reverse::HAS) {
+                Some(reverse::read(asking, resource, &name, &value)?)
+            } else {
+                criterion(asking, resource, &name, &value)?
+            };
+            match read {
                 Some(criterion) => {
                     criteria.push(criterion);
                     processed.push((name, value));

@@ -1,20 +1,8 @@
 //! Numbers and quantities (FHIR R4 search, 3.1.1.4.6 and 3.1.1.4.12): a number stands for the
 //! interval that its digits leave open, `5.4` for 5.35 to 5.45.
 
+use super::prefix::Prefix;
 use super::{split, unescape};
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Prefix {
-    Eq,
-    Ne,
-    Gt,
-    Lt,
-    Ge,
-    Le,
-    Sa,
-    Eb,
-    Ap,
-}
 
 /// `[prefix]number|system|code` or `[prefix]number||unit`; of a number, what stands before `|`.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,18 +25,7 @@ impl QuantityTest {
             [number, system, code] if has_unit => (number, Some(system), Some(code)),
             _ => return Err(format!("`{raw}` is not `number|system|code`")),
         };
-        let (prefix, number) = match number.get(..2) {
-            Some("eq") => (Prefix::Eq, &number[2..]),
-            Some("ne") => (Prefix::Ne, &number[2..]),
-            Some("gt") => (Prefix::Gt, &number[2..]),
-            Some("lt") => (Prefix::Lt, &number[2..]),
-            Some("ge") => (Prefix::Ge, &number[2..]),
-            Some("le") => (Prefix::Le, &number[2..]),
-            Some("sa") => (Prefix::Sa, &number[2..]),
-            Some("eb") => (Prefix::Eb, &number[2..]),
-            Some("ap") => (Prefix::Ap, &number[2..]),
-            _ => (Prefix::Eq, number.as_str()),
-        };
+        let (prefix, number) = Prefix::of(number);
         let is_number = number.starts_with(|first: char| first.is_ascii_digit() || first == '-');
         let value = number.parse::<f64>().ok().filter(|value| is_number && value.is_finite());
         let value = value.ok_or_else(|| {

@@ -206,7 +206,7 @@ impl State {
                     .into_iter()
                     .map(|number| (number, Changed::Row(number)))
                     .collect(),
-                Kind::Dataset => Vec::new(),
+                Kind::Dataset | Kind::Finding => Vec::new(),
             };
             let place = |(number, changed)| Some((*last.get(&number)?, changed));
             found.extend(some.into_iter().filter_map(place));

@@ -1,5 +1,7 @@
 //! Narratives: well-formed XHTML of a few elements, without script (FHIR R4 narrative.html).
 
+use std::collections::HashSet;
+
 /// Elements of XHTML that a narrative may have.
 const ELEMENTS: &[&str] = &[
     "a",
@@ -107,6 +109,36 @@ const ATTRIBUTES: &[&str] = &[
     "xml:lang",
     "xmlns",
 ];
+/// The named entities of HTML 4 and XML, which a narrative may use (R4 narrative.html, txt-1).
+/// Those of HTML 5 are more (`&colon;`), and spell what no filter sees.
+const ENTITIES: &str = "\
+     AElig Aacute Acirc Agrave Alpha Aring Atilde Auml Beta Ccedil Chi Dagger Delta ETH \
+     Eacute Ecirc Egrave Epsilon Eta Euml Gamma Iacute Icirc Igrave Iota Iuml Kappa Lambda \
+     Mu Ntilde Nu OElig Oacute Ocirc Ograve Omega Omicron Oslash Otilde Ouml Phi Pi Prime \
+     Psi Rho Scaron Sigma THORN Tau Theta Uacute Ucirc Ugrave Upsilon Uuml Xi Yacute Yuml \
+     Zeta aacute acirc acute aelig agrave alefsym alpha amp and ang aring asymp atilde auml \
+     bdquo beta brvbar bull cap ccedil cedil cent chi circ clubs cong copy crarr cup curren \
+     dArr dagger darr deg delta diams divide eacute ecirc egrave empty emsp ensp epsilon \
+     equiv eta eth euml euro exist fnof forall frac12 frac14 frac34 frasl gamma ge gt hArr \
+     harr hearts hellip iacute icirc iexcl igrave image infin int iota iquest isin iuml \
+     kappa lArr lambda lang laquo larr lceil ldquo le lfloor lowast loz lrm lsaquo lsquo lt \
+     macr mdash micro middot minus mu nabla nbsp ndash ne ni not notin nsub ntilde nu \
+     oacute ocirc oelig ograve oline omega omicron oplus or ordf ordm oslash otilde otimes \
+     ouml para part permil perp phi pi piv plusmn pound prime prod prop psi quot rArr radic \
+     rang raquo rarr rceil rdquo real reg rfloor rho rlm rsaquo rsquo sbquo scaron sdot \
+     sect shy sigma sigmaf sim spades sub sube sum sup sup1 sup2 sup3 supe szlig tau there4 \
+     theta thetasym thinsp thorn tilde times trade uArr uacute uarr ucirc ugrave uml upsih \
+     upsilon uuml weierp xi yacute yen yuml zeta zwj zwnj apos";
+/// Attributes whose value leads somewhere.
+const LINKS: &[&str] = &["cite", "href", "longdesc", "src"];
+/// Where they may lead, besides to what is relative.
+const SCHEMES: &[&str] = &["http", "https", "mailto", "tel", "ftp", "urn", "cid"];
+/// Pictures that a narrative may hold itself.
+const PICTURES: &[&str] =
+    &["data:image/png", "data:image/jpeg", "data:image/gif", "data:image/webp"];
+/// What a style must not hold: it loads, runs, or hides that it does.
+const STYLES: &[&str] =
+    &["expression", "behavior", "behaviour", "binding", "import", "script", "\\"];
 const NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
 const DEEPEST: usize = 64;
 
@@ -138,6 +170,11 @@ fn check(text: &str) -> Result<(), String> {
         };
         if let Some(comment) = after.strip_prefix("!--") {
             let end = comment.find("-->").ok_or("a comment does not end")?;
+            // XML ends a comment at the first `--`, and HTML at `>` behind its beginning.
+            let words = comment.get(..end).unwrap_or_default();
+            if words.contains("--") || words.starts_with(['>', '-']) || words.ends_with('-') {
+                return Err("a comment holds `--`: remove it".to_owned());
+            }
             rest = comment.get(end + 3..).unwrap_or_default();
             continue;
         }
@@ -190,6 +227,7 @@ fn tag(text: &str, is_root: bool) -> Result<(&str, bool, &str), String> {
     }
     let mut rest = text.get(end..).unwrap_or_default();
     let mut has_namespace = false;
+    let mut seen = HashSet::new();
     loop {
         rest = rest.trim_start();
         let is_closed = match (rest.strip_prefix("/>"), rest.strip_prefix('>')) {
@@ -220,25 +258,92 @@ fn tag(text: &str, is_root: bool) -> Result<(&str, bool, &str), String> {
         if value.contains('<') {
             return Err("`<` in an attribute: write `&lt;`".to_owned());
         }
-        let scheme: String =
-            value.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-        let scheme = scheme.to_ascii_lowercase();
-        if ["javascript:", "vbscript:", "data:text"].iter().any(|bad| scheme.starts_with(bad)) {
-            return Err(format!("`{attribute}` runs a script: remove it"));
+        if !seen.insert(attribute) {
+            return Err(format!("the attribute `{attribute}` stands twice"));
+        }
+        let plain: String = decoded(value)
+            .chars()
+            .filter(|c| !c.is_whitespace() && !c.is_control())
+            .flat_map(char::to_lowercase)
+            .collect();
+        if LINKS.contains(&attribute) && !leads_somewhere(attribute, &plain) {
+            return Err(format!(
+                "`{attribute}` leads to what may run: write a relative address, or one of {}",
+                SCHEMES.join(", ")
+            ));
+        }
+        if attribute == "style" && !is_still(&plain) {
+            return Err("`style` loads or runs something: remove it".to_owned());
         }
         rest = inner.get(close + 1..).unwrap_or_default();
     }
 }
 
-/// `&` begins an entity of XML or a character reference.
+/// Whether an address, in small letters and without spaces, is relative or of a known scheme.
+fn leads_somewhere(attribute: &str, address: &str) -> bool {
+    let Some((scheme, _)) = address.split_once(':') else { return true };
+    // `a/b:c` has no scheme.
+    scheme.contains(['/', '?', '#'])
+        || SCHEMES.contains(&scheme)
+        || (attribute == "src" && PICTURES.iter().any(|known| address.starts_with(known)))
+}
+
+/// Whether a style, in small letters and without spaces, loads nothing from elsewhere.
+fn is_still(style: &str) -> bool {
+    let is_own = |rest: &str| {
+        let address = rest.split(')').next().unwrap_or_default().trim_matches(['"', '\'']);
+        !address.contains(':') && !address.starts_with("//")
+    };
+    STYLES.iter().all(|bad| !style.contains(bad)) && style.split("url(").skip(1).all(is_own)
+}
+
+/// A value as the reader's browser sees it.
+fn decoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let (name, behind) = after.split_once(';').unwrap_or((after, ""));
+        out.push(match name {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "apos" => '\'',
+            // A letter beyond ASCII spells no scheme and no style.
+            _ => character(name).unwrap_or('\u{fffd}'),
+        });
+        rest = behind;
+    }
+    out + rest
+}
+
+/// The character of `#106` or `#x6a`.
+fn character(name: &str) -> Option<char> {
+    let digits = name.strip_prefix('#')?;
+    let number = match digits.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => digits.parse(),
+    };
+    char::from_u32(number.ok()?)
+}
+
+/// `&` begins an entity of XML or HTML 4, or a character reference; and there is no character that
+/// XML does not have (XML 1.0 section 2.2).
 fn entities(text: &str) -> Result<(), String> {
+    let is_character =
+        |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r' | '\u{7f}'..='\u{9f}');
+    if !text.chars().all(is_character) {
+        return Err("it holds a control character: remove it".to_owned());
+    }
     for (at, _) in text.match_indices('&') {
         let rest = text.get(at + 1..).unwrap_or_default();
         let name = rest.split_once(';').map(|(name, _)| name).unwrap_or_default();
-        let is_name = !name.is_empty()
-            && name.len() <= 10
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '#');
-        if !is_name {
+        let is_known = match name.strip_prefix('#') {
+            Some(_) => character(name).is_some_and(is_character),
+            None => !name.is_empty() && ENTITIES.split(' ').any(|known| known == name),
+        };
+        if !is_known {
             return Err("`&` begins no entity: write `&amp;`".to_owned());
         }
     }
@@ -253,9 +358,15 @@ mod tests {
 
     #[test]
     fn plain_narratives_hold() {
-        for inner in
-            ["a &amp; b<br/>", "<p class=\"x\">é</p><!-- c -->", "<img src='#a' alt=\"\"/>"]
-        {
+        for inner in [
+            "a &amp; b<br/>",
+            "<a href=\"a/b:c\">&nbsp;</a>",
+            "<p style=\"color: red; background: url(a.png)\">&#233;</p>",
+            "<img src=\"data:image/png;base64,AA==\"/>",
+            "<a href=\"https://a.example/b\">x</a>",
+            "<p class=\"x\">é</p><!-- c -->",
+            "<img src='#a' alt=\"\"/>",
+        ] {
             assert_eq!(fault(&format!("{OPEN}{inner}</div>")), None, "{inner}");
         }
     }
@@ -273,6 +384,17 @@ mod tests {
             "<iframe/>",
             "<!DOCTYPE x>a",
             "<p class=x>a</p>",
+            "<a href=\"&#106;avascript:x\">a</a>",
+            "<a href=\"java&#x09;script:x\">a</a>",
+            "<a href=\"javascript&colon;x\">a</a>",
+            "<a href=\"data:image/png;base64,AA==\">a</a>",
+            "<img src=\"data:image/svg+xml,x\"/>",
+            "<p style=\"background:u&#114;l(//a.example)\">a</p>",
+            "<!--><script>x</script>-->a",
+            "<p class=\"a\" class=\"b\">a</p>",
+            "<p>\u{1}</p>",
+            "<p>&#1;</p>",
+            "<p>&x;</p>",
         ] {
             assert!(fault(&format!("{OPEN}{inner}</div>")).is_some(), "{inner:?} was accepted");
         }

@@ -253,6 +253,18 @@ impl Batch<'_> {
         archive::put_new_lookups(db, &new_lookups)?;
         findings::put_new_findings(db, &new_findings)?;
         findings::add_findings(db, &more_findings)?;
+        // Studies that did not change, but of which more or less is said now.
+        let fed: HashSet<i64> = feed
+            .iter()
+            .filter(|(kind, _)| *kind == Kind::Study)
+            .map(|(_, number)| *number)
+            .collect();
+        let said: BTreeSet<i64> = more_findings
+            .iter()
+            .map(|row| row.study)
+            .filter(|study| !fed.contains(study))
+            .collect();
+        feed.extend(said.into_iter().map(|study| (Kind::Finding, study)));
         Ok(merged)
     }
 

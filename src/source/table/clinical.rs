@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Rows, format_of, text_of};
+use super::format_of;
+use super::rows::{Rows, text_of};
 use crate::error::{Error, Result};
 use crate::mapping::clinical::ClinicalTable;
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::rc::Rc;
 
-use super::Cell;
+use super::rows::Cell;
 use crate::mapping::tables::Csv;
 
 /// A row beyond this size is not read: an unclosed quote would swallow the file.
@@ -82,8 +82,12 @@ impl Reader {
         self.wanted = names
             .iter()
             .map(|name| {
-                let found = self.header.iter().position(|column| column == name);
-                found.ok_or_else(|| format!("there is no column `{name}`"))
+                let mut found = self.header.iter().enumerate().filter(|(_, column)| *column == name);
+                match (found.next(), found.next()) {
+                    (Some((at, _)), None) => Ok(at),
+                    (Some(_), Some(_)) => Err(format!("two columns are called `{name}`")),
+                    (None, _) => Err(format!("there is no column `{name}`")),
+                }
             })
             .collect::<Result<_, _>>()?;
         Ok(())

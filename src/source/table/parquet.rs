@@ -14,7 +14,8 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
-use super::{BATCH, Cell};
+use super::BATCH;
+use super::rows::Cell;
 
 /// A page or dictionary beyond this size is not read: writers make pages of a megabyte.
 const LARGEST_READ: usize = 256 << 20;

@@ -1,5 +1,7 @@
 //! The whole server over a socket: what no single room answers for.
 
+mod openapi;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 

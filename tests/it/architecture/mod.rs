@@ -13,6 +13,8 @@ const RULES: &[(&str, &str)] = &[
     ("telemetry", ""),
     // What RFC 9110 says alike for both edges: they must not read the same header differently.
     ("http", ""),
+    // What the edges say of their addresses: values, and the document of them.
+    ("openapi", ""),
     ("imaging", ""),
     ("mapping", "imaging"),
     ("dicom", "imaging mapping"),
@@ -28,12 +30,12 @@ const RULES: &[(&str, &str)] = &[
     ("access", "store index catalogue audit"),
     ("federation", "index catalogue audit"),
     // It asks `auth` who bears the request's token, as every edge does.
-    ("fhir", "store index source mapping imaging access dicom audit auth http"),
+    ("fhir", "store index source mapping imaging access dicom audit auth http openapi"),
     // `imaging` and `mapping`: values and rows of a table, as in every other edge; it asks `auth` who
     // bears the token.
-    ("dicomweb", "store index source dicom imaging mapping audit auth http"),
-    ("harvest", "catalogue audit store ingest auth http"),
-    ("web", "access catalogue index store ingest auth imaging"),
+    ("dicomweb", "store index source dicom imaging mapping audit auth http openapi"),
+    ("harvest", "catalogue audit store ingest auth http openapi"),
+    ("web", "access catalogue index store ingest auth imaging openapi"),
     // The sample archive is written as files; the folder source reads it back in its test.
     ("sample", "dicom imaging source"),
     ("schemas", "*"),
@@ -44,7 +46,7 @@ const RULES: &[(&str, &str)] = &[
 ];
 
 /// Rooms below the values, which may not even import `actor` and `config`.
-const BARE: &[&str] = &["error", "actor", "config", "telemetry", "http", "imaging"];
+const BARE: &[&str] = &["error", "actor", "config", "telemetry", "http", "openapi", "imaging"];
 
 /// A name, and the rooms that may use it.
 const NAMES: &[(&str, &str, &str)] = &[

@@ -297,3 +297,55 @@ fn the_label_of_a_real_archive_names_the_studies_that_lower_it() {
     // The runs that read it are activities of the dataset.
     assert_eq!(entry.figures().arrivals.len(), 1, "{:?}", entry.figures().arrivals);
 }
+
+#[test]
+fn a_renamed_dataset_keeps_its_names_and_its_schedule() {
+    let house = house();
+    let open = open_dataset("modality = [\"MR\", \"SR\"]");
+    house.write("old.toml", &open);
+    house.publish(How::Publish);
+    let issued = house.desk.shelf.find("old").unwrap().unwrap().issued;
+    std::fs::remove_file(house.folder.path().join("old.toml")).unwrap();
+    for wrong in ["formerly = [\"new\"]\n", "formerly = [\"A b\"]\n", "replaced_by = \"x\"\n"] {
+        house.write("new.toml", format!("{wrong}{open}"));
+        assert_eq!(house.publish(How::Publish).outcomes[0].verdict, Verdict::Refused, "{wrong}");
+        assert_eq!(house.state("old"), State::Published, "a refused heir takes nothing");
+    }
+    house.write("new.toml", format!("formerly = [\"old\"]\n{open}"));
+    let pass = house.publish(How::Check);
+    assert_eq!((pass.outcomes.len(), pass.missing.len()), (1, 0));
+    assert_eq!(house.state("old"), State::Published, "a check keeps nothing");
+    for round in 0..2 {
+        let pass = house.desk.publish_folder(house.folder.path(), How::Publish, now() + 1.hour());
+        let pass = pass.unwrap();
+        assert_eq!((pass.outcomes.len(), pass.missing.len()), (2 - round, 0));
+        let new = house.desk.shelf.find("new").unwrap().unwrap();
+        assert_eq!((new.state, new.issued), (State::Published, issued), "it is the same dataset");
+        let notation =
+            |slug: &str| format!("core#notation> \"https://node.example.org/dataset/{slug}\"^^");
+        assert!(new.document.contains(&notation("new")) && new.document.contains(&notation("old")));
+        let old = house.desk.shelf.find("old").unwrap().unwrap();
+        assert_eq!(old.state, State::Withdrawn);
+        let leads = "<https://node.example.org/dataset/old> <http://purl.org/dc/terms/isReplacedBy> \
+                     <https://node.example.org/dataset/new> .";
+        assert!(old.document.contains(leads), "{}", old.document);
+        assert_eq!(house.desk.publisher().remake(&old), old.document);
+    }
+    // Figures that are not open do not change with the name.
+    let house = self::house();
+    let closed = open
+        .replace("\"PUBLIC\"", "\"NON_PUBLIC\"\nkeywords.en = [\"k\"]\nprovenance.en = \"p\"\ntype = [\"STATISTICAL\"]")
+        .replace("figures = \"exact\"\n", "");
+    house.write("old.toml", &closed);
+    assert_eq!(house.publish(How::Publish).outcomes[0].verdict, Verdict::Published);
+    let before = house.desk.shelf.find("old").unwrap().unwrap();
+    std::fs::remove_file(house.folder.path().join("old.toml")).unwrap();
+    let other = closed.replace("[\"MR\", \"SR\"]", "[\"MR\"]");
+    house.write("new.toml", format!("formerly = [\"old\"]\n{other}"));
+    let outcome = house.publish(How::Publish).outcomes.remove(0);
+    assert_eq!(outcome.verdict, Verdict::Refused, "another selection needs another version");
+    house.write("new.toml", format!("formerly = [\"old\"]\n{closed}"));
+    assert_eq!(house.publish(How::Publish).outcomes[0].verdict, Verdict::Published);
+    let after = house.desk.shelf.find("new").unwrap().unwrap();
+    assert_eq!((after.figures, after.next_release), (before.figures, before.next_release));
+}

@@ -1,6 +1,7 @@
 //! The command line from outside: what it leaves on the disk, and for whom.
 
 mod clinical;
+mod fhir;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -84,4 +85,112 @@ fn an_index_that_was_made_anew_is_kept_for_the_next_command() {
     std::fs::remove_file(&index).unwrap();
     assert!(vesalius(&data, &["count"]).status.success());
     assert!(index.exists());
+}
+
+#[test]
+fn a_database_that_is_gone_or_damaged_is_not_replaced_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, archive) = (dir.path().join("node"), dir.path().join("archive"));
+    vesalius::sample::write(&archive, 2, 1).unwrap();
+    assert!(vesalius(&data, &["ingest", "folder", archive.to_str().unwrap()]).status.success());
+    let database = data.join("vesalius.db");
+    for content in [b"".as_slice(), b"something else, and long enough"] {
+        std::fs::write(&database, content).unwrap();
+        for words in [["verify"], ["count"]] {
+            let refused = vesalius(&data, &words);
+            assert_eq!(refused.status.code(), Some(2));
+            assert!(told(refused).contains("from a backup"), "{words:?} of {content:?}");
+        }
+        assert_eq!(std::fs::read(&database).unwrap(), content);
+    }
+    std::fs::remove_file(&database).unwrap();
+    let refused = vesalius(&data, &["ingest", "folder", archive.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!database.exists());
+}
+
+fn told(output: Output) -> String {
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+/// Starts the demo and waits until it serves.
+fn demo(data: &Path) {
+    use std::io::BufRead as _;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vesalius"))
+        .arg("--data")
+        .arg(data)
+        .args(["--json", "demo", "--listen", "127.0.0.1:0"])
+        .env_remove("VESALIUS_DATABASE_URL")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_ready = |line: &String| line.contains("\"event\":\"ready\"");
+    assert!(lines.map(Result::unwrap).any(|line| is_ready(&line)), "the demo ended");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_demo_and_an_archive_never_share_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, archive) = (dir.path().join("node"), dir.path().join("archive"));
+    vesalius::sample::write(&archive, 2, 1).unwrap();
+    let archive = archive.to_str().unwrap();
+    // An archive's folder is not the demo's: it would be open row by row.
+    assert!(vesalius(&node, &["ingest", "folder", archive]).status.success());
+    let before = vesalius(&node, &["count"]).stdout;
+    let refused = vesalius(&node, &["demo", "--listen", "127.0.0.1:0"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told(refused).contains("there is an archive in it"));
+    assert!(!node.join("vesalius.toml").exists(), "a setting of the demo was left behind");
+    assert_eq!(vesalius(&node, &["count"]).stdout, before);
+    let configured = dir.path().join("configured");
+    std::fs::create_dir(&configured).unwrap();
+    std::fs::write(configured.join("vesalius.toml"), "[archive]\nname = \"ours\"\n").unwrap();
+    let refused = vesalius(&configured, &["demo", "--listen", "127.0.0.1:0"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told(refused).contains("the configuration of a node"));
+    // And the demo's folder is no archive's.
+    let shown = dir.path().join("shown");
+    demo(&shown);
+    let refused = vesalius(&shown, &["ingest", "folder", archive]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told(refused).contains("a folder of its own with `--data DIR`"));
+    // It begins again where it was.
+    demo(&shown);
+}
+
+#[test]
+fn a_run_tells_of_its_own_quarantine_and_of_what_is_still_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("node");
+    let broken = |folder: &str, count: usize| {
+        let path = dir.path().join(folder);
+        std::fs::create_dir(&path).unwrap();
+        for at in 0..count {
+            let mut bytes = vec![0; 128];
+            bytes.extend_from_slice(b"DICM\xff\xff\xff\xff");
+            std::fs::write(path.join(format!("{folder}-{at:02}.dcm")), bytes).unwrap();
+        }
+        path.to_str().unwrap().to_owned()
+    };
+    let (many, few) = (broken("many", 25), broken("few", 3));
+    let first = told(vesalius(&data, &["ingest", "folder", &many]));
+    assert!(first.contains("many-00.dcm"), "{first}");
+    assert!(first.contains("and 5 more"), "{first}");
+    let second = told(vesalius(&data, &["ingest", "folder", &few]));
+    assert!(second.contains("few-02.dcm") && !second.contains("many-00.dcm"), "{second}");
+    let again = vesalius(&data, &["ingest", "--strict", "folder", &few]);
+    assert_eq!(again.status.code(), Some(1), "what is in quarantine asks for a look every time");
+    let again = told(again);
+    assert!(again.contains("3 of earlier runs are still in quarantine"), "{again}");
+    let events =
+        told(vesalius(&data, &["--json", "ingest", "--retry-quarantined", "folder", &many]));
+    let events: Vec<serde_json::Value> =
+        events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!(of("quarantined"), 25);
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], &last["still_quarantined"]), (&"summary".into(), &25.into()));
 }

@@ -196,7 +196,7 @@ async fn who_may_not_export_is_told_why() {
             "/fhir/Group/1/$export",
             "respond-async",
             StatusCode::NOT_FOUND,
-            "no groups",
+            "Group `1` is not known",
         ),
         (
             Role::Researcher,
@@ -317,7 +317,7 @@ async fn an_export_is_told_of_fetched_in_parts_and_deleted() {
     }
     assert_eq!(server.send(Some(Role::ImagingIt), delete()).await.status, StatusCode::NOT_FOUND);
     let left = std::fs::read_dir(server.exports()).unwrap().count();
-    assert_eq!(left, 0, "files are left");
+    assert_eq!(left, 1, "files are left");
 }
 
 #[actix_web::test]
@@ -336,13 +336,115 @@ async fn exports_survive_a_restart_and_expire() {
     let reply = server.get(Role::ImagingIt, &waiting).await;
     let manifest: Value = serde_json::from_slice(&reply.bytes).unwrap();
     assert_eq!(server.lines(Role::ImagingIt, &manifest, "output").await.len(), STUDIES);
-    assert_eq!(std::fs::read_dir(server.exports()).unwrap().count(), 2);
+    // And the lines that the next one need not render.
+    assert_eq!(std::fs::read_dir(server.exports()).unwrap().count(), 3);
     let later = jiff::Timestamp::now().as_microsecond() + 25 * 3_600_000_000;
     server.state().export_next(&|| later, &AtomicBool::new(false));
     for path in [&done, &waiting] {
         assert_eq!(server.get(Role::ImagingIt, path).await.status, StatusCode::NOT_FOUND);
     }
+    assert_eq!(std::fs::read_dir(server.exports()).unwrap().count(), 1);
+    let later = jiff::Timestamp::now().as_microsecond() + 49 * 3_600_000_000;
+    server.state().export_next(&|| later, &AtomicBool::new(false));
     assert_eq!(std::fs::read_dir(server.exports()).unwrap().count(), 0);
+}
+
+/// What exports keep of their lines.
+fn kept(server: &Server) -> Option<Vec<u8>> {
+    let files = std::fs::read_dir(server.exports().join("kept")).ok()?.flatten();
+    let is_lines = |path: &std::path::PathBuf| path.extension().is_some_and(|of| of == "ndjson");
+    std::fs::read(files.map(|file| file.path()).find(is_lines)?).ok()
+}
+
+/// The studies of an export, each as GET gives it.
+async fn exported_as_read(server: &Server, query: &str) -> Vec<Value> {
+    let path = format!("/fhir/$export?_type=ImagingStudy{query}");
+    let manifest = server.manifest(Role::ImagingIt, &path).await;
+    let mut studies = Vec::new();
+    for file in manifest["output"].as_array().unwrap() {
+        let reply = server.get(Role::ImagingIt, &path_of(file["url"].as_str().unwrap())).await;
+        for line in text(&reply).lines() {
+            let study: Value = serde_json::from_str(line).unwrap();
+            let path = format!("/fhir/ImagingStudy/{}", study["id"].as_str().unwrap());
+            assert_eq!(line, text(&server.get(Role::ImagingIt, &path).await), "byte for byte");
+            studies.push(study);
+        }
+    }
+    studies
+}
+
+#[actix_web::test]
+async fn a_later_export_renders_what_changed_and_copies_the_rest() {
+    let server = server();
+    let first = exported_as_read(&server, "").await;
+    let lines = kept(&server).unwrap();
+    assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), STUDIES);
+    assert_eq!(exported_as_read(&server, "").await, first);
+    assert_eq!(kept(&server).unwrap(), lines, "nothing was rendered");
+    // A part of them, in the order of the search.
+    let some = exported_as_read(&server, "&_typeFilter=ImagingStudy%3Fmodality%3DMG").await;
+    assert!(!some.is_empty() && some.len() < STUDIES);
+    assert_eq!(kept(&server).unwrap(), lines);
+
+    // Ten go, fifty come, and some change.
+    let mut next = archive(STUDIES + 50, 7);
+    next.retain(|record| !record.study_uid.as_str().starts_with("2.25.80000"));
+    for record in next.iter_mut().filter(|record| record.patient_key.id.ends_with('3')) {
+        crate::support::set(&mut record.study, "StudyDescription", "Changed since");
+    }
+    server.ingest(next, 1_763_000_100_000_000);
+    let server = server.restart();
+    let second = exported_as_read(&server, "").await;
+    assert_eq!(ids(&second), ids(&server.all("/fhir/ImagingStudy?_count=100").await));
+    assert!(second.iter().any(|study| study.to_string().contains("Changed since")));
+    let after = kept(&server).unwrap();
+    let gone: BTreeSet<String> = ids(&first).difference(&ids(&second)).cloned().collect();
+    assert_eq!(gone.len(), 10);
+    for id in &gone {
+        assert!(!String::from_utf8_lossy(&after).contains(id.as_str()), "{id} stayed on the disk");
+    }
+    let unchanged = first.iter().find(|study| second.contains(study)).unwrap();
+    let count = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes).matches(&format!("\"id\":{}", unchanged["id"])).count()
+    };
+    assert_eq!((count(&lines), count(&after)), (1, 1), "it was not rendered again");
+}
+
+#[actix_web::test]
+async fn kept_lines_that_are_damaged_or_of_other_rules_are_not_used() {
+    let server = server();
+    let first = exported_as_read(&server, "").await;
+    let places = server.exports().join("kept/care.places");
+    for damage in [0, 60, 2_000] {
+        let mut bytes = std::fs::read(&places).unwrap();
+        let at = bytes.len() - 1 - damage.min(bytes.len() - 1);
+        bytes[at] ^= 1;
+        std::fs::write(&places, bytes).unwrap();
+        assert_eq!(exported_as_read(&server, "").await, first);
+    }
+    // The file of lines was cut.
+    let lines = server.exports().join("kept/care.ndjson");
+    let length = std::fs::metadata(&lines).unwrap().len();
+    std::fs::File::options().write(true).open(&lines).unwrap().set_len(length - 1).unwrap();
+    assert_eq!(exported_as_read(&server, "").await, first);
+    assert_eq!(std::fs::metadata(&lines).unwrap().len(), length);
+}
+
+#[actix_web::test]
+async fn kept_lines_give_way_to_exports() {
+    // One export fits beside what is kept, or two without.
+    let sample = Server::new(archive(30, 7), |_| ());
+    sample.manifest(Role::ImagingIt, "/fhir/$export?_type=ImagingStudy").await;
+    let studies = 30 * 420_000 / kept(&sample).unwrap().len();
+    let server = Server::new(archive(studies, 7), |config| config.exports.most_mib = 1);
+    let first = server.manifest(Role::ImagingIt, "/fhir/$export?_type=ImagingStudy").await;
+    let bytes = kept(&server).map(|lines| lines.len());
+    let size = server.lines(Role::ImagingIt, &first, "output").await.len();
+    assert_eq!(size, studies);
+    let second = server.manifest(Role::ImagingIt, "/fhir/$export?_type=ImagingStudy").await;
+    assert_eq!(server.lines(Role::ImagingIt, &second, "output").await.len(), studies, "{bytes:?}");
+    assert!(bytes.is_some_and(|bytes| bytes * 3 > 1 << 20 && bytes * 2 < 1 << 20), "{bytes:?}");
+    assert_eq!(kept(&server), None);
 }
 
 #[actix_web::test]

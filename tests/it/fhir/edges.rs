@@ -118,8 +118,8 @@ async fn other_refusals_have_their_status() {
     let post = |path: &str| TestRequest::post().uri(path);
     for (request, status, code) in [
         (TestRequest::get().uri("/fhir/Elephant"), 404, "not-supported"),
-        (TestRequest::get().uri("/fhir"), 405, "not-supported"),
-        (TestRequest::get().uri("/fhir/"), 405, "not-supported"),
+        (TestRequest::get().uri("/fhir"), 400, "invalid"),
+        (TestRequest::get().uri("/fhir/"), 400, "invalid"),
         (TestRequest::get().uri("/fhir/Patient/1/_history"), 404, "not-supported"),
         (TestRequest::get().uri("/fhir/Patient/$everything"), 404, "not-supported"),
         // Whose client had no id to put there must not get everybody.

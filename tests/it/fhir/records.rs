@@ -249,8 +249,8 @@ async fn body_of_what_may_not_be_written_is_refused_with_the_reason(server: Serv
             422,
             "32",
         ),
-        (Method::POST, "/Condition/a", good.to_string(), 405, "GET, HEAD, PUT, DELETE"),
-        (Method::PATCH, "/Condition/a", good.to_string(), 405, "GET"),
+        (Method::POST, "/Condition/a", good.to_string(), 405, "GET, HEAD, PUT, PATCH, DELETE"),
+        (Method::PATCH, "/Condition/a", good.to_string(), 415, "json-patch+json"),
         (Method::DELETE, "/Condition/unknown", String::new(), 404, "not known"),
         (Method::DELETE, "/Condition", String::new(), 412, "needs a search parameter"),
         (Method::PUT, "/Condition?shoe-size=1", good.to_string(), 400, "shoe-size"),
@@ -258,7 +258,7 @@ async fn body_of_what_may_not_be_written_is_refused_with_the_reason(server: Serv
         (Method::GET, "/Condition/a/_history", String::new(), 404, "not known"),
         (Method::GET, &format!("{study_path}/_history"), String::new(), 404, "no versions"),
         (Method::POST, "", good.to_string(), 400, "of type `batch` or `transaction`"),
-        (Method::GET, "", String::new(), 405, "POST"),
+        (Method::GET, "", String::new(), 400, "_type"),
     ] {
         let reply = care.ask(method.clone(), path, body).await;
         let shown = text(&reply);

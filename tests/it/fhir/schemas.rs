@@ -14,6 +14,7 @@ fn the_data_files_hold_to_their_schemas() {
         ("manufacturers.toml", "manufacturers"),
         ("search-parameters.toml", "search-parameters"),
         ("search-parameters-records.toml", "search-parameters"),
+        ("search-parameters-guide.toml", "search-parameters"),
     ] {
         let (_, schema) = schemas.iter().find(|(name, _)| *name == schema).unwrap();
         let schema = serde_json::to_value(schema).unwrap();

@@ -1,10 +1,12 @@
 //! The pages, in process: a node with three synthetic datasets and a played journal.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod harvested;
 mod languages;
 mod operator;
 mod public;
 mod session;
+mod steward;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

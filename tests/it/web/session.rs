@@ -13,6 +13,7 @@ const PAGES: &[&str] = &[
     "/operator/findings",
     "/operator/findings/body-part-free-text",
     "/operator/catalogue",
+    "/operator/harvest",
 ];
 
 fn cookie(node: &Node, role: Role) -> String {

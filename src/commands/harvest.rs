@@ -1,0 +1,64 @@
+//! `vesalius harvest`: other catalogues into this node.
+
+use clap::Args;
+
+use super::{Common, Ended, Node, now, say};
+use crate::error::{Error, Result};
+use crate::harvest::inbound;
+
+#[derive(Args)]
+pub(super) struct Harvest {
+    /// The source's name in the configuration; all of them without it.
+    source: Option<String>,
+}
+
+pub(super) fn run(common: &Common, command: &Harvest) -> Result<Ended> {
+    let node = Node::open(common)?;
+    let all = &node.config.harvest.source;
+    let wanted = command.source.as_deref();
+    let sources: Vec<_> =
+        all.iter().filter(|source| wanted.is_none_or(|name| source.name == name)).collect();
+    if sources.is_empty() {
+        let known: Vec<&str> = all.iter().map(|source| source.name.as_str()).collect();
+        return Err(Error::Configuration(match wanted {
+            Some(name) => format!(
+                "`{name}` is no source; `harvest.source` has {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ),
+            None => "no source; write a `[[harvest.source]]` table".to_owned(),
+        }));
+    }
+    let ours = format!("{}/dataset/", node.config.server.base());
+    let mut ended = Ended::Done;
+    for source in sources {
+        let summary = inbound::harvest(&node.store, source, &ours, now)?;
+        if !summary.complete || summary.refused > 0 {
+            ended = Ended::Look;
+        }
+        let value = serde_json::to_value(&summary).unwrap_or_default();
+        say(common, "harvest", &value, || words(&summary));
+    }
+    Ok(ended)
+}
+
+fn words(summary: &inbound::Summary) -> String {
+    let mut text = format!(
+        "{}: {} datasets in {} documents ({} new, {} changed, {} unchanged, {} refused, {} \
+         duplicates, {} missing, {} gone){}",
+        summary.source,
+        summary.seen,
+        summary.pages,
+        summary.new,
+        summary.changed,
+        summary.unchanged,
+        summary.refused,
+        summary.duplicates,
+        summary.missing,
+        summary.gone,
+        if summary.complete { "" } else { "; the walk is incomplete" },
+    );
+    for trouble in &summary.troubles {
+        text.push_str(&format!("\n  {}: {}: {}", trouble.about, trouble.code, trouble.detail));
+    }
+    text
+}

@@ -1,0 +1,529 @@
+//! The published datasets, ready to be searched: who has a value, who has a word, every order.
+//!
+//! Made once for each change of the catalogue, so that a page costs what it finds. Values and words
+//! are kept once each, with the datasets that have them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use roaring::RoaringBitmap;
+
+use super::catalog::{Card, CatalogQuery, Dimension, Order};
+use crate::imaging::fold;
+
+/// The datasets by place in the list of cards.
+pub(super) struct Finder {
+    all: RoaringBitmap,
+    dimensions: BTreeMap<Dimension, Values>,
+    words: Words,
+    titles: Words,
+    by_title: Vec<u32>,
+    by_modified: Vec<u32>,
+    by_studies: Vec<u32>,
+}
+
+/// The values of one dimension.
+#[derive(Default)]
+struct Values {
+    names: Vec<String>,
+    by_name: HashMap<String, u32>,
+    /// Datasets that have a value.
+    having: Vec<RoaringBitmap>,
+    /// Values of the datasets, one dataset after another.
+    of: Vec<u32>,
+    /// Where those of a dataset begin; one more than there are datasets.
+    starts: Vec<usize>,
+    /// The place of a value among all by what is read.
+    rank: Vec<u32>,
+}
+
+/// By how many words of a text the list is sorted; all of them must be there.
+const MOST_SCORED: usize = 16;
+
+/// A value with how many datasets have it.
+pub(super) type Counted = (String, usize);
+
+/// The distinct words of texts, one after another, and who has each.
+#[derive(Default)]
+struct Words {
+    /// With a line end before and behind each.
+    text: String,
+    /// Where the words begin in the text.
+    starts: Vec<usize>,
+    /// Datasets of the words, one word after another.
+    of: Vec<u32>,
+    /// Where those of a word begin; one more than there are words.
+    of_starts: Vec<usize>,
+    /// How many datasets there are.
+    size: usize,
+}
+
+impl Words {
+    fn new(texts: &[String]) -> Self {
+        let mut having: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for (at, text) in (0..).zip(texts) {
+            for word in text.split(' ').filter(|word| !word.is_empty()) {
+                let of = having.entry(word).or_default();
+                if of.last() != Some(&at) {
+                    of.push(at);
+                }
+            }
+        }
+        let mut words = Self {
+            text: "\n".to_owned(),
+            of_starts: vec![0],
+            size: texts.len(),
+            ..Self::default()
+        };
+        for (word, mut of) in having {
+            words.starts.push(words.text.len());
+            words.text.push_str(word);
+            words.text.push('\n');
+            words.of.append(&mut of);
+            words.of_starts.push(words.of.len());
+        }
+        words
+    }
+
+    /// Who has a word that contains the needle, which is a part of a folded word.
+    fn containing(&self, needle: &str) -> RoaringBitmap {
+        // A bit for each, as one letter is in nearly every word.
+        let mut bits = vec![0_u8; self.size.div_ceil(8)];
+        let mut from = 0;
+        while let Some(at) = self.text.get(from..).and_then(|rest| rest.find(needle)) {
+            let word = self.starts.partition_point(|start| *start <= from + at).saturating_sub(1);
+            if let (Some(start), Some(end)) =
+                (self.of_starts.get(word), self.of_starts.get(word + 1))
+            {
+                for at in self.of.get(*start..*end).unwrap_or_default() {
+                    if let Some(byte) = bits.get_mut(*at as usize / 8) {
+                        *byte |= 1 << (at % 8);
+                    }
+                }
+            }
+            // A word counts once.
+            from = self.starts.get(word + 1).copied().unwrap_or(self.text.len());
+        }
+        RoaringBitmap::from_lsb0_bytes(0, &bits)
+    }
+}
+
+impl Values {
+    fn new(cards: &[Card], dimension: Dimension, label: impl Fn(&str) -> String) -> Self {
+        let mut values = Self { starts: vec![0], ..Self::default() };
+        for (at, card) in (0..).zip(cards) {
+            for name in card.terms.get(&dimension).into_iter().flatten() {
+                let number = match values.by_name.get(name) {
+                    Some(number) => *number,
+                    None => {
+                        let number = u32::try_from(values.names.len()).unwrap_or(u32::MAX);
+                        values.by_name.insert(name.clone(), number);
+                        values.names.push(name.clone());
+                        values.having.push(RoaringBitmap::new());
+                        number
+                    }
+                };
+                if let Some(having) = values.having.get_mut(number as usize)
+                    && having.insert(at)
+                {
+                    values.of.push(number);
+                }
+            }
+            values.starts.push(values.of.len());
+        }
+        let mut order: Vec<u32> = (0..).take(values.names.len()).collect();
+        let name = |number: u32| values.names.get(number as usize).map_or("", String::as_str);
+        match dimension {
+            // The latest first, whatever their count.
+            Dimension::Year => order.sort_by(|a, b| name(*b).cmp(name(*a))),
+            _ => {
+                order.sort_by_cached_key(|number| (label(name(*number)), name(*number).to_owned()))
+            }
+        }
+        values.rank = vec![0; order.len()];
+        for (rank, number) in (0..).zip(order) {
+            if let Some(place) = values.rank.get_mut(number as usize) {
+                *place = rank;
+            }
+        }
+        values
+    }
+
+    fn having(&self, names: &[String]) -> RoaringBitmap {
+        let mut found = RoaringBitmap::new();
+        for number in names.iter().filter_map(|name| self.by_name.get(name)) {
+            if let Some(having) = self.having.get(*number as usize) {
+                found |= having;
+            }
+        }
+        found
+    }
+
+    /// The first of the values that some of the datasets have, and how many more there are.
+    fn count(
+        &self,
+        of: &RoaringBitmap,
+        dimension: Dimension,
+        most: usize,
+    ) -> (Vec<Counted>, usize) {
+        let mut counts = vec![0_usize; self.names.len()];
+        for at in of {
+            let (Some(start), Some(end)) =
+                (self.starts.get(at as usize), self.starts.get(at as usize + 1))
+            else {
+                continue;
+            };
+            for number in self.of.get(*start..*end).unwrap_or_default() {
+                if let Some(count) = counts.get_mut(*number as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        let counted = (0_u32..).zip(counts).filter(|(_, count)| *count > 0);
+        let mut counted: Vec<(usize, u32, u32)> = counted
+            .map(|(number, count)| {
+                let rank = self.rank.get(number as usize).copied().unwrap_or(u32::MAX);
+                (count, rank, number)
+            })
+            .collect();
+        let key = |(count, rank, _): &(usize, u32, u32)| match dimension {
+            Dimension::Year => (Reverse(0), *rank),
+            _ => (Reverse(*count), *rank),
+        };
+        let rest = counted.len().saturating_sub(most);
+        if rest > 0 {
+            counted.select_nth_unstable_by_key(most, key);
+            counted.truncate(most);
+        }
+        counted.sort_unstable_by_key(key);
+        let named = counted.into_iter().filter_map(|(count, _, number)| {
+            Some((self.names.get(number as usize)?.clone(), count))
+        });
+        (named.collect(), rest)
+    }
+}
+
+impl Finder {
+    /// Of the cards, with what is read of a value.
+    pub(super) fn new(cards: &[Card], label: impl Fn(Dimension, &str) -> String) -> Self {
+        let mut texts = Vec::with_capacity(cards.len());
+        for card in cards {
+            let mut text = format!(
+                "{} {} {} {}",
+                card.title.text, card.description.text, card.text, card.slug
+            );
+            for (dimension, values) in &card.terms {
+                for value in values {
+                    text.push(' ');
+                    text.push_str(&label(*dimension, value));
+                }
+            }
+            texts.push(fold(&text));
+        }
+        let words = Words::new(&texts);
+        drop(texts);
+        let titles: Vec<String> = cards.iter().map(|card| fold(&card.title.text)).collect();
+        let mut by_title: Vec<u32> = (0..).take(cards.len()).collect();
+        let card = |at: &u32| cards.get(*at as usize);
+        by_title.sort_by_cached_key(|at| {
+            (titles.get(*at as usize).cloned(), card(at).map(|card| card.slug.clone()))
+        });
+        // Both sorts keep the order by title among equals.
+        let (mut by_modified, mut by_studies) = (by_title.clone(), by_title.clone());
+        by_modified.sort_by_key(|at| Reverse(card(at).map(|card| card.modified)));
+        by_studies.sort_by_key(|at| Reverse(card(at).and_then(|card| card.records)));
+        let values = |dimension: Dimension| {
+            Values::new(cards, dimension, |value| fold(&label(dimension, value)))
+        };
+        Self {
+            all: (0..).take(cards.len()).collect(),
+            dimensions: Dimension::ALL.iter().map(|row| (row.0, values(row.0))).collect(),
+            words,
+            titles: Words::new(&titles),
+            by_title,
+            by_modified,
+            by_studies,
+        }
+    }
+
+    /// The words of a text that are looked for, folded.
+    fn needles(text: &str) -> Vec<String> {
+        let folded = fold(text);
+        folded.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Who has all of the words.
+    pub(super) fn with_text(&self, text: &str) -> RoaringBitmap {
+        let mut found = self.all.clone();
+        let needles = Self::needles(text);
+        for (place, needle) in needles.iter().enumerate() {
+            // Who has a word has its parts, and what stands twice once.
+            let is_told = |(at, other): (usize, &String)| {
+                other.contains(needle) && (other != needle || at < place)
+            };
+            if needles.iter().enumerate().any(|other| other.0 != place && is_told(other)) {
+                continue;
+            }
+            found &= self.words.containing(needle);
+            if found.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Those of the datasets that the filters leave, but those of one dimension.
+    pub(super) fn filtered(
+        &self,
+        of: &RoaringBitmap,
+        query: &CatalogQuery,
+        but: Option<Dimension>,
+    ) -> RoaringBitmap {
+        let mut found = of.clone();
+        let having = |dimension: &Dimension, names: &[String]| {
+            self.dimensions.get(dimension).map(|values| values.having(names)).unwrap_or_default()
+        };
+        for (dimension, names) in query.include.iter().filter(|(of, _)| Some(**of) != but) {
+            found &= having(dimension, names);
+        }
+        for (dimension, names) in query.exclude.iter().filter(|(of, _)| Some(**of) != but) {
+            found -= having(dimension, names);
+        }
+        found
+    }
+
+    /// The values that some of the datasets have, the most frequent first (years: the latest), no
+    /// more than `most`, and how many are left out.
+    pub(super) fn count(
+        &self,
+        of: &RoaringBitmap,
+        dimension: Dimension,
+        most: usize,
+    ) -> (Vec<Counted>, usize) {
+        let values = self.dimensions.get(&dimension);
+        values.map(|values| values.count(of, dimension, most)).unwrap_or_default()
+    }
+
+    /// How many of the datasets have a value.
+    pub(super) fn count_of(&self, of: &RoaringBitmap, dimension: Dimension, name: &str) -> usize {
+        let values = self.dimensions.get(&dimension);
+        let having = values.map(|values| values.having(&[name.to_owned()])).unwrap_or_default();
+        usize::try_from(having.intersection_len(of)).unwrap_or(usize::MAX)
+    }
+
+    /// Every value with its count.
+    pub(super) fn values(&self, dimension: Dimension) -> Vec<Counted> {
+        self.count(&self.all, dimension, usize::MAX).0
+    }
+
+    /// Some of the datasets in an order: `count` of them after the first `skip`.
+    pub(super) fn page(
+        &self,
+        of: &RoaringBitmap,
+        query: &CatalogQuery,
+        skip: usize,
+        count: usize,
+    ) -> Vec<usize> {
+        let order = match query.order {
+            Order::Relevance | Order::Title => &self.by_title,
+            Order::Modified => &self.by_modified,
+            Order::Studies => &self.by_studies,
+        };
+        let needles = match query.order {
+            Order::Relevance => Self::needles(&query.text),
+            Order::Title | Order::Modified | Order::Studies => Vec::new(),
+        };
+        let mut groups = vec![of.clone()];
+        for needle in needles.into_iter().take(MOST_SCORED) {
+            // Who has it in the title goes up by one; the first group has all of them.
+            let titled = self.titles.containing(&needle);
+            let mut next = vec![RoaringBitmap::new(); groups.len() + 1];
+            for (place, group) in groups.iter().enumerate() {
+                let with = group & &titled;
+                if let Some(lower) = next.get_mut(place + 1) {
+                    *lower |= group - &with;
+                }
+                if let Some(upper) = next.get_mut(place) {
+                    *upper |= with;
+                }
+            }
+            groups = next;
+        }
+        let (mut page, mut skip) = (Vec::new(), skip);
+        for group in groups.iter().filter(|group| !group.is_empty()) {
+            let size = usize::try_from(group.len()).unwrap_or(usize::MAX);
+            if skip >= size {
+                skip -= size;
+                continue;
+            }
+            let own = order.iter().filter(|at| group.contains(**at)).skip(skip);
+            page.extend(own.take(count - page.len()).map(|at| *at as usize));
+            skip = 0;
+            if page.len() == count {
+                break;
+            }
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BTreeMap;
+
+    use roaring::RoaringBitmap;
+
+    use super::super::words::Phrase;
+    use super::{Card, CatalogQuery, Dimension, Finder, Order, fold};
+
+    const WORDS: &[&str] = &[
+        "Škoda",
+        "škola",
+        "prsu",
+        "plíce",
+        "Στήθος",
+        "στους",
+        "lung",
+        "lungs",
+        "straße",
+        "a",
+        "CT",
+    ];
+    const VALUES: &[&str] = &["CT", "MR", "1999", "2004", "2020"];
+
+    /// Numbers that look random and are the same each time (Knuth's linear congruence).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(self.0 >> 33).unwrap() % limit
+        }
+
+        fn text(&mut self, words: usize) -> String {
+            let words: Vec<&str> = (0..words).map(|_| WORDS[self.below(WORDS.len())]).collect();
+            words.join(" ")
+        }
+
+        fn terms(&mut self) -> BTreeMap<Dimension, Vec<String>> {
+            let mut terms: BTreeMap<Dimension, Vec<String>> = BTreeMap::new();
+            for (dimension, _, _) in Dimension::ALL {
+                let mut values: Vec<String> = (0..self.below(3))
+                    .map(|_| VALUES[self.below(VALUES.len())].to_owned())
+                    .collect();
+                values.sort();
+                values.dedup();
+                if !values.is_empty() {
+                    terms.insert(*dimension, values);
+                }
+            }
+            terms
+        }
+    }
+
+    fn card(dice: &mut Dice, number: usize) -> Card {
+        Card {
+            slug: format!("d{number}"),
+            title: Phrase::plain(dice.text(2)),
+            description: Phrase::plain(dice.text(3)),
+            terms: dice.terms(),
+            records: (dice.below(3) > 0).then(|| dice.below(5) as u64),
+            modified: dice.below(4) as i64,
+            text: dice.text(2),
+            ..Card::default()
+        }
+    }
+
+    /// What is read of a value; looked for as well.
+    fn label(_: Dimension, value: &str) -> String {
+        format!("Wert {}", value.chars().rev().collect::<String>())
+    }
+
+    fn looked_at(card: &Card) -> String {
+        let mut text =
+            format!("{} {} {} {}", card.title.text, card.description.text, card.text, card.slug);
+        for (dimension, values) in &card.terms {
+            values.iter().for_each(|value| text += &format!(" {}", label(*dimension, value)));
+        }
+        fold(&text)
+    }
+
+    #[test]
+    fn it_finds_counts_and_sorts_as_looking_at_every_dataset_does() {
+        let mut dice = Dice(3);
+        let cards: Vec<Card> = (0..200).map(|number| card(&mut dice, number)).collect();
+        let texts: Vec<String> = cards.iter().map(looked_at).collect();
+        let titles: Vec<String> = cards.iter().map(|card| fold(&card.title.text)).collect();
+        let finder = Finder::new(&cards, label);
+        let orders = [Order::Relevance, Order::Title, Order::Modified, Order::Studies];
+        let mut found_some = 0;
+        for step in 0..300 {
+            let count = dice.below(4);
+            let mut text = dice.text(count);
+            if dice.below(3) == 0 {
+                // A part of a word is enough.
+                text = text.chars().skip(1).collect();
+            }
+            let query = CatalogQuery {
+                text,
+                include: if dice.below(2) == 0 { dice.terms() } else { BTreeMap::new() },
+                exclude: if dice.below(2) == 0 { dice.terms() } else { BTreeMap::new() },
+                order: orders[step % 4],
+                page: 1,
+            };
+            let needles: Vec<String> =
+                fold(&query.text).split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+            let fits = |card: &Card, text: &str, but: Option<Dimension>| {
+                let has = |dimension: &Dimension, values: &Vec<String>| {
+                    let own = card.terms.get(dimension);
+                    own.is_some_and(|own| values.iter().any(|value| own.contains(value)))
+                };
+                needles.iter().all(|needle| text.contains(needle.as_str()))
+                    && query.include.iter().all(|(d, v)| Some(*d) == but || has(d, v))
+                    && query.exclude.iter().all(|(d, v)| Some(*d) == but || !has(d, v))
+            };
+            let with_text = finder.with_text(&query.text);
+            for but in [None, Some(Dimension::Modality), Some(Dimension::Year)] {
+                let found = finder.filtered(&with_text, &query, but);
+                let expected: RoaringBitmap = (0..)
+                    .zip(cards.iter().zip(&texts))
+                    .filter(|(_, (card, text))| fits(card, text, but))
+                    .map(|(at, _)| at)
+                    .collect();
+                assert_eq!(found, expected, "{query:?}");
+                found_some += usize::from(!found.is_empty());
+                let (counts, rest) = finder.count(&found, Dimension::Modality, 3);
+                let mut all: BTreeMap<&str, usize> = BTreeMap::new();
+                for at in &found {
+                    let terms = cards[at as usize].terms.get(&Dimension::Modality);
+                    terms.into_iter().flatten().for_each(|v| *all.entry(v).or_default() += 1);
+                }
+                assert_eq!(counts.len() + rest, all.len());
+                let mut all: Vec<_> = all.into_iter().map(|(v, n)| (v.to_owned(), n)).collect();
+                all.sort_by_key(|(value, count)| {
+                    (Reverse(*count), fold(&label(Dimension::Modality, value)))
+                });
+                all.truncate(3);
+                assert_eq!(counts, all);
+            }
+            let found = finder.filtered(&with_text, &query, None);
+            let mut expected: Vec<usize> = found.iter().map(|at| at as usize).collect();
+            let title = |at: &usize| (titles[*at].clone(), cards[*at].slug.clone());
+            expected.sort_by_key(|at| {
+                let score = needles.iter().filter(|needle| title(at).0.contains(needle.as_str()));
+                let first = match query.order {
+                    Order::Relevance => Reverse(Some(score.count() as i64)),
+                    Order::Title => Reverse(None),
+                    Order::Modified => Reverse(Some(cards[*at].modified)),
+                    Order::Studies => Reverse(cards[*at].records.map(|records| records as i64)),
+                };
+                (first, title(at))
+            });
+            let pages: Vec<usize> =
+                (0..20).flat_map(|page| finder.page(&found, &query, page * 10, 10)).collect();
+            assert_eq!(pages, expected, "{query:?}");
+        }
+        assert!(found_some > 150, "{found_some}");
+    }
+}

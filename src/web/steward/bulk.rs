@@ -1,0 +1,281 @@
+//! One field of many datasets: chosen, previewed with a verdict for each, applied to all or none.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use toml::{Table, Value};
+
+use super::super::State;
+use super::super::layout::Layout;
+use super::super::problem::render;
+use super::view::{self, ChangeView, Control, FieldView, Finding, Maker};
+use super::{Answer, Asking, answer, posted};
+use crate::catalogue::bench::{Publication, Wanted};
+use crate::catalogue::form::{Field, FormFile, Kind, Posted, find, put, text_of};
+use crate::catalogue::{self as rdf, Outcome, Shelf as _, Verdict};
+use crate::error::{Error, Result};
+
+/// Datasets of one edit at most.
+const MOST: usize = 500;
+
+pub(super) fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/operator/bulk-edit").get(show).post(send));
+}
+
+struct DatasetLine {
+    slug: String,
+    title: String,
+    is_chosen: bool,
+    base: String,
+    /// What would change; `None`: it was not asked for yet.
+    changes: Option<Vec<ChangeView>>,
+    style: &'static str,
+    verdict: &'static str,
+    findings: Vec<Finding>,
+}
+
+#[derive(Template)]
+#[template(path = "steward/bulk.html")]
+struct BulkPage {
+    layout: Layout,
+    lines: Vec<DatasetLine>,
+    fields: Vec<(String, String)>,
+    path: String,
+    field: Option<FieldView>,
+    is_list: bool,
+    adds: bool,
+    languages: Vec<String>,
+    is_preview: bool,
+    can_apply: bool,
+    is_stale: bool,
+    done: Option<String>,
+}
+
+/// The fields that many datasets can be given at once: path and row.
+fn fields(form: &FormFile) -> Vec<(String, &Field)> {
+    let rows = form.field.iter().filter(|row| row.bulk);
+    rows.map(|row| match &row.of {
+        Some(of) => (format!("{of}.{}", row.path), row),
+        None => (row.path.clone(), row),
+    })
+    .collect()
+}
+
+/// A description with the value put in; lists of parts have it in each part.
+fn with(table: &Table, path: &str, row: &Field, value: Option<&Value>, adds: bool) -> Table {
+    let mut table = table.clone();
+    let joined = |old: Option<&Value>| match (row.kind, adds, old, value) {
+        (Kind::Codes, true, Some(Value::Array(old)), Some(Value::Array(new))) => {
+            let mut all = old.clone();
+            all.extend(new.iter().filter(|one| !old.contains(one)).cloned());
+            Some(Value::Array(all))
+        }
+        (Kind::Codes, true, old, None) => old.cloned(),
+        (_, _, _, new) => new.cloned(),
+    };
+    match (&row.of, path.split_once('.')) {
+        (Some(_), Some((list, rest))) => {
+            if let Some(Value::Array(parts)) = table.get_mut(list) {
+                for part in parts.iter_mut().filter_map(Value::as_table_mut) {
+                    let new = joined(find(Some(part), rest));
+                    put(part, rest, new);
+                }
+            }
+        }
+        _ => {
+            let new = joined(find(Some(&table), path));
+            put(&mut table, path, new);
+        }
+    }
+    table
+}
+
+struct Asked<'p> {
+    posted: &'p Posted,
+    path: String,
+    chosen: Vec<String>,
+    adds: bool,
+    languages: Vec<String>,
+}
+
+fn page(
+    state: &State,
+    asking: &Asking,
+    asked: Option<&Asked<'_>>,
+    is_preview: bool,
+    is_stale: bool,
+    done: Option<String>,
+) -> Result<String> {
+    let release = state.pages.release();
+    let form = &release.form;
+    let tongue = asking.reader.tongue;
+    let catalogue_language = state.pages.config().catalogue.language.as_str();
+    let languages = match asked {
+        Some(asked) if !asked.languages.is_empty() => asked.languages.clone(),
+        _ => vec![catalogue_language.to_owned()],
+    };
+    let choices = fields(form);
+    let path = asked.map_or_else(String::new, |asked| asked.path.clone());
+    let row = choices.iter().find(|(known, _)| *known == path).map(|(_, row)| *row);
+    let converter = state.pages.converter(tongue);
+    let maker = Maker {
+        form,
+        release,
+        converter: &converter,
+        index: &state.index,
+        tongue,
+        languages: &languages,
+        catalogue_language,
+        rights: None,
+        add: "",
+    };
+    let value = row.zip(asked).and_then(|(row, asked)| form.value(row, asked.posted, &languages));
+    let field = row.map(|row| {
+        let mut field = maker.field(row, &row.path, value.as_ref());
+        if let Control::Part { is_open, .. } = &mut field.control {
+            *is_open = true;
+        }
+        field
+    });
+    let mut lines = Vec::new();
+    let mut texts = Vec::new();
+    for slug in asking.bench.slugs()? {
+        let current = asking.bench.current(&slug)?;
+        let Ok(table) = toml::from_str::<Table>(&current.text) else { continue };
+        if current.text.is_empty() {
+            continue;
+        }
+        let is_chosen = asked.is_some_and(|asked| asked.chosen.contains(&slug));
+        let title = asking.bench.desk.shelf.find(&slug)?;
+        let title =
+            title.map_or_else(String::new, |entry| state.pages.title_in(&entry, tongue).text);
+        let mut line = DatasetLine {
+            title,
+            is_chosen,
+            base: current.digest,
+            changes: None,
+            style: "",
+            verdict: "",
+            findings: Vec::new(),
+            slug: slug.clone(),
+        };
+        if let (true, true, Some(row), Some(asked)) = (is_preview, is_chosen, row, asked) {
+            let text = text_of(&with(&table, &asked.path, row, value.as_ref(), asked.adds));
+            line.changes = Some(view::changes(&current.text, &text, form, tongue));
+            texts.push((slug, text));
+        }
+        lines.push(line);
+    }
+    let mut can_apply = !texts.is_empty();
+    for (tried, (slug, _)) in asking.bench.try_out(&texts, asking.now)?.into_iter().zip(&texts) {
+        let Some(line) = lines.iter_mut().find(|line| line.slug == *slug) else { continue };
+        let (style, word) = said(&tried.outcome);
+        line.style = style;
+        line.verdict = asking.w(word);
+        if tried.outcome.verdict == Verdict::Refused {
+            can_apply = false;
+            line.findings = view::findings(&tried.outcome, form, tongue);
+        }
+    }
+    render(&BulkPage {
+        layout: asking.layout(state, asking.w("steward.bulk")),
+        lines,
+        fields: choices
+            .iter()
+            .map(|(path, row)| (path.clone(), row.label.best(&tongue.code).to_owned()))
+            .collect(),
+        is_list: row.is_some_and(|row| row.kind == Kind::Codes),
+        adds: asked.is_some_and(|asked| asked.adds),
+        path,
+        field,
+        languages,
+        is_preview,
+        can_apply,
+        is_stale,
+        done,
+    })
+}
+
+/// What the gate would do.
+fn said(outcome: &Outcome) -> (&'static str, &'static str) {
+    match outcome.verdict {
+        Verdict::Refused => ("bad", "steward.verdict-refused"),
+        Verdict::Withdrawn => ("warn", "steward.verdict-withdrawn"),
+        Verdict::Unchanged => ("plain", "steward.verdict-unchanged"),
+        Verdict::Published => ("good", "steward.passes"),
+    }
+}
+
+async fn show(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let query = request.query_string().to_owned();
+    answer(&request, state, move |state, asking| {
+        let pairs = super::words::pairs(&query);
+        let done = pairs.iter().find(|(name, _)| name == "done");
+        let done = done.and_then(|(_, count)| count.parse::<u64>().ok());
+        let done = done.map(|count| asking.reader.tongue.counted("dataset", count));
+        page(state, asking, None, false, false, done).map(Answer::Page)
+    })
+    .await
+}
+
+async fn send(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -> HttpResponse {
+    answer(&request, state, move |state, asking| {
+        let posted = posted(&body);
+        let mut chosen: Vec<String> = posted.all("dataset").to_vec();
+        chosen.retain(|slug| rdf::is_slug(slug));
+        if chosen.len() > MOST {
+            return Err(Error::TooCostly(format!("choose at most {MOST} datasets at once")));
+        }
+        let known = |tag: &&String| crate::config::LANGUAGES.contains(&tag.as_str());
+        let asked = Asked {
+            path: posted.one("field").to_owned(),
+            chosen,
+            adds: posted.one("how") == "add",
+            languages: posted.all("language").iter().filter(known).cloned().collect(),
+            posted: &posted,
+        };
+        match posted.one("do") {
+            "apply" => apply(state, asking, &asked),
+            "preview" => page(state, asking, Some(&asked), true, false, None).map(Answer::Page),
+            _ => page(state, asking, Some(&asked), false, false, None).map(Answer::Page),
+        }
+    })
+    .await
+}
+
+fn apply(state: &State, asking: &Asking, asked: &Asked<'_>) -> Result<Answer> {
+    let form = &state.pages.release().form;
+    let choices = fields(form);
+    let Some((path, row)) = choices.iter().find(|(path, _)| *path == asked.path) else {
+        return Err(Error::Parameter {
+            name: "field".to_owned(),
+            reason: "is none that many datasets can be given".to_owned(),
+        });
+    };
+    let value = form.value(row, asked.posted, &asked.languages);
+    let mut wanted = Vec::new();
+    for slug in &asked.chosen {
+        let current = asking.bench.current(slug)?;
+        let base = asked.posted.one(&format!("base:{slug}")).to_owned();
+        let Ok(table) = toml::from_str::<Table>(&current.text) else { continue };
+        let text = text_of(&with(&table, path, row, value.as_ref(), asked.adds));
+        // What says the same is left as it is written.
+        let is_same = rdf::history::differences(&current.text, &text).is_empty();
+        if !is_same {
+            wanted.push(Wanted { slug: slug.clone(), base, text, draft: None });
+        }
+    }
+    if wanted.is_empty() {
+        return page(state, asking, Some(asked), true, false, None).map(Answer::Page);
+    }
+    match asking.bench.publish(&wanted, &asking.who(), asking.now)? {
+        Publication::Done(_) => {
+            Ok(Answer::See(format!("/operator/bulk-edit?done={}", wanted.len())))
+        }
+        Publication::Refused(_) => {
+            page(state, asking, Some(asked), true, false, None).map(Answer::Refused)
+        }
+        Publication::Stale(_) => {
+            page(state, asking, Some(asked), true, true, None).map(Answer::Conflict)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Open datasets follow the archive, and nothing else does.
+
+use std::sync::Arc;
+
+use vesalius::catalogue::{
+    Desk, How, Log as _, OpenDatasets, Shelf as _, State, StoreShelf, Verdict, open_selections,
+    samples,
+};
+use vesalius::index::Index;
+use vesalius::mapping::Context;
+
+use super::{config, now};
+use crate::support::{Content, Folder, Fresh, How as Ingesting, ingest, record, set, sqlite};
+
+struct Archive {
+    fresh: Fresh,
+    index: Arc<Index>,
+    desk: Desk,
+    folder: tempfile::TempDir,
+    open: OpenDatasets,
+    files: Folder,
+}
+
+fn open_dataset(modality: &str) -> String {
+    format!(
+        "title.en = \"T\"\ndescription.en = \"D\"\naccess_rights = \"PUBLIC\"\n\
+         figures = \"exact\"\nhealth_categories = [\"EHRS\"]\n\n[selection]\nmodality = \
+         [\"{modality}\"]\n\n[[distribution]]\naccess_url = \"https://example.org/\"\n"
+    )
+}
+
+/// Open: CT, MR, and MG that asks for more than it may. Not open: CT.
+fn archive() -> Archive {
+    let fresh = sqlite();
+    let index = Arc::new(Index::open(None, Context::default()));
+    let store = Arc::new(fresh.store.clone());
+    let desk = Desk::open(&Arc::new(config()), &store, &index, None).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = Archive {
+        fresh,
+        index,
+        desk,
+        folder,
+        open: OpenDatasets::default(),
+        files: Folder::default(),
+    };
+    for (study, modality) in [(1, "CT"), (2, "MR"), (3, "CT"), (4, "MG")] {
+        archive.put(study, modality);
+    }
+    archive.take_in();
+    for modality in ["CT", "MR", "MG"] {
+        archive.write(&modality.to_lowercase(), &open_dataset(modality));
+    }
+    let samples = samples();
+    let closed = samples.iter().find(|(slug, _)| slug == "lung-ldct").unwrap().1;
+    archive.write("closed", &closed.replace("body-site = ", "# body-site = "));
+    let pass = archive.publish();
+    assert!(pass.iter().all(|(_, verdict)| *verdict == Verdict::Published), "{pass:?}");
+    archive.write("mg", &open_dataset("MG").replace("\"D\"", "\"D\"\ncolour = \"red\""));
+    archive.publish();
+    assert!(archive.follow().is_empty(), "nothing changed");
+    archive
+}
+
+impl Archive {
+    /// Writes a file with the one image of a study; the mark is its modification time.
+    fn put_as(&mut self, origin: &str, mark: i64, study: u32, modality: &str) {
+        let mut image = record(study, study, 1, 1);
+        set(&mut image.series, "Modality", modality);
+        self.files.put(origin, mark, Content::Dicom(Box::new(image)));
+    }
+
+    fn put(&mut self, study: u32, modality: &str) {
+        self.put_as(&format!("{study}.dcm"), 1, study, modality);
+    }
+
+    fn take_in(&mut self) {
+        ingest(&self.fresh.store, &mut self.files, &Ingesting::default());
+        self.index.catch_up(&self.fresh.store).unwrap();
+    }
+
+    fn write(&self, slug: &str, text: &str) {
+        std::fs::write(self.folder.path().join(format!("{slug}.toml")), text).unwrap();
+    }
+
+    fn publish(&self) -> Vec<(String, Verdict)> {
+        let pass = self.desk.publish_folder(self.folder.path(), How::Publish, now()).unwrap();
+        pass.outcomes.into_iter().map(|outcome| (outcome.slug, outcome.verdict)).collect()
+    }
+
+    /// What followed the archive, each with what became of it.
+    fn follow(&mut self) -> Vec<(String, Verdict)> {
+        let outcomes = self.desk.follow(&mut self.open, now()).unwrap();
+        self.open.refresh(&self.fresh.store, &config()).unwrap();
+        let all = open_selections(&self.desk.shelf, &config()).unwrap();
+        assert_eq!(self.open.criteria(), all, "as if everything were read again");
+        outcomes.into_iter().map(|outcome| (outcome.slug, outcome.verdict)).collect()
+    }
+
+    fn records(&self, slug: &str) -> Option<u64> {
+        self.desk.shelf.find(slug).unwrap().unwrap().figures().records
+    }
+
+    fn events(&self) -> u64 {
+        self.desk.shelf.last_event().unwrap().unwrap().seq
+    }
+
+    /// Counting everything from nothing gives what is published.
+    fn is_as_counted_from_nothing(&self) {
+        let index = Arc::new(Index::open(None, Context::default()));
+        index.catch_up(&self.fresh.store).unwrap();
+        let store = Arc::new(self.fresh.store.clone());
+        let desk = Desk::open(&Arc::new(config()), &store, &index, None).unwrap();
+        let pass = desk.publish_folder(self.folder.path(), How::Check, now()).unwrap();
+        for outcome in pass.outcomes.iter().filter(|outcome| outcome.slug != "mg") {
+            assert_eq!(outcome.verdict, Verdict::Unchanged, "{outcome:#?}");
+        }
+        assert_eq!(self.index.differences(&self.fresh.store).unwrap(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_new_study_changes_the_open_datasets_that_hold_it_and_no_others() {
+    let mut archive = archive();
+    let (events, closed) = (archive.events(), archive.desk.shelf.find("closed").unwrap());
+    archive.put(5, "CT");
+    archive.take_in();
+    assert_eq!(archive.follow(), [("ct".to_owned(), Verdict::Published)]);
+    assert_eq!((archive.records("ct"), archive.events()), (Some(3), events + 1));
+    assert_eq!(archive.desk.shelf.find("closed").unwrap(), closed, "it waits for its release");
+    assert!(archive.follow().is_empty());
+    archive.is_as_counted_from_nothing();
+
+    // A study that changes its side changes both; one that nobody describes none.
+    archive.put_as("1.dcm", 2, 1, "MR");
+    archive.put(6, "US");
+    archive.take_in();
+    let mut followed = archive.follow();
+    followed.sort_by(|a, b| a.0.cmp(&b.0));
+    let published = |slug: &str| (slug.to_owned(), Verdict::Published);
+    assert_eq!(followed, [published("ct"), published("mr")]);
+    assert_eq!((archive.records("ct"), archive.records("mr")), (Some(2), Some(2)));
+    archive.is_as_counted_from_nothing();
+}
+
+#[test]
+fn a_refused_description_is_not_published_by_the_way() {
+    let mut archive = archive();
+    let before = archive.desk.shelf.find("mg").unwrap();
+    archive.put(5, "MG");
+    archive.take_in();
+    assert!(archive.follow().is_empty());
+    assert_eq!(archive.desk.shelf.find("mg").unwrap(), before);
+}
+
+#[test]
+fn what_another_process_withdrew_does_not_come_back() {
+    let mut archive = archive();
+    archive.write("ct", &format!("withdrawn = true\n{}", open_dataset("CT")));
+    let (store, other) =
+        (Arc::new(archive.fresh.store.clone()), Arc::new(Index::open(None, Context::default())));
+    other.catch_up(&store).unwrap();
+    let desk = Desk::open(&Arc::new(config()), &store, &other, None).unwrap();
+    desk.publish_folder(archive.folder.path(), How::Publish, now()).unwrap();
+    archive.put(5, "CT");
+    archive.take_in();
+    assert!(archive.follow().is_empty());
+    assert_eq!(StoreShelf(store).find("ct").unwrap().unwrap().state, State::Withdrawn);
+}
+
+#[test]
+fn what_is_said_of_a_study_that_did_not_change_is_noticed() {
+    let mut archive = archive();
+    let value = |archive: &Archive, slug: &str, metric: &str| {
+        let measures = archive.desk.shelf.find(slug).unwrap().unwrap().figures().measures;
+        measures.iter().find(|measure| measure.metric == metric).unwrap().value
+    };
+    let metric = {
+        let is_of = |metric: &vesalius::catalogue::Metric| {
+            metric.figure.query().contains("sop-instance-repeated")
+        };
+        archive.desk.release.quality.metrics.iter().find(|metric| is_of(metric)).unwrap().id.clone()
+    };
+    archive.put(5, "MR");
+    archive.take_in();
+    assert_eq!(archive.follow(), [("mr".to_owned(), Verdict::Published)]);
+    assert_eq!(value(&archive, "mr", &metric), 1.0);
+    // The image of the study of MR comes a second time, in another file.
+    archive.put_as("again.dcm", 1, 2, "MR");
+    archive.take_in();
+    // The document says the same, the label does not.
+    assert_eq!(archive.follow(), [("mr".to_owned(), Verdict::Unchanged)]);
+    assert_eq!(value(&archive, "mr", &metric), 0.5);
+    archive.is_as_counted_from_nothing();
+}
