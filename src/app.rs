@@ -26,7 +26,7 @@ use crate::fhir;
 use crate::harvest;
 use crate::index::Criteria;
 use crate::openapi;
-use crate::source::dicomweb::Credentials;
+use crate::source::dicomweb::{Credentials, Settings, Through};
 use crate::web::Pages;
 
 /// How often a serving process looks for changes of other processes.
@@ -178,14 +178,17 @@ impl Server {
             Arc::clone(&node.index),
             context.clone(),
         )?;
-        let fhir = web::Data::new(fhir.with_exports(&node.exports, &node.config.exports)?);
+        let credentials = Credentials::from_environment(std::env::vars())?;
+        let pacs = Through::new(&Settings::from(&node.config.ingest), &credentials)?;
+        let fhir = fhir.with_pacs(pacs).with_exports(&node.exports, &node.config.exports)?;
+        let fhir = web::Data::new(fhir);
         let facade = fhir.clone().into_inner();
         let images = web::Data::new(dicomweb::State::new(
             &node.config,
             (*node.store).clone(),
             Arc::clone(&node.index),
             &context,
-            &Credentials::from_environment(std::env::vars())?,
+            &credentials,
         )?);
         let description = web::Data::new(Description::new(&facade, &images, &node.config));
         let program = std::env::current_exe()

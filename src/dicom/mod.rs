@@ -30,7 +30,7 @@ pub mod worker;
 pub mod write;
 
 pub use json::record_from_json;
-pub use part10::{Identity, Part10, Told, instance_of_head};
+pub use part10::{Identity, Part10, Told, encapsulated_document, instance_of_head};
 pub use plan::Plan;
 pub use read::{Outcome, Reader};
 pub use to_json::{element_of, keyword_of, value_to_json};

@@ -20,6 +20,7 @@ const SOP_CLASS: u32 = tag(0x0008, 0x0016);
 const SOP_INSTANCE: u32 = tag(0x0008, 0x0018);
 const STUDY: u32 = tag(0x0020, 0x000d);
 const SERIES: u32 = tag(0x0020, 0x000e);
+const DOCUMENT: u32 = tag(0x0042, 0x0011);
 
 /// Which instance a data set says that it is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -203,6 +204,56 @@ const fn syntax_of(encoding: Encoding) -> &'static str {
     }
 }
 
+/// Which instance a file is that is held whole, and the document that it encapsulates (PS3.3
+/// C.24.2), with the padding to an even length.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn encapsulated_document(bytes: &[u8]) -> Result<(Identity, Option<Vec<u8>>), Quarantine> {
+    let mut input = Slice(bytes);
+    let meta = Meta::read(&mut input, start_of(bytes))?;
+    let (declared, is_deflated) = encoding_of(meta.syntax.as_deref().unwrap_or_default());
+    if is_deflated {
+        let mut inflating = Inflating::new(&mut input, meta.end);
+        return document_in(&mut Scan::new(&mut inflating, 0, declared));
+    }
+    let encoding = detect(&mut input, meta.end, declared)?;
+    document_in(&mut Scan::new(&mut input, meta.end, encoding))
+}
+
+fn document_in(scan: &mut Scan<'_>) -> Result<(Identity, Option<Vec<u8>>), Quarantine> {
+    let (mut identity, mut document) = (Identity::default(), None);
+    while let Some(step) = scan.next()? {
+        let Step::Leaf(leaf) = step else { continue };
+        if scan.depth() > 1 {
+            continue;
+        }
+        match leaf.tag {
+            SOP_CLASS => identity.sop_class = uid(scan, &leaf)?,
+            SOP_INSTANCE => identity.instance = uid(scan, &leaf)?,
+            STUDY => identity.study = uid(scan, &leaf)?,
+            SERIES => identity.series = uid(scan, &leaf)?,
+            DOCUMENT => {
+                let length = usize::try_from(leaf.length.unwrap_or(0)).unwrap_or(usize::MAX);
+                document = Some(scan.bytes(leaf.at, length)?.to_vec());
+            }
+            later if later > DOCUMENT => break,
+            _ => {}
+        }
+    }
+    Ok((identity, document))
+}
+
+/// Where the file meta information of a file begins: a server may hand on what an old device
+/// wrote, without a preamble.
+fn start_of(bytes: &[u8]) -> u64 {
+    match (bytes.get(PREAMBLE..PREAMBLE + 4), bytes.starts_with(b"DICM")) {
+        (Some(b"DICM"), _) => PREAMBLE as u64 + 4,
+        (_, true) => 4,
+        (_, false) => 0,
+    }
+}
+
 /// What the first bytes of a file tell of the instance that it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Told {
@@ -217,13 +268,10 @@ pub enum Told {
 /// Which instance a file is, by its first bytes.
 #[must_use]
 pub fn instance_of_head(bytes: &[u8]) -> Told {
-    let Some(mark) = bytes.get(PREAMBLE..PREAMBLE + 4) else { return Told::NotYet };
-    // A server may hand on what an old device wrote, without a preamble.
-    let start = match (mark == b"DICM", bytes.starts_with(b"DICM")) {
-        (true, _) => PREAMBLE as u64 + 4,
-        (false, true) => 4,
-        (false, false) => 0,
-    };
+    if bytes.len() < PREAMBLE + 4 {
+        return Told::NotYet;
+    }
+    let start = start_of(bytes);
     // What is cut off looks like what is damaged: with more bytes it may be whole.
     let mut input = Slice(bytes);
     let Ok(meta) = Meta::read(&mut input, start) else { return Told::NotYet };
@@ -260,8 +308,28 @@ fn instance_in(scan: &mut Scan<'_>) -> Result<Option<String>, Quarantine> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Told, instance_of_head};
+    use super::{Told, encapsulated_document, instance_of_head};
     use crate::dicom::write::DataSet;
+
+    #[test]
+    fn a_document_is_taken_out_of_what_encapsulates_it() {
+        let file = DataSet::new()
+            .text("SOPClassUID", "1.2.840.10008.5.1.4.1.1.104.1")
+            .text("SOPInstanceUID", "2.25.3")
+            .text("StudyInstanceUID", "2.25.1")
+            .text("SeriesInstanceUID", "2.25.2")
+            .bytes("EncapsulatedDocument", b"%PDF-1.4")
+            .to_part_10()
+            .unwrap();
+        let (identity, document) = encapsulated_document(&file).unwrap();
+        assert_eq!((&*identity.study, &*identity.instance), ("2.25.1", "2.25.3"));
+        assert_eq!(document.as_deref(), Some(&b"%PDF-1.4"[..]));
+        for length in 0..file.len() {
+            // Cut off or damaged: an error or no document, never half of one.
+            let found = encapsulated_document(&file[..length]);
+            assert!(found.is_err() || found.unwrap().1.is_none(), "{length}");
+        }
+    }
 
     #[test]
     fn a_file_tells_its_instance_as_soon_as_it_can() {

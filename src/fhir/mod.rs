@@ -23,6 +23,7 @@ use crate::index::Index;
 use crate::index::disclosure::Rule;
 use crate::mapping::Context;
 use crate::mapping::fhir::View;
+use crate::source::dicomweb::Through;
 use crate::store::Store;
 use crate::store::read::IdSpace;
 
@@ -98,6 +99,8 @@ pub struct State {
     subscriptions: crate::config::Subscriptions,
     /// `None`: this server keeps none.
     exports: Option<bulk::Desk>,
+    /// By which documents are fetched that are with a PACS; `None`: they are not.
+    pacs: Option<Through>,
 }
 
 /// Bytes that are the same for everybody.
@@ -191,6 +194,7 @@ impl State {
             made,
             terminology,
             exports: None,
+            pacs: None,
             subscriptions: config.subscriptions.clone(),
             records,
             disclosure: Rule {
@@ -225,6 +229,13 @@ impl State {
             self.exports = Some(bulk::Desk::open(folder, config)?);
         }
         Ok(self)
+    }
+
+    /// The same with a way to the PACS.
+    #[must_use]
+    pub fn with_pacs(mut self, pacs: Through) -> Self {
+        self.pacs = Some(pacs);
+        self
     }
 
     /// By which the values of resources are read.

@@ -212,6 +212,12 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "not-supported", reason.to_owned())
     }
 
+    /// The server that something came from does not give it: 502 or 504 with the reason.
+    pub(super) fn upstream(is_late: bool, reason: &str) -> Self {
+        let status = if is_late { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+        Self::new(status, "transient", reason.to_owned())
+    }
+
     /// A body of another media type than those.
     pub(super) fn other_media_type(takes: &str) -> Self {
         Self { diagnostics: format!("the address takes {takes}"), ..Self::media_type() }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::client::http;
 use super::split::Splitter;
-use super::{Credentials, Settings};
+use super::{Credentials, Event, Parts, Settings};
 use crate::error::Result;
 
 /// What is asked of a server.
@@ -80,6 +80,43 @@ impl Through {
             largest_data_set: self.largest_data_set,
             body,
         })
+    }
+}
+
+impl Through {
+    /// An instance as PS3.10, held whole: the first part of the answer. `None`: the server does not
+    /// have it any more.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is longer than `most` bytes.
+    pub async fn instance(
+        &self,
+        asked: Asked<'_>,
+        most: usize,
+    ) -> Result<Option<Vec<u8>>, NoAnswer> {
+        let mut answer = self.ask(asked).await?;
+        match answer.status {
+            200 => {}
+            404 | 410 => return Ok(None),
+            _ => return Err(NoAnswer::Broken),
+        }
+        let mut parts = Parts::of(&answer.content_type).ok_or(NoAnswer::Broken)?;
+        let (mut whole, mut events) = (Vec::new(), Vec::new());
+        while let Some(chunk) = answer.chunk().await? {
+            parts.feed(&chunk, &mut events).map_err(|_| NoAnswer::Broken)?;
+            for event in events.drain(..) {
+                match event {
+                    Event::Begin(_) => {}
+                    Event::Data(data) if whole.len() + data.len() > most => {
+                        return Err(NoAnswer::Broken);
+                    }
+                    Event::Data(data) => whole.extend_from_slice(&data),
+                    Event::End => return Ok(Some(whole)),
+                }
+            }
+        }
+        // It ended within the part.
+        Err(NoAnswer::Broken)
     }
 }
 

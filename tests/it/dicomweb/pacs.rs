@@ -1,13 +1,15 @@
 //! Studies of a PACS: its answers go through, and no more of them than the store knows.
 
+use actix_web::dev::Service as _;
 use actix_web::http::StatusCode;
+use actix_web::{App, HttpMessage as _, test};
 use serde_json::json;
 use vesalius::actor::Role;
-use vesalius::config::Identity;
+use vesalius::config::{Config, Identity};
 use vesalius::dicom::{Outcome, Reader};
 use vesalius::error::Result;
 use vesalius::imaging::Record;
-use vesalius::source::dicomweb::Credentials;
+use vesalius::source::dicomweb::{Credentials, Settings, Through};
 use vesalius::source::{Item, Journal, Sink, Source, Stamp};
 use wiremock::matchers::{header, header_regex, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -203,4 +205,109 @@ async fn nobody_reaches_the_pacs_who_may_not_read_the_study() {
     let server = Server::new(Identity::Identified, &Credentials::None);
     server.ingest(&mut Pacs("http://127.0.0.1:9/dw".to_owned()));
     assert_eq!(server.get("/studies/1.2.1").await.status, StatusCode::BAD_GATEWAY);
+}
+
+const PDF: &[u8] = b"%PDF-1.4 synthetic";
+
+fn report(study: u32) -> vesalius::dicom::write::DataSet {
+    image(study, 1, 1)
+        .text("SOPClassUID", "1.2.840.10008.5.1.4.1.1.104.1")
+        .text("Modality", "DOC")
+        .text("MIMETypeOfEncapsulatedDocument", "application/pdf")
+        .number("EncapsulatedDocumentLength", f64::from(u32::try_from(PDF.len()).unwrap()))
+        .bytes("EncapsulatedDocument", PDF)
+}
+
+/// The same ingest of a report whose document stayed with the PACS.
+struct Reports(String);
+
+impl Source for Reports {
+    fn kind(&self) -> &'static str {
+        "dicomweb"
+    }
+
+    fn locator(&self) -> String {
+        self.0.clone()
+    }
+
+    fn is_authoritative(&self) -> bool {
+        true
+    }
+
+    fn read(&mut self, _: &dyn Journal, sink: &mut Sink<'_>) -> Result<()> {
+        let file = report(1).to_part_10().unwrap();
+        let Outcome::Record(mut record) = Reader::default().bytes(&file, "") else { panic!() };
+        record.report.as_mut().unwrap().document.as_mut().unwrap().offset = None;
+        let (study, uid) =
+            (record.study_uid.clone(), record.instance.as_ref().unwrap().uid.clone());
+        sink(Item::Record { record, stamp: None })?;
+        sink(Item::Settled {
+            origin: "studies/1.2.1".to_owned(),
+            stamp: Stamp { size: 1, mark: 1 },
+            inputs: 1,
+            study: Some((study, vec![uid])),
+        })
+    }
+}
+
+#[actix_web::test]
+async fn the_document_of_a_report_is_fetched_when_it_is_asked_for() {
+    let pacs = MockServer::start().await;
+    let credentials = Credentials::Basic { user: "u".to_owned(), password: "p".to_owned() };
+    let server = Server::new(Identity::Identified, &credentials);
+    server.ingest(&mut Reports(format!("{}/dw", pacs.uri())));
+    let through = Through::new(&Settings::from(&Config::default().ingest), &credentials).unwrap();
+    let facade = vesalius::fhir::State::new(
+        &Config::default(),
+        server.store.clone(),
+        std::sync::Arc::clone(&server.index),
+        server.context.clone(),
+    );
+    let facade = actix_web::web::Data::new(facade.unwrap().with_pacs(through));
+    let ask = async |role: Role, path: &str| {
+        let actor = vesalius::actor::Actor::new("test", role);
+        let app = test::init_service(
+            App::new()
+                .app_data(facade.clone())
+                .wrap_fn(move |request, next| {
+                    request.extensions_mut().insert(actor.clone());
+                    next.call(request)
+                })
+                .configure(vesalius::fhir::routes),
+        )
+        .await;
+        let request = test::TestRequest::get().uri(path).insert_header(("Accept", "*/*"));
+        let response = test::call_service(&app, request.to_request()).await;
+        (response.status(), test::read_body(response).await.to_vec())
+    };
+    let (status, found) = ask(Role::ImagingIt, "/fhir/DiagnosticReport").await;
+    assert_eq!(status, StatusCode::OK);
+    let found: serde_json::Value = serde_json::from_slice(&found).unwrap();
+    let url = found["entry"][0]["resource"]["presentedForm"][0]["url"].as_str().unwrap();
+    let path = &url[url.find("/fhir/").unwrap()..];
+    // The PACS does not answer, answers with something else, and with the document.
+    for (template, status) in [
+        (ResponseTemplate::new(500), StatusCode::BAD_GATEWAY),
+        (ResponseTemplate::new(404), StatusCode::NOT_FOUND),
+        (
+            multipart(&[("application/dicom", report(7).to_part_10().unwrap())]),
+            StatusCode::BAD_GATEWAY,
+        ),
+        (multipart(&[("application/dicom", b"nothing".to_vec())]), StatusCode::BAD_GATEWAY),
+        (multipart(&[("application/dicom", report(1).to_part_10().unwrap())]), StatusCode::OK),
+    ] {
+        pacs.reset().await;
+        answer(&pacs, &place(1, 1, 1), template).await;
+        let (told, body) = ask(Role::ImagingIt, path).await;
+        assert_eq!(told, status, "{}", String::from_utf8_lossy(&body));
+        if status == StatusCode::OK {
+            assert_eq!(body, PDF);
+        } else {
+            assert!(String::from_utf8_lossy(&body).contains("OperationOutcome"));
+        }
+    }
+    // Nobody else asks the PACS for it.
+    pacs.reset().await;
+    assert_eq!(ask(Role::Researcher, path).await.0, StatusCode::NOT_FOUND);
+    assert!(pacs.received_requests().await.unwrap().is_empty());
 }
