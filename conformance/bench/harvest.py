@@ -65,8 +65,15 @@ def quiet(pid):
 
 def get(connection, path, coding="gzip"):
     begin = time.perf_counter()
-    connection.request("GET", path, headers={"Accept-Encoding": coding})
-    answer = connection.getresponse()
+    try:
+        connection.request("GET", path, headers={"Accept-Encoding": coding})
+        answer = connection.getresponse()
+    except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+        # Closed while another size was filled.
+        connection.close()
+        begin = time.perf_counter()
+        connection.request("GET", path, headers={"Accept-Encoding": coding})
+        answer = connection.getresponse()
     body = answer.read()
     if answer.status != 200:
         raise SystemExit(f"{path}: {answer.status} {body[:300]}")

@@ -396,7 +396,6 @@ mod tests {
                 terms: vec![(Facet::Sex, dice.of(&["female", "male", ""]).to_owned())],
                 started: (dice.below(5) > 0).then_some(started),
                 age: (dice.below(4) > 0).then(|| 40 + dice.below(9) as u16),
-                ..StudyFacts::default()
             },
         };
         let series = (0..dice.below(4)).map(|at| NewSeries {
@@ -411,7 +410,6 @@ mod tests {
                     (Facet::Attribute, dice.of(&["Modality", "Rows", "PatientSex"]).to_owned()),
                 ],
                 spacing: dice.below(3) as u32 * 500,
-                ..SeriesFacts::default()
             },
         });
         (study, series.collect())

@@ -356,7 +356,9 @@ impl<'a> Writer<'a> {
         while self.spare < length {
             let more = RESERVED.max(length);
             // What is kept for later exports gives way to this one.
-            if !self.desk.reserve(more) && !(self.desk.forget_kept() && self.desk.reserve(more)) {
+            let has_room =
+                self.desk.reserve(more) || (self.desk.forget_kept() && self.desk.reserve(more));
+            if !has_room {
                 return Err(Halt::Failed(format!(
                     "the exports of this server may hold {} MiB together, and this one does not \
                      fit: narrow it with `_type`, `_typeFilter`, `_since` or `_elements`, or \
