@@ -247,9 +247,10 @@ def bombs():
     yield body("too long", "an IRI of a dataset of 3 kB", turtle(dataset(iri="@B@/d/" + "x" * 3_000)), {"long-iri"})
     yield body("too many", "1,100,000 statements", "<x:a> <x:b> " + ",".join(str(n) for n in range(1_100_000)) + " .", {"too-many-triples"}, document_mib=16)
     yield body("too many", "60,000 statements of a dataset", turtle(dataset(), "<@B@/d/a> dct:x " + ",".join(str(n) for n in range(60_000)) + " ."), {"large-dataset"})
+    # A slow machine comes to the end of the time of the walk first.
     yield body("too many", "1,000 datasets that share 20,000 statements", turtle(
         "".join(dataset(str(n), "dct:relation <@B@/d/list> ;") for n in range(1_000)),
-        "<@B@/d/list> dct:x " + ",".join(str(n) for n in range(20_000)) + " ."), {"too-costly"}, kept=range(1, 200))
+        "<@B@/d/list> dct:x " + ",".join(str(n) for n in range(20_000)) + " ."), {"too-costly", "endless"}, kept=range(200))
     yield body("too many", "10,000 datasets", turtle("".join(
         f'<@B@/d/{n}> a dcat:Dataset ; dct:title "t" ; dct:description "d" .\n' for n in range(10_000))), (), 10_000)
 
