@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::{Common, Ended, Node, event, say};
-use crate::catalogue::{Severity, 
-    Desk, Entry, How, Log as _, Outcome, Pass, Shelf as _, State, Verdict, digest,
+use crate::catalogue::{
+    Desk, Entry, How, Log as _, Outcome, Pass, Severity, Shelf as _, State, Verdict, digest,
 };
 use crate::error::{Error, Result};
 

@@ -82,7 +82,8 @@ impl Reader {
         self.wanted = names
             .iter()
             .map(|name| {
-                let mut found = self.header.iter().enumerate().filter(|(_, column)| *column == name);
+                let mut found =
+                    self.header.iter().enumerate().filter(|(_, column)| *column == name);
                 match (found.next(), found.next()) {
                     (Some((at, _)), None) => Ok(at),
                     (Some(_), Some(_)) => Err(format!("two columns are called `{name}`")),
