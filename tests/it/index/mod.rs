@@ -273,6 +273,34 @@ fn catching_up_equals_rebuilding_whatever_changed() {
 }
 
 #[test]
+fn a_source_is_found_by_its_new_name() {
+    on_both(|fresh| {
+        let store = &fresh.store;
+        ingest(store, &mut Folder::of(&archive(4, 20)), &How::default());
+        let index = caught_up(store);
+        let (kind, locator, studies) = store
+            .read(|db| {
+                let source = vesalius::store::journal::list_sources(db)?.remove(0);
+                let studies = vesalius::store::archive::scan_studies(db, 0, i64::MAX)?.len();
+                Ok((source.kind, source.locator, studies as u64))
+            })
+            .unwrap();
+        let rename = |name: &str| {
+            store
+                .write(|db| vesalius::store::journal::put_source(db, &kind, &locator, name))
+                .unwrap();
+            index.catch_up(store).unwrap()
+        };
+        assert_eq!(rename("mammo").studies as u64, studies);
+        assert_eq!(index.differences(store).unwrap(), Vec::<String>::new());
+        let of = |name: &str| index.read().count(&it(), &Criteria::of(Facet::Source, &[name]));
+        assert_eq!((of("mammo").studies, of("memory").studies), (studies, 0));
+        // The same name again is no change.
+        assert_eq!(rename("mammo").changes, 0);
+    });
+}
+
+#[test]
 fn catching_up_costs_the_change_and_not_the_store() {
     let fresh = sqlite();
     let mut folder = Folder::of(&archive(2, 60));
