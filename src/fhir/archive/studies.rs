@@ -50,10 +50,13 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         if control.is_count_only {
             let everything = index.count_for_disclosure(&Query::All);
             let is_hidden = asking.actor.role == Role::Researcher
-                && !search.identifies()
                 && index.search(asking.actor, &Query::All).len() < everything;
             if !is_hidden {
                 return Ok(Page::count(Total::Known(hits.len())));
+            }
+            // What is about single persons or studies is not counted, and nothing is no count.
+            if search.identifies() {
+                return Ok(Page::count(Total::Masked));
             }
             search.permit_hidden_count()?;
             // What may be read is known anyway: it must not hide how few the rest are.
