@@ -8,7 +8,7 @@ use super::quality::Measure;
 use super::{Day, Selection};
 use crate::error::Result;
 use crate::imaging::Facet;
-use crate::index::disclosure::{Cell, Rule, Shown, band_limits};
+use crate::index::disclosure::{Cell, Rule, Shown, Whole, band_limits};
 
 /// Who counts: the index. One implementation serves search, pages and catalogue, so that figures
 /// cannot disagree.
@@ -55,6 +55,9 @@ pub struct Figures {
     pub min_age: Option<u16>,
     /// Greatest age at a study.
     pub max_age: Option<u16>,
+    /// Studies of each person, most first, of as many persons as [`LOADS`]; empty: not counted,
+    /// and one person may have them all.
+    pub loads: Vec<u64>,
     /// Per facet of [`FACETS`] the studies and distinct patients of each term.
     pub facets: BTreeMap<Facet, Vec<Cell>>,
     /// Studies and *distinct* patients per band of ages (terms of
@@ -80,6 +83,12 @@ pub struct Arrival {
     /// The day of the last one.
     pub to: Option<Day>,
 }
+
+/// Of how many persons the studies are counted one by one: thresholds are lower.
+pub const LOADS: usize = 1_000;
+
+/// Of the facets below those of which a study has one term at most.
+const PARTITIONS: &[Facet] = &[Facet::Sex, Facet::Species, Facet::Year];
 
 /// The facets whose counts the catalogue publishes. The finer ones (model, month, performer …)
 /// stay in the house.
@@ -212,7 +221,12 @@ impl Figures {
         let ages = rule
             .bounds(&bands)
             .and_then(|(first, last)| Some((band_limits(first)?.0, band_limits(last)?.1)));
-        let table = |cells: &[Cell]| rule.table(cells, self.records, persons);
+        let table =
+            |cells: &[Cell], is_partition| rule.table(cells, &self.whole(rule, is_partition));
+        let facets = self.shown_facets().map(|(facet, cells)| {
+            let is_partition = PARTITIONS.contains(&facet);
+            (facet, table(&cells, is_partition))
+        });
         Disclosed {
             is_exact: false,
             threshold: rule.threshold,
@@ -225,8 +239,8 @@ impl Figures {
             to: years.and_then(|(_, last)| year(last, 12, 31)),
             min_age: ages.map(|(min, _)| min),
             max_age: ages.map(|(_, max)| max),
-            facets: self.shown_facets().map(|(facet, cells)| (facet, table(&cells))).collect(),
-            age_bands: table(&bands),
+            facets: facets.collect(),
+            age_bands: table(&bands, true),
             attributes: self.keywords(rule.threshold),
             coverage: self.coverage(rule),
             spacing: rule.bounds(&self.spacings).and_then(|(finest, _)| finest.parse().ok()),
@@ -236,6 +250,49 @@ impl Figures {
             selection: selection.clone(),
             narrowed_to: None,
         }
+    }
+
+    /// What the tables of these figures are tables of.
+    fn whole(&self, rule: Rule, is_partition: bool) -> Whole {
+        Whole {
+            records: self.records,
+            individuals: self.individuals,
+            heaviest: self.heaviest(rule),
+            is_partition,
+        }
+    }
+
+    /// The most studies that as many persons as the threshold have together.
+    fn heaviest(&self, rule: Rule) -> u64 {
+        let is_counted = usize::try_from(rule.threshold).is_ok_and(|persons| persons <= LOADS);
+        if is_counted && !self.loads.is_empty() { rule.heaviest(&self.loads) } else { self.records }
+    }
+
+    /// The bytes of parts, where neither a part nor what it leaves of the whole is of few persons.
+    #[must_use]
+    pub fn bytes_of(&self, parts: &[Self], rule: Rule) -> Vec<Option<u64>> {
+        let cells: Vec<Cell> = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| Cell {
+                term: at.to_string(),
+                records: part.records,
+                individuals: part.individuals,
+            })
+            .collect();
+        // Sizes are finer than counts that are rounded.
+        let exact = Rule { rounding: 1, ..rule };
+        let shown = exact.table(&cells, &self.whole(rule, false));
+        let is_shown =
+            |cell: &Cell| shown.iter().any(|one| one.term == cell.term && one.records.is_some());
+        parts
+            .iter()
+            .zip(&cells)
+            .map(|(part, cell)| {
+                let bytes = rule.bytes(part.bytes, part.individuals)?;
+                (bytes > 0 && is_shown(cell)).then_some(bytes)
+            })
+            .collect()
     }
 
     /// The published facets with their cells in a stable order.
@@ -263,8 +320,9 @@ impl Figures {
         }
         let lacking = self.records.saturating_sub(cell.records);
         let of_persons = self.individuals.saturating_sub(cell.individuals);
-        // Who lacks it may be of a person who has it in another study: the larger count bounds.
-        if lacking.max(of_persons) < rule.threshold {
+        // Who lacks it may be of a person who has it in another study, and few persons may have
+        // many studies: these are many persons if they are, or if so few cannot have as many.
+        if of_persons < rule.threshold && lacking <= self.heaviest(rule) {
             return Some(100);
         }
         let (part, whole) = (rule.round(cell.records), rule.round(self.records));

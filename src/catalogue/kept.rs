@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
-use super::figures::Arrival;
+use super::figures::{Arrival, LOADS};
 use super::log::{Event, Log, Operation, Standing};
 use super::publish::{Entry, Shelf, ShelfState, State};
 use super::quality::Figure;
@@ -172,6 +172,7 @@ impl Facts for IndexFacts {
             last: span.and_then(|(_, to)| self.day(to - 1)),
             min_age: years.clone().min(),
             max_age: years.max(),
+            loads: census.loads(LOADS),
             facets: facets.filter(|(_, cells)| !cells.is_empty()).collect(),
             age_bands: cells(bands),
             attributes: cells(census.facet(&view, Facet::Attribute)),

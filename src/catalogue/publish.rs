@@ -860,14 +860,20 @@ impl Publisher<'_> {
                 "check the terms against the archive's facets, or ingest the data first",
             )));
         }
-        let show = |counted: &Figures, selection: &Selection| {
-            if is_exact { counted.exact(selection) } else { counted.disclose(rule, selection) }
+        let mut figures = if is_exact {
+            counted.exact(&description.selection)
+        } else {
+            counted.disclose(rule, &description.selection)
         };
-        let mut figures = show(&counted, &description.selection);
-        for selection in parts {
-            let bytes = show(&facts.figures(&selection)?, &selection).bytes;
-            figures.parts.push(Part { selection, bytes });
-        }
+        let of_parts: Vec<Figures> =
+            parts.iter().map(|selection| facts.figures(selection)).collect::<Result<_>>()?;
+        let bytes = if is_exact {
+            of_parts.iter().map(|part| (part.bytes > 0).then_some(part.bytes)).collect()
+        } else {
+            counted.bytes_of(&of_parts, rule)
+        };
+        let parts = parts.into_iter().zip(bytes);
+        figures.parts.extend(parts.map(|(selection, bytes)| Part { selection, bytes }));
         let rule = if is_exact { Rule { threshold: 1, rounding: 1 } } else { rule };
         figures.measures = self.release.quality.measure(
             &counted,

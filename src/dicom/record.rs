@@ -85,8 +85,18 @@ pub(super) fn assemble(
     }
     let [patient, study, series] = bags.map(|bag| bag.into_iter().collect::<Attributes>());
 
-    let id = match patient.first("PatientID") {
-        Some(id) => id.to_owned(),
+    // PatientID has one value (PS3.3 C.7.1.1: LO, VM 1), so a backslash in it is damage, and part
+    // of what tells persons apart: `X\1` and `X\2` are two.
+    let is_id = |id: &&str| id.split('\\').any(|part| !part.trim().is_empty());
+    let whole = patient.text("PatientID").map(|id| id.trim_matches([' ', '\0']));
+    let id = match whole.filter(is_id) {
+        Some(id) => {
+            if id.contains('\\') {
+                // The value identifies a person.
+                collected.note(Finding::new("patient-id-odd", "PatientID", ""));
+            }
+            id.to_owned()
+        }
         None => {
             collected.note(Finding::new("patient-id-missing", "PatientID", ""));
             format!("study:{study_uid}")

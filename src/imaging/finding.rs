@@ -90,6 +90,10 @@ kinds! {
         / "the sending device should be updated";
     "modality-missing": "no Modality: given as unknown"
         / "set Modality (type 1 in every IOD)";
+    "modality-odd": "a Modality that is no code string (PS3.5 section 6.2: capital letters and digits), or several: the first is given as it stands"
+        / "correct Modality";
+    "zone-odd": "a TimezoneOffsetFromUTC that is no offset (PS3.3 C.12.1.1.8), not used"
+        / "correct TimezoneOffsetFromUTC, as in `+0100`";
     "file-meta-missing": "no file meta information or no preamble: transfer syntax guessed"
         / "store files as PS3.10 demands";
     "transfer-syntax-odd": "a data set encoded otherwise than its TransferSyntaxUID says: read as it is encoded"
@@ -108,6 +112,8 @@ kinds! {
         / "find out which copy is right and remove the other";
     "patient-id-missing": "no PatientID: the study is its own patient"
         / "set PatientID";
+    "patient-id-odd": "a PatientID with a backslash, which separates values where one is allowed: the whole text identifies the patient"
+        / "correct PatientID";
     "patient-issuers": "one patient identifier under two issuers"
         / "set `archive.identifiers.patient` so that each issuer has its system";
     "patient-changed": "instances of one study name different patients: the study keeps the patient of its first image series"

@@ -85,6 +85,18 @@ impl Pairs {
     }
 }
 
+/// How often each person is among these, most first, of so many persons.
+pub(super) fn loads(of: impl Iterator<Item = u32>, persons: usize) -> Vec<u64> {
+    let mut counts: HashMap<u32, u64> = HashMap::new();
+    for person in of {
+        *counts.entry(person).or_insert(0) += 1;
+    }
+    let mut loads: Vec<u64> = counts.into_values().collect();
+    loads.sort_unstable_by(|a, b| b.cmp(a));
+    loads.truncate(persons);
+    loads
+}
+
 impl Census {
     /// Counts what the criteria select in the view, with the terms of these facets.
     pub(super) fn take(view: &View, criteria: Criteria, facets: &[Facet]) -> Self {
@@ -280,6 +292,12 @@ impl Census {
             images: self.images,
             bytes: u64::try_from(self.bytes).unwrap_or(u64::MAX),
         }
+    }
+
+    /// How many studies each person has, most first, of so many persons.
+    #[must_use]
+    pub fn loads(&self, persons: usize) -> Vec<u64> {
+        loads(self.of_patients.iter().map(|(patient, _)| *patient), persons)
     }
 
     /// The terms of a facet, most studies first.

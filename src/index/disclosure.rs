@@ -3,8 +3,11 @@
 //! In: exact counts. Out: counts that may be shown. Pure functions on numbers; who is asked to
 //! pass through here, and who (an open dataset) is not, is decided above.
 //! The rule: a cell with fewer persons than the threshold is not shown; counts are rounded;
-//! what is hidden cannot be computed from a total and the other cells (complementary
-//! suppression); bounds of ages and years are those of bands with at least threshold persons.
+//! what lies outside the cells that are shown cannot be told from them and the totals to be there
+//! (neither its persons nor its studies) unless it is of at least threshold persons
+//! (complementary suppression); bounds of ages and years are those of bands with at least
+//! threshold persons. One person may have many studies, so a unit that hides every few persons
+//! need not hide their studies: [`Whole::heaviest`] bounds what few persons can have.
 //! Regulation (EU) 2025/327 Article 73(1)(f) and recital 72 leave the figures to the access
 //! body; the defaults (10, 10) are those of `config::Disclosure`.
 
@@ -28,6 +31,20 @@ pub struct Shown {
     pub records: Option<u64>,
     /// Persons, rounded; `None`: not shown, because another cell would follow from it.
     pub individuals: Option<u64>,
+}
+
+/// What the cells of a table are cells of.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Whole {
+    /// Studies.
+    pub records: u64,
+    /// Distinct persons.
+    pub individuals: u64,
+    /// The most studies that as many persons as the threshold can have together
+    /// ([`Rule::heaviest`]).
+    pub heaviest: u64,
+    /// Whether no study is in two cells.
+    pub is_partition: bool,
 }
 
 /// The rule's two numbers.
@@ -83,69 +100,138 @@ impl Rule {
         Some(count / unit * unit)
     }
 
-    /// The cells of one table that may be shown. `records` and `individuals` are the table's
-    /// totals.
-    ///
-    /// Absent are all cells with fewer persons (or studies) than the threshold, their terms
-    /// included: that somebody has a rare value is told by no name either. Then, as long as
-    /// what is hidden adds up to fewer than the threshold or is a single cell, the smallest
-    /// cell still shown loses its counts. That second step is not needed where counts are
-    /// rounded to the threshold or more: a difference of two rounded counts is then wider than
-    /// the hidden cell could be anyway (the property test below). What the cells leave of the total (persons whose value is not
-    /// known) counts as hidden, because nobody may see it either: totals are published beside
-    /// the table. Where cells overlap (a study has several modalities) their sum tells nothing,
-    /// and hiding one more is harmless.
+    /// The most studies that as many persons as the threshold have together, of the studies per
+    /// person, most first. What has more is of more persons.
     #[must_use]
-    pub fn table(self, cells: &[Cell], records: u64, individuals: u64) -> Vec<Shown> {
-        let small =
-            |cell: &Cell| cell.individuals < self.threshold || cell.records < self.threshold;
-        let mut is_hidden: Vec<bool> = cells.iter().map(small).collect();
-        let sum = |count: fn(&Cell) -> u64, chosen: &dyn Fn(usize) -> bool| -> u64 {
-            cells
-                .iter()
-                .enumerate()
-                .filter(|(place, _)| chosen(*place))
-                .fold(0_u64, |total, (_, cell)| total.saturating_add(count(cell)))
+    pub fn heaviest(self, loads: &[u64]) -> u64 {
+        let persons = usize::try_from(self.threshold).unwrap_or(usize::MAX);
+        loads.iter().take(persons).fold(0, |sum, load| sum.saturating_add(*load))
+    }
+
+    /// The same rule with a unit that the studies of as many persons as the threshold never
+    /// exceed: no difference of two counts tells how many studies a few persons have.
+    #[must_use]
+    pub fn coarser(self, heaviest: u64) -> Self {
+        let unit = self.rounding.max(1);
+        Self { rounding: unit.max(heaviest.div_ceil(unit).saturating_mul(unit)), ..self }
+    }
+
+    /// The least and the greatest number that is shown as `count` is.
+    const fn range(self, count: u64, least: u64) -> (u64, u64) {
+        let unit = if self.rounding == 0 { 1 } else { self.rounding };
+        let shown = self.round(count);
+        let low = if shown == unit && unit > 1 { 1 } else { shown.saturating_sub(unit / 2) };
+        let low = if low < least { least } else { low };
+        (low, shown.saturating_add(unit.div_ceil(2)).saturating_sub(1))
+    }
+
+    /// Whether these cells and the totals tell that something lies outside the cells, which is of
+    /// fewer persons than the threshold, as far as is known. Where cells overlap their sum is an
+    /// upper bound of what they hold together, so the inference is the same.
+    fn tells(self, shown: &[&Cell], whole: &Whole) -> bool {
+        let outside = |total: u64, count: fn(&Cell) -> u64| {
+            let sum = |of: &dyn Fn(u64) -> u64| {
+                shown.iter().fold(0_u64, |sum, cell| sum.saturating_add(of(count(cell))))
+            };
+            let (least, _) = self.range(total, self.threshold);
+            (
+                least.saturating_sub(sum(&|count| self.range(count, self.threshold).1)),
+                total.saturating_sub(sum(&|count| count)),
+            )
         };
-        // The unknown rest of each total is a hidden cell of its own.
-        let rest = individuals.saturating_sub(sum(|cell| cell.individuals, &|_| true));
-        let rest_records = records.saturating_sub(sum(|cell| cell.records, &|_| true));
-        loop {
-            let hidden = is_hidden.iter().filter(|hidden| **hidden).count();
-            let parts = hidden + usize::from(rest > 0 || rest_records > 0);
-            if parts == 0 || self.rounding >= self.threshold {
-                break;
+        let (least_records, records) = outside(whole.records, |cell| cell.records);
+        let (least_persons, persons) = outside(whole.individuals, |cell| cell.individuals);
+        let is_told = least_records > 0 || least_persons > 0;
+        is_told && persons < self.threshold && records <= whole.heaviest
+    }
+
+    /// The cell whose counts must not be shown beside the others, if there is one.
+    fn too_much(self, cells: &[&Cell], whole: &Whole) -> Option<usize> {
+        let size = |cell: &Cell| (cell.individuals, cell.records);
+        let order = |a: &usize, b: &usize| {
+            let key = |at: &usize| cells.get(*at).map(|cell| (size(cell), cell.term.as_str()));
+            key(a).cmp(&key(b))
+        };
+        if self.tells(cells, whole) {
+            return (0..cells.len()).min_by(order);
+        }
+        if whole.is_partition {
+            // What lies outside some cells holds another one that is large enough.
+            return None;
+        }
+        // Where cells overlap few of them may be nearly everything: one, two or three at a time.
+        for (at, a) in cells.iter().enumerate() {
+            if self.tells(&[*a], whole) {
+                return Some(at);
             }
-            let persons = rest + sum(|cell| cell.individuals, &|place| is_hidden[place]);
-            let studies = rest_records + sum(|cell| cell.records, &|place| is_hidden[place]);
-            // One hidden part alone is its total minus the rest: fine only when it is large
-            // enough to be shown in its own right, which only the unknown rest can be.
-            let is_safe = persons >= self.threshold
-                && studies >= self.threshold
-                && (parts > 1 || hidden == 0);
-            if is_safe {
-                break;
-            }
-            let smallest = cells.iter().enumerate().filter(|(place, _)| !is_hidden[*place]).min_by(
-                |(_, a), (_, b)| {
-                    (a.individuals, a.records, &a.term).cmp(&(b.individuals, b.records, &b.term))
-                },
-            );
-            match smallest {
-                Some((place, _)) => is_hidden[place] = true,
-                None => break,
+            for (next, b) in cells.iter().enumerate().skip(at + 1) {
+                if self.tells(&[*a, *b], whole) {
+                    return [at, next].into_iter().max_by(order);
+                }
+                for (last, c) in cells.iter().enumerate().skip(next + 1) {
+                    if self.tells(&[*a, *b, *c], whole) {
+                        return [at, next, last].into_iter().max_by(order);
+                    }
+                }
             }
         }
-        cells
-            .iter()
-            .zip(is_hidden)
-            .filter(|(cell, _)| !small(cell))
-            .map(|(cell, is_hidden)| Shown {
-                term: cell.term.clone(),
-                records: (!is_hidden).then(|| self.round(cell.records)),
-                individuals: (!is_hidden).then(|| self.round(cell.individuals)),
+        None
+    }
+
+    /// The cells of one table that may be shown.
+    ///
+    /// Absent are all cells with fewer persons (or studies) than the threshold, their terms
+    /// included: that somebody has a rare value is told by no name either. Then cells lose their
+    /// counts, as long as the others and the totals tell that there is something outside them
+    /// which is of fewer persons than the threshold: by its persons or by its studies, of which
+    /// one person may have many. A cell without counts is still known to have threshold persons;
+    /// where that would bound the rest below the threshold, and where nothing else helps, the
+    /// table is not shown. What the cells leave of the total (persons whose value is not known)
+    /// is outside them, too.
+    #[must_use]
+    pub fn table(self, cells: &[Cell], whole: &Whole) -> Vec<Shown> {
+        let is_large =
+            |cell: &&Cell| cell.individuals >= self.threshold && cell.records >= self.threshold;
+        let named: Vec<&Cell> = cells.iter().filter(is_large).collect();
+        let mut open = named.clone();
+        loop {
+            let withheld = (named.len() - open.len()) as u64;
+            if let Some(at) = self.too_much(&open, whole) {
+                open.remove(at);
+            } else if withheld == 0 || self.leaves_enough(&open, withheld, whole) {
+                break;
+            } else {
+                let smallest = open
+                    .iter()
+                    .enumerate()
+                    .min_by_key(|(_, cell)| (cell.individuals, cell.records, &cell.term));
+                let Some((at, _)) = smallest else { return Vec::new() };
+                open.remove(at);
+            }
+        }
+        named
+            .into_iter()
+            .map(|cell| {
+                let is_open = open.iter().any(|one| std::ptr::eq(*one, cell));
+                Shown {
+                    term: cell.term.clone(),
+                    records: is_open.then(|| self.round(cell.records)),
+                    individuals: is_open.then(|| self.round(cell.individuals)),
+                }
             })
             .collect()
+    }
+
+    /// Whether what lies outside the open cells may be threshold persons beside those of the
+    /// cells that are named without counts.
+    fn leaves_enough(self, open: &[&Cell], withheld: u64, whole: &Whole) -> bool {
+        let of_withheld = if whole.is_partition { withheld } else { 1 };
+        let most = self.range(whole.individuals, self.threshold).1;
+        let shown = open.iter().fold(0_u64, |sum, cell| {
+            sum.saturating_add(self.range(cell.individuals, self.threshold).0)
+        });
+        let others = most.saturating_sub(shown);
+        others.saturating_sub(of_withheld.saturating_mul(self.threshold)) >= self.threshold
     }
 
     /// The terms of the first and the last cell (in the order given) with at least threshold
@@ -182,7 +268,7 @@ pub fn band_limits(term: &str) -> Option<(u16, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, Rule, age_band, band_limits};
+    use super::{Cell, Rule, Shown, Whole, age_band, band_limits};
     use proptest::prelude::*;
 
     const RULE: Rule = Rule { threshold: 10, rounding: 10 };
@@ -200,6 +286,13 @@ mod tests {
             .collect()
     }
 
+    /// A table of cells that do not overlap, of persons whose studies are not known one by one.
+    fn table(rule: Rule, cells: &[Cell], total: u64) -> Vec<Shown> {
+        let whole =
+            Whole { records: total, individuals: total, heaviest: total, is_partition: true };
+        rule.table(cells, &whole)
+    }
+
     #[test]
     fn small_counts_are_not_shown_and_others_are_rounded() {
         assert_eq!(RULE.persons(9), None);
@@ -213,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_single_hidden_cell_takes_the_smallest_other_with_it() {
-        let shown = UNROUNDED.table(&cells(&[3, 500, 40]), 543, 543);
+        let shown = table(UNROUNDED, &cells(&[3, 500, 40]), 543);
         let visible: Vec<_> = shown.iter().map(|cell| (&*cell.term, cell.records)).collect();
         assert_eq!(visible, [("1", Some(500)), ("2", None)]);
     }
@@ -221,7 +314,7 @@ mod tests {
     #[test]
     fn an_unknown_rest_is_protected_too() {
         // 100 persons, 97 with a known sex: 3 without one would follow from the table.
-        let shown = UNROUNDED.table(&cells(&[60, 37]), 100, 100);
+        let shown = table(UNROUNDED, &cells(&[60, 37]), 100);
         let visible: Vec<_> = shown.iter().map(|cell| cell.records).collect();
         assert_eq!(visible, [Some(60), None]);
     }
@@ -239,74 +332,136 @@ mod tests {
         assert_eq!(age_band(103), "90-130");
     }
 
-    proptest! {
-        /// The attacker knows every total and every shown cell, even unrounded.
-        #[test]
-        fn what_is_hidden_cannot_be_computed_from_the_totals(
-            counts in prop::collection::vec((1_u64..60, 1_u64..5), 0..8),
-            rest in 0_u64..30,
-            threshold in 2_u64..12,
-        ) {
-            let rule = Rule { threshold, rounding: 1 };
-            let cells: Vec<Cell> = counts.iter().enumerate().map(|(place, (persons, studies))| Cell {
-                term: place.to_string(), records: persons * studies, individuals: *persons,
-            }).collect();
-            let individuals = rest + cells.iter().map(|cell| cell.individuals).sum::<u64>();
-            let records = rest + cells.iter().map(|cell| cell.records).sum::<u64>();
-            let shown = rule.table(&cells, records, individuals);
-            let mut hidden = 0;
-            let (mut left, mut left_records) = (individuals, records);
-            for cell in &cells {
-                let shown = shown.iter().find(|shown| shown.term == cell.term);
-                match shown.map(|shown| (shown.individuals, shown.records)) {
-                    Some((Some(persons), Some(studies))) => {
-                        prop_assert!(cell.individuals >= threshold);
-                        left -= persons;
-                        left_records -= studies;
-                    }
-                    Some((None, None)) => hidden += 1,
-                    None => {
-                        prop_assert!(cell.individuals < threshold || cell.records < threshold);
-                        hidden += 1;
-                    }
-                    _ => prop_assert!(false, "half shown"),
-                }
-            }
-            let parts = hidden + usize::from(rest > 0);
-            let is_everything_hidden = hidden == cells.len();
-            if parts > 0 && !is_everything_hidden {
-                prop_assert!(left >= threshold && left_records >= threshold);
-                prop_assert!(parts > 1 || hidden == 0, "one hidden cell is its total");
-            }
-            // A hidden cell that is alone and the whole table equals the total, which the
-            // caller shows only through `persons`.
+    #[test]
+    fn the_many_studies_of_one_person_do_not_follow_from_the_total() {
+        // 30 studies of one person and 13 of 13 persons.
+        let cell =
+            |term: &str, records, individuals| Cell { term: term.to_owned(), records, individuals };
+        let cells = [cell("PT", 30, 1), cell("NM", 13, 13)];
+        let heaviest = RULE.heaviest(&[&[30][..], &[1; 13]].concat());
+        for is_partition in [true, false] {
+            let whole = Whole { records: 43, individuals: 14, heaviest, is_partition };
+            assert_eq!(RULE.table(&cells, &whole), [], "{is_partition}");
         }
+        // Among many it may be shown what the others have.
+        let cells = [cell("PT", 30, 1), cell("NM", 130, 130), cell("CT", 400, 400)];
+        let whole = Whole { records: 560, individuals: 531, heaviest, is_partition: true };
+        let shown = RULE.table(&cells, &whole);
+        assert_eq!((shown[0].records, shown[1].records), (None, Some(400)));
+    }
 
-        /// The same attacker, where rounding alone protects: for every hidden cell there is
-        /// another value that would have led to the same publication.
+    #[test]
+    fn the_unit_for_free_questions_is_what_few_persons_can_have() {
+        assert_eq!(RULE.coarser(RULE.heaviest(&[1; 50])).rounding, 10);
+        assert_eq!(RULE.coarser(RULE.heaviest(&[30, 1, 1])).rounding, 40);
+    }
+
+    /// Studies: the person, and the terms that it has.
+    fn archives() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
+        let terms = prop::collection::btree_set(0_u8..4, 0..3);
+        let study = (0_u8..40, terms.prop_map(|terms| terms.into_iter().collect()));
+        let many = (0_u8..40, prop::collection::vec(0_u8..4, 1), 0_usize..60);
+        (prop::collection::vec(study, 0..250), prop::option::of(many)).prop_map(
+            |(mut studies, many)| {
+                if let Some((person, terms, count)) = many {
+                    studies.extend(std::iter::repeat_n((person, terms), count));
+                }
+                studies
+            },
+        )
+    }
+
+    fn persons<'a>(of: impl Iterator<Item = &'a (u8, Vec<u8>)>) -> u64 {
+        of.map(|study| study.0).collect::<std::collections::BTreeSet<_>>().len() as u64
+    }
+
+    /// The numbers that are published as this one: by trying them.
+    fn ways(rule: Rule, shown: u64) -> (u64, u64) {
+        let mut all =
+            (rule.threshold..shown + 2 * rule.rounding).filter(|n| rule.round(*n) == shown);
+        let first = all.next().unwrap();
+        (first, all.next_back().unwrap_or(first))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        /// The attacker knows the totals, every shown cell, the rule, and takes whichever shown
+        /// cells together. What lies outside them is there for sure only if it is of threshold
+        /// persons.
         #[test]
-        fn rounding_to_the_threshold_leaves_a_hidden_cell_undetermined(
-            large in prop::collection::vec(10_u64..200, 1..6),
-            small in 1_u64..10,
+        fn nothing_follows_about_fewer_persons_than_the_threshold(
+            studies in archives(),
+            threshold in 2_u64..8,
+            is_rounded in any::<bool>(),
+            is_partition in any::<bool>(),
         ) {
-            let publish = |counts: &[u64]| {
-                let total = counts.iter().sum();
-                let table = RULE.table(&cells(counts), total, total);
-                (RULE.persons(total), table)
-            };
-            let seen = publish(&[&large[..], &[small]].concat());
-            let is_ambiguous = (1..10).filter(|other| *other != small).any(|other| {
-                // The attacker does not know the exact large cells either: shift one of them.
-                (0..large.len()).any(|place| {
-                    (-9_i64..10).any(|shift| {
-                        let mut large = large.clone();
-                        large[place] = large[place].saturating_add_signed(shift);
-                        large[place] >= 10
-                            && publish(&[&large[..], &[other]].concat()) == seen
-                    })
+            let rule = Rule { threshold, rounding: if is_rounded { threshold } else { 1 } };
+            let mut studies = studies;
+            if is_partition {
+                studies.iter_mut().for_each(|study| study.1.truncate(1));
+            }
+            let mut loads: Vec<u64> = (0..40)
+                .map(|person| studies.iter().filter(|study| study.0 == person).count() as u64)
+                .collect();
+            loads.sort_unstable_by(|a, b| b.cmp(a));
+            let cells: Vec<Cell> = (0..4_u8)
+                .map(|term| {
+                    let of = || studies.iter().filter(move |study| study.1.contains(&term));
+                    Cell {
+                        term: term.to_string(),
+                        records: of().count() as u64,
+                        individuals: persons(of()),
+                    }
                 })
-            });
-            prop_assert!(is_ambiguous, "{large:?} {small}");
+                .collect();
+            let whole = Whole {
+                records: studies.len() as u64,
+                individuals: persons(studies.iter()),
+                heaviest: rule.heaviest(&loads),
+                is_partition,
+            };
+            let (Some(records), Some(individuals)) = (
+                rule.things(whole.records, whole.individuals),
+                rule.persons(whole.individuals),
+            ) else {
+                return Ok(());
+            };
+            let shown = rule.table(&cells, &whole);
+            let is_large = |one: &Shown| {
+                cells.iter().any(|cell| cell.term == one.term && cell.individuals >= threshold)
+            };
+            prop_assert!(shown.iter().all(is_large));
+            let open: Vec<&Shown> = shown.iter().filter(|one| one.records.is_some()).collect();
+            for chosen in 0..1_usize << open.len() {
+                let taken: Vec<&&Shown> = open
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| chosen >> at & 1 == 1)
+                    .map(|(_, one)| one)
+                    .collect();
+                let most = |count: fn(&Shown) -> Option<u64>| -> u64 {
+                    taken.iter().map(|one| ways(rule, count(one).unwrap()).1).sum()
+                };
+                let is_told = ways(rule, records).0 > most(|one| one.records)
+                    || ways(rule, individuals).0 > most(|one| one.individuals);
+                let is_outside = |study: &&(u8, Vec<u8>)| {
+                    !taken.iter().any(|one| study.1.iter().any(|term| term.to_string() == one.term))
+                };
+                let outside = persons(studies.iter().filter(is_outside));
+                prop_assert!(
+                    !is_told || outside >= threshold,
+                    "{outside} persons lie outside {taken:?} of {records}/{individuals}"
+                );
+            }
+            // And those of a partition leave room for more than the persons of a small cell.
+            let withheld = (shown.len() - open.len()) as u64;
+            if is_partition && withheld > 0 {
+                let most = ways(rule, individuals).1;
+                let least: u64 =
+                    open.iter().map(|one| ways(rule, one.individuals.unwrap()).0).sum();
+                prop_assert!(most >= least + (withheld + 1) * threshold);
+            }
         }
 
         #[test]

@@ -27,6 +27,7 @@ impl Criteria {
 }
 
 /// A question about studies.
+#[derive(Clone)]
 pub enum Query<'q> {
     /// Every study.
     All,

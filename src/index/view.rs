@@ -552,13 +552,18 @@ impl View {
         (self.evaluate(&self.all_studies, query) & &self.all_studies).len()
     }
 
-    /// Of those that the actor may not read, and of how many persons they are, which is what the
-    /// rule's threshold is about: what may be read must not lift the rest above it.
+    /// Those of them that the actor may not read: what may be read must not lift the rest above
+    /// the rule's threshold.
     #[must_use]
-    pub fn hidden_counts_for_disclosure(&self, actor: &Actor, query: &Query<'_>) -> (u64, u64) {
-        let hits = self.evaluate(&self.all_studies, query) & &self.all_studies;
-        let hidden = hits - self.visible(actor);
-        (hidden.len(), self.patients_of(&hidden).len())
+    pub fn hidden_for_disclosure(&self, actor: &Actor, query: &Query<'_>) -> RoaringBitmap {
+        (self.evaluate(&self.all_studies, query) & &self.all_studies) - self.visible(actor)
+    }
+
+    /// How many of these studies each person has, most first, of so many persons.
+    #[must_use]
+    pub fn loads_of(&self, studies: &RoaringBitmap, persons: usize) -> Vec<u64> {
+        let slots = studies.iter().filter_map(|study| self.studies.get(study as usize));
+        super::census::loads(slots.map(|study| study.patient), persons)
     }
 
     /// The patients of these studies.

@@ -10,6 +10,7 @@ use crate::imaging::Uid;
 use crate::ingest::merge::{Arrival, Batch, Earlier, Merged};
 use crate::mapping::Context;
 use crate::source::{Item, Journal, Quarantine, Source, Stamp};
+use crate::store::findings::{list_findings, remove_findings_of_kind};
 use crate::store::journal::{self, InputRow, InputState};
 use crate::store::{Db, Store};
 
@@ -157,6 +158,7 @@ pub fn ingest(
     let row = store.write(|db| journal::put_source(db, kind, &locator, &how.name))?;
     // Two runs of one source would each take the other's work for a repetition.
     let _lease = store.lease(row.number)?;
+    settle_zone(store, &how.context)?;
     let mut known = Known { inputs: HashMap::new(), origins: Vec::new() };
     let asks_by_name = kind == "dicomweb";
     store.read(|db| {
@@ -439,6 +441,15 @@ fn remove_inputs(
         }
     }
     batch.put(db)
+}
+
+/// With a configured zone no time lacks one: what earlier runs found for want of it goes.
+fn settle_zone(store: &Store, context: &Context) -> Result<()> {
+    const CODE: &str = "time-zone-missing";
+    if context.time_zone().is_none() || store.read(|db| list_findings(db, CODE, 0, 1))?.is_empty() {
+        return Ok(());
+    }
+    store.write(|db| remove_findings_of_kind(db, CODE)).map(drop)
 }
 
 /// A batch sorted by what is to be done with it.

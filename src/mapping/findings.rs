@@ -44,6 +44,13 @@ pub fn findings(
             say("time-zone-missing", time, "");
         }
     }
+    for bag in [study, series] {
+        if let Some(text) = bag.first("TimezoneOffsetFromUTC")
+            && offset(text).is_none()
+        {
+            say("zone-odd", "TimezoneOffsetFromUTC", text);
+        }
+    }
     if let Some(age) = study.first("PatientAge").or_else(|| patient.first("PatientAge"))
         && stated_age(age).is_none()
     {
@@ -63,6 +70,13 @@ pub fn findings(
     }
     if modality(series).is_none() {
         say("modality-missing", "Modality", series.first("Modality").unwrap_or(""));
+    } else if let Some(text) = series.text("Modality")
+        && !text
+            .trim_matches([' ', '\0'])
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    {
+        say("modality-odd", "Modality", text);
     }
     match body_site(context, series) {
         None => say("body-part-missing", "BodyPartExamined", ""),

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::changes::{Kind, put_changes};
 use super::schema::finding;
 use super::{Db, on_backend};
 
@@ -57,6 +58,27 @@ pub fn add_findings(db: &mut Db, rows: &[FindingRow]) -> QueryResult<()> {
 pub fn remove_findings(db: &mut Db, study: i64) -> QueryResult<()> {
     on_backend!(db, |c| diesel::delete(finding::table.filter(finding::study.eq(study))).execute(c))
         .map(drop)
+}
+
+/// Removes the findings of a kind that the configuration has answered; how many studies had one.
+/// Each is told in the change feed.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_findings_of_kind(db: &mut Db, code: &str) -> QueryResult<usize> {
+    let mut studies: Vec<i64> = on_backend!(db, |c| finding::table
+        .filter(finding::code.eq(code))
+        .select(finding::study)
+        .distinct()
+        .load(c))?;
+    if studies.is_empty() {
+        return Ok(0);
+    }
+    studies.sort_unstable();
+    on_backend!(db, |c| diesel::delete(finding::table.filter(finding::code.eq(code))).execute(c))?;
+    let changes: Vec<_> = studies.iter().map(|study| (Kind::Finding, *study)).collect();
+    put_changes(db, &changes)?;
+    Ok(studies.len())
 }
 
 /// The counts of some kinds of findings in some studies, by study and code.

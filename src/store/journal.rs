@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
-use super::changes::take;
-use super::schema::{input, run, source};
+use super::changes::{Kind, put_changes, take};
+use super::schema::{input, run, source, study};
 use super::{Db, on_backend};
 
 /// What became of an input.
@@ -114,7 +114,8 @@ impl InputRow {
     }
 }
 
-/// The source of that kind and locator, made if it is new.
+/// The source of that kind and locator, made if it is new. A new name is a change of each of its
+/// studies: they are searched and selected by it.
 ///
 /// # Errors
 /// When the database fails.
@@ -128,6 +129,13 @@ pub fn put_source(db: &mut Db, kind: &str, locator: &str, name: &str) -> QueryRe
             on_backend!(db, |c| diesel::update(source::table.find(row.number))
                 .set(source::name.eq(name))
                 .execute(c))?;
+            let studies: Vec<i64> = on_backend!(db, |c| study::table
+                .filter(study::source.eq(row.number))
+                .select(study::number)
+                .order(study::number)
+                .load(c))?;
+            let renamed: Vec<_> = studies.into_iter().map(|study| (Kind::Study, study)).collect();
+            put_changes(db, &renamed)?;
             name.clone_into(&mut row.name);
         }
         return Ok(row);

@@ -27,6 +27,19 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
     }
     let total = Total::Known(hits.len());
     if control.is_count_only {
+        if asking.actor.role == Role::Researcher {
+            let index = state.index.read();
+            let hidden = index.hidden_for_disclosure(asking.actor, &Query::All);
+            if !hidden.is_empty() {
+                // Every parameter of Patient is about single persons: only all are counted.
+                let persons = index.patients_of(&hidden) - index.visible_patients(asking.actor);
+                let shown = state.disclosure.persons(persons.len());
+                return Ok(Page::count(match shown.filter(|_| search.criteria.is_empty()) {
+                    Some(shown) => Total::Known(hits.len().saturating_add(shown)),
+                    None => Total::Masked,
+                }));
+            }
+        }
         return Ok(Page::count(total));
     }
     let start = match after {

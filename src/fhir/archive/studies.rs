@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use actix_web::web::Bytes;
+use roaring::RoaringBitmap;
 
 use super::{beginning, cut_page, several_patients};
 use crate::actor::Role;
@@ -49,15 +50,34 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         if control.is_count_only {
             let everything = index.count_for_disclosure(&Query::All);
             let is_hidden = asking.actor.role == Role::Researcher
-                && !search.identifies()
                 && index.search(asking.actor, &Query::All).len() < everything;
             if !is_hidden {
                 return Ok(Page::count(Total::Known(hits.len())));
             }
+            // What is about single persons or studies is not counted, and nothing is no count.
+            if search.identifies() {
+                return Ok(Page::count(Total::Masked));
+            }
             search.permit_hidden_count()?;
             // What may be read is known anyway: it must not hide how few the rest are.
-            let (studies, persons) = index.hidden_counts_for_disclosure(asking.actor, &query);
-            return Ok(Page::count(match state.disclosure.things(studies, persons) {
+            let rule = state.disclosure;
+            let all_hidden = index.hidden_for_disclosure(asking.actor, &Query::All);
+            let hidden = index.hidden_for_disclosure(asking.actor, &query);
+            let count_persons = |of: &RoaringBitmap| index.patients_of(of).len();
+            // Nor must the rest of a wider question be of few persons: the two counts would tell.
+            // Nobody at all is masked too, or the mask would tell that there is somebody.
+            let mut is_too_close = false;
+            for left_out in 0..search.criteria.len() {
+                let wider = studies::without(&query, &search.criteria, left_out).map_or_else(
+                    || all_hidden.clone(),
+                    |wider| index.hidden_for_disclosure(asking.actor, &wider),
+                );
+                is_too_close |= count_persons(&(wider - &hidden)) < rule.threshold;
+            }
+            let most = usize::try_from(rule.threshold).unwrap_or(usize::MAX);
+            let rule = rule.coarser(rule.heaviest(&index.loads_of(&all_hidden, most)));
+            let shown = rule.things(hidden.len(), count_persons(&hidden));
+            return Ok(Page::count(match shown.filter(|_| !is_too_close) {
                 Some(shown) => Total::Known(hits.len().saturating_add(shown)),
                 None => Total::Masked,
             }));

@@ -74,6 +74,21 @@ pub(in crate::fhir) fn query<'q>(
     })
 }
 
+/// The wider query without one of its `criteria`, in the order of [`query`]; `None`: without any.
+pub(in crate::fhir) fn without<'q>(
+    query: &Query<'q>,
+    criteria: &[Criterion],
+    left_out: usize,
+) -> Option<Query<'q>> {
+    // The query of a single criterion may be of several parts, too.
+    let Query::And(parts) = query else { return None };
+    if criteria.len() < 2 {
+        return None;
+    }
+    let kept = parts.iter().enumerate().filter(|(at, _)| *at != left_out);
+    Some(Query::And(kept.map(|(_, part)| part.clone()).collect()))
+}
+
 pub(super) fn none<'q>() -> Query<'q> {
     Query::Or(Vec::new())
 }

@@ -83,6 +83,7 @@ impl Default for Played {
                 .iter()
                 .map(|keyword| Cell { term: (*keyword).to_owned(), records: 543, individuals: 231 })
                 .collect(),
+            loads: vec![3; 231],
             spacings: cells(&[("50", 3, 2), ("70", 300, 120), ("94", 243, 111)]),
             arrivals: vec![Arrival {
                 kind: "folder".to_owned(),

@@ -1,5 +1,6 @@
 //! Hostile files through the reader and through workers; mutants; real files where they are.
 
+mod odd;
 mod report;
 
 use std::collections::HashMap;

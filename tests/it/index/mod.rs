@@ -170,7 +170,7 @@ fn compare(seed: u64, view: &View, store: &Store) {
         let found: BTreeSet<u32> = view.search(&it(), &query).iter().collect();
         assert_eq!(found, scan(&rows, &updated, &query), "seed {seed}, query {number}");
         assert_eq!(view.count_for_disclosure(&query), found.len() as u64);
-        let (hidden, _) = view.hidden_counts_for_disclosure(&researcher(), &query);
+        let hidden = view.hidden_for_disclosure(&researcher(), &query).len();
         let readable = view.search(&researcher(), &Query::All);
         let expected = found.iter().filter(|study| !readable.contains(**study)).count();
         assert_eq!(hidden, expected as u64, "seed {seed}, query {number}");
@@ -269,6 +269,34 @@ fn catching_up_equals_rebuilding_whatever_changed() {
             let number = 100 + u32::try_from(round).unwrap();
             pacs.inputs.extend(Server::of(&[record(number, number, 1, 1)]).inputs);
         }
+    });
+}
+
+#[test]
+fn a_source_is_found_by_its_new_name() {
+    on_both(|fresh| {
+        let store = &fresh.store;
+        ingest(store, &mut Folder::of(&archive(4, 20)), &How::default());
+        let index = caught_up(store);
+        let (kind, locator, studies) = store
+            .read(|db| {
+                let source = vesalius::store::journal::list_sources(db)?.remove(0);
+                let studies = vesalius::store::archive::scan_studies(db, 0, i64::MAX)?.len();
+                Ok((source.kind, source.locator, studies as u64))
+            })
+            .unwrap();
+        let rename = |name: &str| {
+            store
+                .write(|db| vesalius::store::journal::put_source(db, &kind, &locator, name))
+                .unwrap();
+            index.catch_up(store).unwrap()
+        };
+        assert_eq!(rename("mammo").studies as u64, studies);
+        assert_eq!(index.differences(store).unwrap(), Vec::<String>::new());
+        let of = |name: &str| index.read().count(&it(), &Criteria::of(Facet::Source, &[name]));
+        assert_eq!((of("mammo").studies, of("memory").studies), (studies, 0));
+        // The same name again is no change.
+        assert_eq!(rename("mammo").changes, 0);
     });
 }
 

@@ -320,6 +320,43 @@ fn odd_values_are_findings_of_the_description_that_counts() {
 }
 
 #[test]
+fn a_configured_zone_settles_what_was_found_without_one() {
+    on_both(|fresh| {
+        let store = &fresh.store;
+        let mut one = record(1, 1, 1, 1);
+        set(&mut one.study, "StudyDate", "20240131");
+        set(&mut one.study, "StudyTime", "101112");
+        let mut folder = Folder::of(&[one]);
+        ingest(store, &mut folder, &How::default());
+        let zoneless = |store: &vesalius::store::Store| {
+            findings(store).iter().filter(|line| line.contains("time-zone-missing")).count()
+        };
+        assert_eq!(zoneless(store), 1);
+        let mut config = vesalius::config::Config::default();
+        config.archive.time_zone = "Europe/Prague".to_owned();
+        let how = vesalius::ingest::Ingest {
+            name: "memory".to_owned(),
+            context: vesalius::mapping::Context::new(&config, b"a key of tests").unwrap(),
+            pseudonym_key: vec![7; 32],
+            batch: 10,
+            prune: false,
+        };
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let again = |folder: &mut Folder| {
+            let clock = || 1_800_000_000_000_000;
+            vesalius::ingest::ingest(store, folder, &how, &clock, &stop, &mut |_| ()).unwrap();
+        };
+        let before = last_change(store);
+        again(&mut folder);
+        // Nothing was read again, and what depends on the findings is told.
+        assert_eq!((zoneless(store), last_change(store)), (0, before + 1));
+        again(&mut folder);
+        assert_eq!(last_change(store), before + 1);
+        assert_sound(store);
+    });
+}
+
+#[test]
 fn series_known_by_count_have_images_and_no_instance() {
     on_both(|fresh| {
         let store = &fresh.store;

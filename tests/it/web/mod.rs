@@ -81,6 +81,7 @@ impl Facts for Archive {
         Ok(match modality.map(String::as_str) {
             Some("MG") => Figures {
                 spacings: Vec::new(),
+                loads: vec![3; 1_000],
                 arrivals: Vec::new(),
                 records: 41_872,
                 individuals: 18_204,
@@ -151,6 +152,7 @@ impl Facts for Archive {
             },
             Some("CT") => Figures {
                 spacings: Vec::new(),
+                loads: vec![3; 1_000],
                 arrivals: Vec::new(),
                 records: 2_904,
                 individuals: 1_377,
@@ -182,6 +184,7 @@ impl Facts for Archive {
             },
             _ => Figures {
                 spacings: Vec::new(),
+                loads: vec![3; 1_000],
                 arrivals: Vec::new(),
                 records: 346,
                 individuals: 346,
