@@ -569,7 +569,7 @@ async fn research_reads_open_rows_and_counts_the_rest_by_the_rule() {
     // The unit is what ten persons can have: 120 studies of 60 persons.
     let all = server.all("/fhir/ImagingStudy").await;
     let unit = unit(&all);
-    assert!(unit >= 20 && unit < 60, "{unit}");
+    assert!((20..60).contains(&unit), "{unit}");
     let rounded = |exact: u64| Some((exact + unit / 2) / unit * unit);
     assert_eq!(of("/fhir/ImagingStudy?_summary=count").await, (rounded(120), None));
     let exact = server.all("/fhir/ImagingStudy?modality=CT").await.len() as u64;

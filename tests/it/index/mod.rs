@@ -291,7 +291,7 @@ fn a_source_is_found_by_its_new_name() {
                 .unwrap();
             index.catch_up(store).unwrap()
         };
-        assert_eq!(rename("mammo").studies as u64, studies);
+        assert_eq!(rename("mammo").studies, studies);
         assert_eq!(index.differences(store).unwrap(), Vec::<String>::new());
         let of = |name: &str| index.read().count(&it(), &Criteria::of(Facet::Source, &[name]));
         assert_eq!((of("mammo").studies, of("memory").studies), (studies, 0));
