@@ -184,7 +184,9 @@ impl Rule {
     /// included: that somebody has a rare value is told by no name either. Then cells lose their
     /// counts, as long as the others and the totals tell that there is something outside them
     /// which is of fewer persons than the threshold: by its persons or by its studies, of which
-    /// one person may have many. A cell without counts is still known to have threshold persons;
+    /// one person may have many.
+    /// A cell that leaves out a tenth of the studies at most, of such persons, has the counts of
+    /// the whole instead. A cell without counts is still known to have threshold persons;
     /// where that would bound the rest below the threshold, and where nothing else helps, the
     /// table is not shown. What the cells leave of the total (persons whose value is not known)
     /// is outside them, too.
@@ -192,8 +194,26 @@ impl Rule {
     pub fn table(self, cells: &[Cell], whole: &Whole) -> Vec<Shown> {
         let is_large =
             |cell: &&Cell| cell.individuals >= self.threshold && cell.records >= self.threshold;
-        let named: Vec<&Cell> = cells.iter().filter(is_large).collect();
-        let mut open = named.clone();
+        // What nearly all have and few persons lack is everybody's.
+        let is_everybody = |cell: &Cell| {
+            let lacking = whole.records.saturating_sub(cell.records);
+            !whole.is_partition
+                && lacking.saturating_mul(10) <= whole.records
+                && self.tells(&[cell], whole)
+        };
+        let named: Vec<Cell> = cells
+            .iter()
+            .filter(is_large)
+            .map(|cell| match is_everybody(cell) {
+                false => cell.clone(),
+                true => Cell {
+                    term: cell.term.clone(),
+                    records: whole.records,
+                    individuals: whole.individuals,
+                },
+            })
+            .collect();
+        let mut open: Vec<&Cell> = named.iter().collect();
         loop {
             let withheld = (named.len() - open.len()) as u64;
             if let Some(at) = self.too_much(&open, whole) {
@@ -210,7 +230,7 @@ impl Rule {
             }
         }
         named
-            .into_iter()
+            .iter()
             .map(|cell| {
                 let is_open = open.iter().any(|one| std::ptr::eq(*one, cell));
                 Shown {
