@@ -55,7 +55,7 @@ pub struct Figures {
     pub min_age: Option<u16>,
     /// Greatest age at a study.
     pub max_age: Option<u16>,
-    /// Studies of each person, most first, of as many persons as [`LOADS`]; empty: not counted,
+    /// Studies of each person, most first, of as many persons as `LOADS` says; empty: not counted,
     /// and one person may have them all.
     pub loads: Vec<u64>,
     /// Per facet of [`FACETS`] the studies and distinct patients of each term.

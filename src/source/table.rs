@@ -1,6 +1,6 @@
 //! A table of series or instances (Parquet or CSV), read through a table mapping.
 //!
-//! In: a file and a [`SeriesTable`]. Out: one [`Record`] a row, or the reason why not.
+//! In: a file and a [`SeriesTable`]. Out: one [`Record`](crate::imaging::Record) a row, or the reason why not.
 //! Rows are streamed: memory holds a batch of the mapped columns, whatever the file's size.
 //! Absent: what a column means (`mappings/tables/`), the store.
 

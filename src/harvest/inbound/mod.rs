@@ -3,8 +3,8 @@
 //!
 //! In: sources of the configuration; documents of DCAT 3 in pages by Hydra, FAIR Data Point 1.2
 //! or CKAN. Out: one row per dataset and source in the store, and a report of each walk.
-//! Everything that a source says is hostile until it is read: addresses ([`address`]), sizes and
-//! times ([`fetch`]), nesting ([`read`]), names ([`piece`]). A source writes only its own
+//! Everything that a source says is hostile until it is read: addresses (`address.rs`), sizes and
+//! times (`fetch.rs`), nesting (`read.rs`), names (`piece.rs`). A source writes only its own
 //! namespaces, and only rows of its own. Absent: publishing what was harvested.
 
 mod address;
