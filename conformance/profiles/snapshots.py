@@ -208,7 +208,7 @@ class Checker:
             kinds = [k for k in kinds if k["code"].lower() == kind.lower()]
             if not kinds and element.get("type"):
                 self.fault(where, rule, f"type {kind} is not allowed")
-        if isinstance(value, dict) and "reference" in value:
+        if isinstance(value, dict) and isinstance(value.get("reference"), str):
             self.target(kinds, value, where, rule, resource)
         if not node.children and "contentReference" in element:
             node = self.refered(url, element["contentReference"])
