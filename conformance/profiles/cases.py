@@ -71,7 +71,7 @@ def planted():
 def of(place):
     place = Path(place)
     if place.is_file():
-        for number, line in enumerate(place.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(place.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
             if line.strip():
                 resource = json.loads(line)
                 if "resource" in resource and "case" in resource:

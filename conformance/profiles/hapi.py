@@ -37,7 +37,7 @@ def main():
     kept = folder / "verdicts" / state(folder, guides)
     kept.mkdir(parents=True, exist_ok=True)
     known, asked = {}, {}
-    for line in cases.read_text(encoding="utf-8").splitlines():
+    for line in cases.read_text(encoding="utf-8").rstrip("\n").split("\n"):
         case = json.loads(line)
         key = hashlib.sha256(json.dumps([case["profiles"], case["resource"]]).encode()).hexdigest()
         known[case["case"]] = key
@@ -54,7 +54,7 @@ def main():
             with told.open("w", encoding="utf-8") as lines:
                 subprocess.run(["java", f"-Xmx{os.environ.get('HAPI_MEMORY', '3g')}", "-cp", classes, "judge.Judge",
                                 str(errata), *map(str, guides), "--", str(new)], stdout=lines, check=True)
-            rows = told.read_text(encoding="utf-8").splitlines()
+            rows = told.read_text(encoding="utf-8").rstrip("\n").split("\n")
             if rows[-1:] != ["complete"]:
                 sys.exit("hapi broke off")
             said = {key: [] for key in asked}

@@ -13,6 +13,7 @@ Prints one JSON line for each fault and one for each case, then "complete".
 """
 
 import argparse
+import contextlib
 import json
 import re
 import sys
@@ -532,9 +533,11 @@ def main():
     definitions.correct(tomllib.loads(errata.read_text(encoding="utf-8"))["erratum"])
     checker = Checker(definitions)
     sys.setrecursionlimit(10_000)
-    for line in arguments.cases.read_text(encoding="utf-8").splitlines():
+    for line in arguments.cases.read_text(encoding="utf-8").rstrip("\n").split("\n"):
         case = json.loads(line)
-        faults = checker.check(case["resource"])
+        # `trace()` in an invariant prints.
+        with contextlib.redirect_stdout(sys.stderr):
+            faults = checker.check(case["resource"])
         for where, rule, message in dict.fromkeys(faults):
             print(json.dumps({"case": case["case"], "severity": "error", "where": where, "rule": rule,
                               "message": message}))
