@@ -633,6 +633,7 @@ impl All {
             found("number-odd"),
         );
         self.value("value-laterality", 0x0020_0060, VR::CS, b"U ", found("laterality-odd"));
+        self.value("value-laterality-both", 0x0020_0060, VR::CS, b"B ", found("laterality-both"));
         self.value("value-rows-as-long", 0x0028_0010, VR::UL, &[0xff; 4], found("vr-odd"));
         self.value("value-name-as-sequence", NAME, VR::SQ, b"", Expected::Read);
         self.value("value-name-as-numbers", NAME, VR::US, &[0xff; 4], found("vr-odd"));

@@ -168,10 +168,14 @@ fn side(plan: &Plan, collected: &mut Collected, keyword: &'static str) -> Option
     let side = Laterality::parse(text);
     // Of an image or frame, `U` says that the body part is not paired (PS3.3 10.5).
     let is_unpaired = text == "U" && keyword != "Laterality";
-    if side.is_none() && !is_unpaired {
-        let finding = Finding::new("laterality-odd", keyword, text);
-        collected.note(finding);
-    }
+    let code = match side {
+        None if !is_unpaired => "laterality-odd",
+        // Of a series it is R or L (PS3.3 C.7.3.1); of an image it may be both (C.8.3.1).
+        Some(Laterality::Both) if keyword == "Laterality" => "laterality-both",
+        _ => return side,
+    };
+    let finding = Finding::new(code, keyword, text);
+    collected.note(finding);
     side
 }
 

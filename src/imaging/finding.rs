@@ -74,6 +74,8 @@ kinds! {
         / "add a row to the ConceptMap of body parts, or correct BodyPartExamined";
     "laterality-odd": "a laterality other than R, L and B, left out"
         / "correct Laterality or ImageLaterality";
+    "laterality-both": "a Laterality B, which the standard knows of an image only: taken as both sides"
+        / "write the side of each image in ImageLaterality";
     "laterality-mixed": "images of one series disagree about the side: the series has no laterality"
         / "none is needed when the series shows both sides";
     "number-odd": "a number that PS3.5 or FHIR does not allow (negative or no integer), left out"

@@ -97,6 +97,10 @@ pub fn findings(
             say("laterality-odd", keyword, text);
         }
     }
+    // Of an image it may be both, of a series not (PS3.3 C.7.3.1).
+    if series.first("Laterality").and_then(Laterality::parse) == Some(Laterality::Both) {
+        say("laterality-both", "Laterality", "");
+    }
     if let Some(text) = series.first("SeriesNumber")
         && text.trim_start_matches('+').parse::<u32>().is_err()
     {
