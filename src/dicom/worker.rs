@@ -213,6 +213,7 @@ impl Pool {
         let watch = Mutex::new(Vec::<Watched>::new());
         let (sender, receiver) = sync_channel(self.count * 4);
         std::thread::scope(|scope| {
+            let _ending = Ending { is_over: &is_over, is_done: &is_done };
             let managers: Vec<_> = (0..self.count)
                 .map(|_| {
                     let sender = sender.clone();
@@ -383,6 +384,20 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // The end of its input ends a worker; one that does not notice is ended.
         let _ = self.end();
+    }
+}
+
+/// Ends the threads of a read, also where it ends by a panic of who takes the answers: the scope
+/// waits for them.
+struct Ending<'a> {
+    is_over: &'a AtomicBool,
+    is_done: &'a AtomicBool,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.is_done.store(true, Ordering::Relaxed);
     }
 }
 

@@ -96,6 +96,25 @@ fn hostile_files_become_what_they_must_through_workers() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// The threads that feed and watch workers end with whoever takes the answers, in whatever way.
+#[test]
+fn a_taker_that_panics_does_not_wait_for_ever() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let files = hostile::files();
+    hostile::write(dir.path()).unwrap();
+    let pool = Pool::start(Path::new(VESALIUS), 2, 512, 20).unwrap();
+    let job = |(number, file): (usize, &Hostile)| Job {
+        number,
+        path: dir.path().join(&file.name),
+        origin: file.name.clone(),
+    };
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        pool.read(files.iter().enumerate().map(job), &mut |_, _| panic!("planted"))
+    }));
+    assert!(ended.is_err());
+}
+
 /// A worker that is killed again and again loses no file and quarantines at most those that it
 /// was alone with.
 #[test]
