@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
@@ -85,8 +85,12 @@ fn op(text: &str, at: usize) -> Result<Op, String> {
         op: String,
         path: String,
         from: Option<String>,
-        #[serde(borrow)]
+        // `null` is a value that was sent, not one that is missing.
+        #[serde(borrow, default, deserialize_with = "sent")]
         value: Option<&'t RawValue>,
+    }
+    fn sent<'t, D: Deserializer<'t>>(value: D) -> Result<Option<&'t RawValue>, D::Error> {
+        Deserialize::deserialize(value).map(Some)
     }
     let wrong = |what: &str| format!("operation {at}: {what}");
     let Members { op, path, from, value } =
@@ -393,6 +397,10 @@ mod tests {
             (
                 json!([{ "op": "copy", "from": "/a", "path": "/f" }]),
                 r#"{ "a" : 1.50 , "b":[ 1, {"c" : "x"} ,3 ], "d~/":{}, "e":[],"f":1.50 }"#,
+            ),
+            (
+                json!([{ "op": "replace", "path": "/b", "value": null }, { "op": "test", "path": "/b", "value": null }]),
+                r#"{ "a" : 1.50 , "b":null, "d~/":{}, "e":[] }"#,
             ),
             (json!([{ "op": "test", "path": "/a", "value": 1.5 }]), TEXT),
         ] {
