@@ -566,17 +566,23 @@ mod tests {
     fn what_cannot_be_done_is_refused_with_the_operation() {
         let status = part("value", "valueCode", json!("x"));
         for (operation, reason) in [
-            (of("replace", "Observation.colour", &[status.clone()]), "`Observation.colour` is no"),
-            (of("replace", "Observation.issued", &[status.clone()]), "nothing stands"),
+            (
+                of("replace", "Observation.colour", std::slice::from_ref(&status)),
+                "`Observation.colour` is no",
+            ),
+            (of("replace", "Observation.issued", std::slice::from_ref(&status)), "nothing stands"),
             (of("replace", "Observation.status", &[]), "`value` is missing"),
-            (of("replace", "Observation.category", &[status.clone()]), "2 items: name one"),
+            (
+                of("replace", "Observation.category", std::slice::from_ref(&status)),
+                "2 items: name one",
+            ),
             (
                 of("replace", "Observation.value", &[part("value", "valueMoney", json!({}))]),
                 "type `Money`",
             ),
             (of("delete", "Observation", &[]), "by DELETE"),
             (of("delete", "Observation.category", &[]), "2 items"),
-            (of("insert", "Observation.status", &[status.clone()]), "no list"),
+            (of("insert", "Observation.status", std::slice::from_ref(&status)), "no list"),
             (
                 of(
                     "add",
@@ -586,7 +592,7 @@ mod tests {
                 "already",
             ),
         ] {
-            match patched(TEXT, &[operation.clone()]) {
+            match patched(TEXT, std::slice::from_ref(&operation)) {
                 Err(Fault::Unfit(told)) => {
                     assert!(told.contains(reason) && told.starts_with("operation 0"), "{told}");
                 }
@@ -594,14 +600,17 @@ mod tests {
             }
         }
         for operation in [
-            of("replace", "Observation.category.where(text='a')", &[status.clone()]),
-            of("paint", "Observation.status", &[status.clone()]),
+            of("replace", "Observation.category.where(text='a')", std::slice::from_ref(&status)),
+            of("paint", "Observation.status", std::slice::from_ref(&status)),
             of("move", "Observation.category", &[part("source", "valueInteger", json!(-1))]),
             json!([{ "name": "type", "valueCode": "delete" }]),
             json!([{ "valueCode": "delete" }]),
         ] {
             assert!(
-                matches!(patched(TEXT, &[operation.clone()]), Err(Fault::Unreadable(_))),
+                matches!(
+                    patched(TEXT, std::slice::from_ref(&operation)),
+                    Err(Fault::Unreadable(_))
+                ),
                 "{operation}"
             );
         }
