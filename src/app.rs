@@ -1,7 +1,7 @@
 //! The server: state, routes, middleware. The only room that knows every other.
 //!
 //! In: an open node and a socket. Out: answers, until a signal. This file composes; what the server
-//! does besides answering is in [`follow`], [`neighbours`] and the facade's own threads.
+//! does besides answering is in `follow`, `neighbours` and the facade's own threads.
 
 mod description;
 mod due;
