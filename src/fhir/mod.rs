@@ -57,6 +57,7 @@ pub mod validate;
 mod xml;
 
 use archive::Archive;
+pub use bulk::{Turn, disk_of_exports, forget_lines};
 use cache::Cache;
 use derived::Derived;
 use documents::{Convert, Documents};
