@@ -12,6 +12,7 @@ mod intake;
 mod judged;
 mod manifests;
 mod profiles;
+mod provided;
 mod reach;
 mod records;
 mod records_hostile;
