@@ -104,8 +104,8 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub(super) fn new(microseconds: i64) -> Self {
-        Self { shown: words::moment(microseconds), machine: words::machine_moment(microseconds) }
+    pub(super) fn new(microseconds: i64, tongue: &Tongue) -> Self {
+        Self { shown: tongue.moment(microseconds), machine: words::machine_moment(microseconds) }
     }
 }
 
@@ -117,6 +117,8 @@ struct RunLine {
     state: &'static str,
     style: &'static str,
     summary: Option<RunSummary>,
+    /// Of an import of rows, which has other figures.
+    rows: Option<String>,
 }
 
 struct RunSummary {
@@ -129,6 +131,46 @@ struct RunSummary {
     vanished: String,
     studies_changed: String,
     findings: String,
+}
+
+/// What an import of rows wrote of itself (`vesalius ingest table`, kind `clinical`).
+#[derive(serde::Deserialize)]
+struct Rows {
+    rows: u64,
+    taken: u64,
+    quarantined: u64,
+    created: u64,
+    changed: u64,
+    unchanged: u64,
+    vanished: u64,
+}
+
+impl Rows {
+    fn of(row: &RunRow) -> Option<Self> {
+        serde_json::from_str(&row.summary).ok()
+    }
+
+    fn shown(&self, tongue: &'static Tongue) -> String {
+        let figures = [
+            ("operator.ingested", self.taken),
+            ("operator.quarantined", self.quarantined),
+            ("operator.resources-new", self.created),
+            ("operator.changed", self.changed),
+            ("operator.unchanged", self.unchanged),
+            ("operator.vanished", self.vanished),
+        ];
+        let figures =
+            figures.map(|(key, count)| format!("{}: {}", tongue.word(key), tongue.count(count)));
+        format!("{}. {}", tongue.counted("row", self.rows), figures.join(", "))
+    }
+}
+
+/// Who did something: whoever was at the command line has no name of a token.
+pub(super) fn who(name: &str, tongue: &'static Tongue) -> String {
+    name.strip_prefix("command line").map_or_else(
+        || name.to_owned(),
+        |user| format!("{}{user}", tongue.word("operator.command-line")),
+    )
 }
 
 fn run_line(row: &RunRow, source: &str, tongue: &'static Tongue) -> RunLine {
@@ -144,25 +186,26 @@ fn run_line(row: &RunRow, source: &str, tongue: &'static Tongue) -> RunLine {
     #[allow(clippy::cast_precision_loss, reason = "seconds of a run")]
     let duration = row.finished.map_or_else(
         || tongue.word("operator.not-ended").to_owned(),
-        |end| words::seconds(end.saturating_sub(row.started).max(0) as f64 / 1e6),
+        |end| tongue.seconds(end.saturating_sub(row.started).max(0) as f64 / 1e6),
     );
     RunLine {
         number: row.number,
         source: source.to_owned(),
-        started: Moment::new(row.started),
+        started: Moment::new(row.started, tongue),
         duration,
         state: tongue.word(state),
         style,
+        rows: Rows::of(row).map(|rows| rows.shown(tongue)),
         summary: summary.map(|s| RunSummary {
-            seen: words::count(s.files.seen),
-            ingested: words::count(s.files.ingested),
-            unchanged: words::count(s.files.unchanged),
-            quarantined: words::count(s.files.quarantined),
-            not_dicom: words::count(s.files.not_dicom),
-            changed: words::count(s.changed),
-            vanished: words::count(s.vanished),
-            studies_changed: words::count(s.studies_changed),
-            findings: words::count(s.findings),
+            seen: tongue.count(s.files.seen),
+            ingested: tongue.count(s.files.ingested),
+            unchanged: tongue.count(s.files.unchanged),
+            quarantined: tongue.count(s.files.quarantined),
+            not_dicom: tongue.count(s.files.not_dicom),
+            changed: tongue.count(s.changed),
+            vanished: tongue.count(s.vanished),
+            studies_changed: tongue.count(s.studies_changed),
+            findings: tongue.count(s.findings),
         }),
     }
 }
@@ -206,16 +249,18 @@ fn source_lines(state: &State, tongue: &'static Tongue) -> Result<Vec<SourceLine
     let lines = rows.into_iter().map(|(source, counts, last)| {
         let of = |state: InputState| counts.get(&state).copied().unwrap_or(0);
         let name = source_name(&source, tongue);
+        let rows = last.as_ref().and_then(Rows::of);
+        let taken = rows.and_then(|rows| i64::try_from(rows.taken).ok());
         SourceLine {
             number: source.number,
             is_table: ["table", "clinical"].contains(&source.kind.as_str()),
             kind: kind_name(&source.kind, tongue),
             locator: source.locator.clone(),
-            ingested: words::signed(of(InputState::Ingested)),
+            ingested: tongue.signed(taken.unwrap_or_else(|| of(InputState::Ingested))),
             quarantined: of(InputState::Quarantined),
-            quarantined_shown: words::signed(of(InputState::Quarantined)),
-            not_dicom: words::signed(of(InputState::NotDicom)),
-            vanished: words::signed(of(InputState::Vanished)),
+            quarantined_shown: tongue.signed(of(InputState::Quarantined)),
+            not_dicom: tongue.signed(of(InputState::NotDicom)),
+            vanished: tongue.signed(of(InputState::Vanished)),
             retry: of(InputState::Retry),
             last: last.map(|run| run_line(&run, &name, tongue)),
             name,
@@ -262,19 +307,19 @@ async fn overview(request: HttpRequest, state: web::Data<State>) -> HttpResponse
         render(&OverviewPage {
             layout: viewer.layout(state, viewer.w("operator.overview"), "/operator"),
             totals: vec![
-                (viewer.w("operator.patients"), words::signed(totals.patients)),
-                (viewer.w("operator.studies"), words::signed(totals.studies)),
-                (viewer.w("operator.series"), words::signed(totals.series)),
-                (viewer.w("operator.images"), words::signed(totals.images)),
+                (viewer.w("operator.patients"), viewer.reader.tongue.signed(totals.patients)),
+                (viewer.w("operator.studies"), viewer.reader.tongue.signed(totals.studies)),
+                (viewer.w("operator.series"), viewer.reader.tongue.signed(totals.series)),
+                (viewer.w("operator.images"), viewer.reader.tongue.signed(totals.images)),
             ],
-            change: words::signed(change),
-            index: words::signed(seen),
+            change: viewer.reader.tongue.signed(change),
+            index: viewer.reader.tongue.signed(seen),
             behind: change.saturating_sub(seen),
-            behind_shown: words::signed(change.saturating_sub(seen)),
+            behind_shown: viewer.reader.tongue.signed(change.saturating_sub(seen)),
             quarantined,
-            quarantined_shown: words::signed(quarantined),
+            quarantined_shown: viewer.reader.tongue.signed(quarantined),
             findings: found,
-            findings_shown: words::signed(found),
+            findings_shown: viewer.reader.tongue.signed(found),
             published: datasets.iter().filter(|line| line.is_published).count(),
             refused: datasets.iter().filter(|line| line.violations > 0).count(),
             sources,
@@ -361,9 +406,9 @@ struct QuarantineLine {
 /// A row number, or a byte offset in both spellings that viewers of files use.
 fn offset(place: i64, is_row: bool, tongue: &'static Tongue) -> String {
     if is_row || place < 0 {
-        tongue.put("operator.row", words::signed(place))
+        tongue.put("operator.row", tongue.signed(place))
     } else {
-        format!("{} (0x{place:X})", words::signed(place))
+        format!("{} (0x{place:X})", tongue.signed(place))
     }
 }
 
@@ -451,7 +496,7 @@ async fn quarantine(request: HttpRequest, state: web::Data<State>) -> HttpRespon
             next: has_more.then(|| format!("/operator/quarantine?after={}", place + ROWS)),
             is_first: place == 0,
             shows_origin,
-            total: words::signed(total),
+            total: viewer.reader.tongue.signed(total),
             buttons: sources
                 .into_iter()
                 .filter(|source| source.quarantined > 0 || source.retry > 0)
@@ -550,8 +595,8 @@ async fn findings_page(request: HttpRequest, state: web::Data<State>) -> HttpRes
                 FindingLine {
                     meaning,
                     remedy,
-                    studies: words::signed(row.studies),
-                    count: words::signed(row.count),
+                    studies: viewer.reader.tongue.signed(row.studies),
+                    count: viewer.reader.tongue.signed(row.count),
                     code: row.code,
                 }
             })
@@ -642,7 +687,7 @@ async fn finding(
                     is_uid: uid.is_some(),
                     attribute: row.attribute.clone(),
                     value: row.value.clone(),
-                    count: words::signed(row.count),
+                    count: viewer.reader.tongue.signed(row.count),
                 }
             })
             .collect();
@@ -714,7 +759,7 @@ fn dataset_lines(state: &State, tongue: &'static Tongue) -> Result<Vec<DatasetLi
             state: tongue.word(standing),
             style,
             modified: (entry.state != Standing::Failed)
-                .then(|| Moment::new(entry.modified.as_microsecond())),
+                .then(|| Moment::new(entry.modified.as_microsecond(), tongue)),
             next_release: entry.next_release.map_or_else(String::new, |next| {
                 tongue.day(next.to_zoned(jiff::tz::TimeZone::UTC).date())
             }),
