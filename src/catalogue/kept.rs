@@ -8,8 +8,8 @@ use roaring::RoaringBitmap;
 
 use super::figures::{Arrival, LOADS};
 use super::log::{Event, Log, Operation, Standing};
-use super::publish::{Entry, Shelf, ShelfState, State};
 use super::quality::Figure;
+use super::shelf::{Entry, Shelf, ShelfState, State};
 use super::{AccessRights, Day, FACETS, Facts, Figures, Selection};
 use crate::actor::Actor;
 use crate::config::{Config, Identity};

@@ -25,6 +25,7 @@ mod graph;
 pub mod history;
 pub mod import;
 mod kept;
+mod language;
 mod listing;
 mod log;
 mod names;
@@ -34,6 +35,7 @@ mod release;
 mod selection;
 mod service;
 mod shacl;
+mod shelf;
 pub mod sparql;
 mod summary;
 mod trial;
@@ -55,12 +57,11 @@ pub use follow::OpenDatasets;
 pub use gate::Gate;
 pub use graph::{Subject, Writer, configured, moment};
 pub use kept::{IndexFacts, Lowering, StoreShelf, open_selections};
+pub use language::language_code;
 pub use listing::Page;
 pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
-pub use publish::{
-    Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, language_code,
-};
+pub use publish::{Outcome, Publisher, Verdict};
 pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
 pub use release::{
     Carrier, CodeSystemsFile, CodeValues, Form, LicencesFile, Release, Scheme, VariableTable,
@@ -68,4 +69,5 @@ pub use release::{
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};
+pub use shelf::{Entry, MemoryShelf, Shelf, ShelfState, State};
 pub use summary::{Place, Summary};

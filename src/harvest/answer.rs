@@ -352,20 +352,21 @@ async fn tagged(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use actix_web::http::StatusCode;
     use actix_web::test::TestRequest;
     use bytes::Bytes;
 
-    use super::{Answers, Document, Form, GLANCE, Head, REPEATED, Rendition, question};
+    use super::super::doors::DOORS;
+    use super::{Answers, Document, GLANCE, Head, REPEATED, Rendition, question};
 
     fn document(is_kept: bool) -> Document {
         let head =
             Head { modified: None, status: StatusCode::OK, links: Vec::new(), is_immutable: false };
         Document {
             head: Arc::new(head),
-            form: Form::plain("text/plain", "txt"),
+            form: DOORS[0].forms[0],
             rendition: Arc::new(Rendition { bytes: Bytes::new(), digest: String::new() }),
             is_kept,
         }

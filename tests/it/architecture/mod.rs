@@ -1,6 +1,8 @@
 //! Which room may import which, and what must not be named outside its room. The table is the
 //! one of ARCHITECTURE.md; an exception carries its reason.
 
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
