@@ -404,7 +404,7 @@ async fn who_asks_nothing_is_told_what_the_endpoint_is() {
         assert!(body.contains(part), "{part}: {body}");
     }
     let page = get!(app, "/sparql", "Accept" => "text/html,*/*;q=0.8");
-    assert_eq!(read_body(page).await, "Sparql");
+    assert_eq!(read_body(page).await, "Sparql(None)");
     let request = TestRequest::with_uri("/sparql").method(Method::OPTIONS).to_request();
     let response = call_service(&app, request).await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
