@@ -28,8 +28,8 @@ use self::pulse::{Ending, Pulse};
 use crate::auth::{Tokens, authenticate};
 use crate::catalogue::bench::Bench;
 use crate::catalogue::{Desk, Names, Release, Shelf, StoreShelf, open_selections};
-use crate::commands::Node;
 use crate::error::{Error, Result};
+use crate::node::{self, Node};
 use crate::source::dicomweb::{Credentials, Settings, Through};
 use crate::web::Pages;
 use crate::{dicomweb, fhir, harvest, openapi};
@@ -225,5 +225,5 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// What time it is.
 fn clock() -> jiff::Timestamp {
-    jiff::Timestamp::from_microsecond(crate::commands::now()).unwrap_or_default()
+    jiff::Timestamp::from_microsecond(node::now()).unwrap_or_default()
 }

@@ -11,8 +11,8 @@ use super::clock;
 use super::due::{Descriptions, OpenDatasets, Settling};
 use super::pulse::Pulse;
 use crate::catalogue::{self, Desk, How, Outcome, Verdict};
-use crate::commands::Node;
 use crate::error::Result;
+use crate::node::Node;
 
 /// How often a serving process looks for changes of other processes.
 const POLL: Duration = Duration::from_millis(300);

@@ -12,9 +12,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::pulse::Pulse;
 use crate::auth::{BadToken, actor_of};
-use crate::commands::Node;
 use crate::error::Error;
 use crate::harvest;
+use crate::node::Node;
 
 /// How long `/readyz` and `/metrics` wait for the database.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::catalogue::{Log as _, StoreShelf};
-use crate::commands::Node;
 use crate::harvest;
+use crate::node::{Node, now};
 
 /// Tells FAIR Data Point indexes of this node until the server ends. The client is made here: it
 /// blocks, which a thread that answers requests may not.
@@ -40,12 +40,9 @@ pub(super) fn harvest_others(node: &Node, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         for source in &node.config.harvest.source {
             let walked =
-                inbound::is_due(&node.store, source, crate::commands::now()).and_then(|is_due| {
-                    match is_due {
-                        true => inbound::harvest(&node.store, source, &ours, crate::commands::now)
-                            .map(Some),
-                        false => Ok(None),
-                    }
+                inbound::is_due(&node.store, source, now()).and_then(|is_due| match is_due {
+                    true => inbound::harvest(&node.store, source, &ours, now).map(Some),
+                    false => Ok(None),
                 });
             let source = &source.name;
             match walked {

@@ -13,7 +13,7 @@ mod description;
 mod desk;
 mod elements;
 mod emit;
-pub mod eucaim_rows;
+mod eucaim_rows;
 mod export;
 mod fdp;
 mod feed;
