@@ -75,8 +75,9 @@ fn no_template_has_words_of_its_own() {
 fn every_key_is_known_and_used() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
     let mut sources = String::new();
-    let folders = ["", "steward", "templates", "templates/operator", "templates/steward"];
-    for folder in folders.map(|folder| root.join(folder)) {
+    let code = ["", "convert", "operator", "steward"];
+    let templates = ["templates", "templates/operator", "templates/steward"];
+    for folder in code.into_iter().chain(templates).map(|folder| root.join(folder)) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() {
