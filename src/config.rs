@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use overlay::overlay;
 use rules::line_of;
 
-pub use archive::{Archive, Identifiers, Identity, Issuer};
+pub use archive::{Archive, Identifiers, Identity, Issuer, SourceIssuer};
 pub use harvest::{Harvest, HarvestKind, HarvestSource};
 
 /// Everything that can be set. Each key has a default, so an empty file is valid.

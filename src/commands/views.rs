@@ -30,6 +30,15 @@ pub(super) fn rebuild(common: &Common, command: &Rebuild) -> Result<Ended> {
     let node = Node::open(common)?;
     let began = Instant::now();
     if matches!(command.view, Which::Index | Which::All) {
+        let settled = crate::ingest::settle(&node.store, &node.context)?;
+        if settled > 0 {
+            let value = serde_json::json!({ "studies": settled });
+            say(common, "settled", &value, || {
+                format!(
+                    "findings: of {settled} studies, by the configuration and the tables of now"
+                )
+            });
+        }
         node.index.forget()?;
         let done = node.index.rebuild(&node.store)?;
         node.index.save()?;

@@ -54,6 +54,7 @@ mod system;
 pub mod table;
 mod terminology;
 pub mod validate;
+mod visible;
 mod xml;
 
 use archive::Archive;

@@ -266,8 +266,7 @@ impl State {
             None => rendered.put(number, bytes),
         };
         if *resource == Resource::Patient {
-            let loaded = read::load_patients(&mut db, numbers, asking.ids());
-            for patient in loaded.map_err(Error::from)? {
+            for patient in asking.patients(&mut db, numbers)? {
                 put(patient.number, &render_patient(&self.context, &patient, asking.view))?;
             }
             return Ok(rendered);

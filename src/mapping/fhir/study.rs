@@ -81,7 +81,8 @@ impl Input<'_> {
     pub(super) fn modality(&self, code: &str) -> Value {
         match self.context.0.tables.modality.get(code) {
             Some(display) => json!({ "system": DCM, "code": code, "display": &**display }),
-            None => json!({ "system": DCM, "code": code }),
+            // No code of DICOM's, and of nobody else's that is known: text.
+            None => json!({ "display": code }),
         }
     }
 

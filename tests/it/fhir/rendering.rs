@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use vesalius::config::Identity;
+use vesalius::imaging::Keyword;
 use vesalius::mapping::fhir::{
     Renderer, View, render_endpoint, render_organisation, render_patient, render_study,
 };
@@ -31,6 +32,21 @@ fn a_mammogram_becomes_an_imaging_study() {
         series.as_object_mut().unwrap().remove("instance");
     }
     assert_eq!(json(&rendered.bytes), without);
+}
+
+#[test]
+fn a_modality_that_dicom_does_not_list_is_text() {
+    let context = sample::context(|_| ());
+    let mut study = sample::study();
+    for series in &mut study.series {
+        series.attributes.set(Keyword::parse("Modality").unwrap(), "XXQQ");
+    }
+    for view in [View::Care, View::Pseudonymous] {
+        let rendered = json(&render_study(&context, &study, view).bytes);
+        let text = serde_json::json!({ "display": "XXQQ" });
+        assert_eq!(rendered["series"][0]["modality"], text);
+        assert_eq!(rendered["modality"], serde_json::json!([text]));
+    }
 }
 
 #[test]
