@@ -33,6 +33,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("coding-schemes", schemars::schema_for!(crate::mapping::CodingSchemes)),
         ("mado", schemars::schema_for!(crate::mapping::mado::Mado)),
         ("sr-reports", schemars::schema_for!(crate::mapping::report::Reports)),
+        ("patient-ids", schemars::schema_for!(crate::mapping::PatientIds)),
         ("manufacturers", schemars::schema_for!(crate::mapping::Manufacturers)),
         ("language", schemars::schema_for!(crate::web::Tongue)),
         ("qido", schemars::schema_for!(crate::dicomweb::Table)),

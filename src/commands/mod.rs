@@ -87,8 +87,7 @@ enum Command {
     Token(Token),
     /// Write a synthetic archive of DICOM files.
     Sample(Sample),
-    /// Print the JSON Schema of a file: `config`, `description`, `table`, …
-    #[command(hide = true)]
+    /// Print the JSON Schema of a kind of file that people write, or the kinds.
     Schema {
         /// The kind of file; without it a list of all.
         kind: Option<String>,

@@ -48,10 +48,23 @@ pub struct Identifiers {
     pub patient: String,
     /// Issuers of PatientIDs and their systems.
     pub patient_issuers: Vec<Issuer>,
+    /// Issuers of the PatientIDs of whole sources, for data that name none: so that the same number
+    /// of two hospitals is not one person.
+    pub source_issuers: Vec<SourceIssuer>,
     /// System of accession numbers without a known issuer; empty: one below `public_url`.
     pub accession: String,
     /// System of StudyIDs; empty: StudyID is not given.
     pub study_id: String,
+}
+
+/// A source, and the issuer of the PatientIDs in it that name none.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceIssuer {
+    /// The name of the source (`vesalius ingest --name`), or its locator.
+    pub source: String,
+    /// The issuer.
+    pub issuer: String,
 }
 
 /// An issuer as the data name it, and its naming system.

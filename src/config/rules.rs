@@ -145,6 +145,17 @@ impl Config {
                 );
             }
         }
+        for (at, row) in identifiers.source_issuers.iter().enumerate() {
+            let is_again =
+                identifiers.source_issuers.iter().take(at).any(|known| known.source == row.source);
+            if row.source.is_empty() || row.issuer.is_empty() || is_again {
+                return wrong(
+                    "archive.identifiers.source_issuers",
+                    format!("`{}` has no issuer, no name, or two rows", row.source),
+                    "give each source one row: { source = \"…\", issuer = \"…\" }",
+                );
+            }
+        }
         let Identifiers { patient, accession, .. } = identifiers;
         if !patient.is_empty() && patient == accession {
             return wrong(

@@ -120,6 +120,20 @@ fn attempt<I: Input>(
     let transfer_syntax = meta.syntax.as_deref().and_then(|text| Uid::parse_lenient(text).ok());
     let source = Source { origin, bytes: size, digest, transfer_syntax };
     let mut record = assemble(plan, collected, source)?;
+    if let Some(instance) = &record.instance {
+        let is_other = |said: &Option<String>, is: &Uid| {
+            said.as_ref().is_some_and(|said| said.as_str() != is.as_str())
+        };
+        for (keyword, said, is) in [
+            ("MediaStorageSOPInstanceUID", &meta.instance, &instance.uid),
+            ("MediaStorageSOPClassUID", &meta.class, &instance.sop_class),
+        ] {
+            if is_other(said, is) {
+                let said = said.as_deref().unwrap_or_default();
+                value::note(&mut record.findings, Finding::new("meta-uid-differs", keyword, said));
+            }
+        }
+    }
     if let Some(instance) = record.instance.as_ref().filter(|i| sr::is_report(&i.sop_class)) {
         // A second walk: few files are reports, and theirs is a tree that others do not have.
         let (declared, is_deflated) = encoding_of(meta.syntax.as_deref().unwrap_or_default());
@@ -282,6 +296,7 @@ pub(super) fn detect<I: Input + ?Sized>(
 pub(super) struct Meta {
     pub(super) syntax: Option<String>,
     class: Option<String>,
+    instance: Option<String>,
     /// Where the data set begins.
     pub(super) end: u64,
 }
@@ -289,7 +304,7 @@ pub(super) struct Meta {
 impl Meta {
     pub(super) fn read<I: Input>(input: &mut I, start: u64) -> Result<Self, Quarantine> {
         let size = input.end();
-        let mut meta = Self { syntax: None, class: None, end: start };
+        let mut meta = Self { syntax: None, class: None, instance: None, end: start };
         let mut declared_end = None;
         for _ in 0..META_ELEMENTS {
             let mut bytes = [0; 12];
@@ -318,6 +333,7 @@ impl Meta {
             }
             const GROUP_LENGTH: u32 = tag(0x0002, 0x0000);
             const CLASS: u32 = tag(0x0002, 0x0002);
+            const INSTANCE: u32 = tag(0x0002, 0x0003);
             const SYNTAX: u32 = tag(0x0002, 0x0010);
             match head.tag {
                 GROUP_LENGTH if head.length == 4 => {
@@ -325,17 +341,17 @@ impl Meta {
                     peek(input, begin, &mut four)?;
                     declared_end = Some(begin + 4 + u64::from(u32::from_le_bytes(four)));
                 }
-                CLASS | SYNTAX if head.length <= 66 => {
+                CLASS | INSTANCE | SYNTAX if head.length <= 66 => {
                     let mut bytes = [0; 66];
                     let length = usize::try_from(head.length).unwrap_or(0);
                     let count = peek(input, begin, &mut bytes[..length])?;
                     let text: String = bytes[..count].iter().map(|b| char::from(*b)).collect();
                     let text = text.trim_matches(['\0', ' ']).to_owned();
                     let text = (!text.is_empty()).then_some(text);
-                    if head.tag == SYNTAX {
-                        meta.syntax = text;
-                    } else {
-                        meta.class = text;
+                    match head.tag {
+                        SYNTAX => meta.syntax = text,
+                        CLASS => meta.class = text,
+                        _ => meta.instance = text,
                     }
                 }
                 _ => {}
@@ -395,6 +411,19 @@ mod tests {
 
     fn read(set: &DataSet) -> Record {
         record(&set.to_part_10().unwrap())
+    }
+
+    #[test]
+    fn file_meta_information_that_names_another_instance_is_said() {
+        let mut file = image().to_part_10().unwrap();
+        assert_eq!(record(&file).findings.len(), read(&image()).findings.len());
+        let at = file.windows(6).position(|bytes| bytes == b"2.25.3").unwrap();
+        file[at + 5] = b'9';
+        let read = record(&file);
+        assert_eq!(read.instance.unwrap().uid.as_str(), "2.25.3");
+        let said = read.findings.iter().find(|finding| finding.code == "meta-uid-differs");
+        let said = said.unwrap();
+        assert_eq!((&*said.attribute, &*said.value), ("MediaStorageSOPInstanceUID", "2.25.9"));
     }
 
     #[test]

@@ -65,8 +65,7 @@ impl Provider for Archive {
         }
         let (bytes, version, updated): (Bytes, i32, i64) = match resource {
             Resource::Patient => {
-                let patients = read::load_patients(&mut db, &[found.number], asking.ids())
-                    .map_err(Error::from)?;
+                let patients = asking.patients(&mut db, &[found.number])?;
                 let patient = patients.first().ok_or_else(|| not_found(resource, id))?;
                 let bytes = render_patient(&state.context, patient, asking.view).into();
                 (bytes, patient.version, patient.updated)

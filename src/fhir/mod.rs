@@ -54,9 +54,11 @@ mod system;
 pub mod table;
 mod terminology;
 pub mod validate;
+mod visible;
 mod xml;
 
 use archive::Archive;
+pub use bulk::{Turn, disk_of_exports, forget_lines};
 use cache::Cache;
 use derived::Derived;
 use documents::{Convert, Documents};

@@ -351,8 +351,7 @@ impl Provider for Reports {
             let mut patients: Vec<i64> = found.iter().map(|(_, patient, _)| *patient).collect();
             patients.sort_unstable();
             patients.dedup();
-            let loaded =
-                read::load_patients(&mut db, &patients, asking.ids()).map_err(Error::from)?;
+            let loaded = asking.patients(&mut db, &patients)?;
             included.extend(loaded.iter().map(|patient| Entry {
                 resource: Resource::Patient,
                 id: patient.public_id.clone(),

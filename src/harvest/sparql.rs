@@ -54,7 +54,7 @@ impl Queue {
 static DESCRIPTION: Door = Door {
     path: "/sparql",
     forms: super::doors::RDF,
-    page: Some(|_| Topic::Sparql),
+    page: Some(|_| Topic::Sparql(None)),
     find: |state, _| {
         let first = state.writer().iri("/sparql");
         let make = |state: &State| Ok(state.writer().sparql_service());
@@ -183,6 +183,14 @@ fn read(form: &[u8]) -> Result<Asked> {
     Ok(asked)
 }
 
+/// Whether a page is preferred to every form of results and graphs.
+fn is_for_people(request: &HttpRequest) -> bool {
+    let results = ResultsFormat::ALL.iter().map(|(_, media_type)| *media_type);
+    let graphs = Format::ALL.iter().map(|format| format.media_type());
+    let offers: Vec<&str> = results.chain(graphs).chain(["text/html"]).collect();
+    preferred(request, &offers) == Some("text/html")
+}
+
 async fn run(
     state: web::Data<State>,
     request: HttpRequest,
@@ -202,6 +210,13 @@ async fn run(
     let graph = preferred(&request, &forms).and_then(|media_type| {
         Format::ALL.iter().find(|format| format.media_type() == media_type).copied()
     });
+    // Who reads HTML gets a page, made of what programs get.
+    let page = state.page.as_ref().filter(|_| is_for_people(&request));
+    let (results, graph) = match page {
+        Some(_) => (Some(ResultsFormat::Json), Some(Format::Turtle)),
+        None => (results, graph),
+    };
+    let asked = page.map(|_| text.clone());
     let question = Question { text, results, graph, graphs };
     let patience = Duration::from_secs(state.config.sparql.seconds.max(1));
     let turn = match state.queue.turn(patience).await {
@@ -214,6 +229,19 @@ async fn run(
         worker.endpoint.ask(worker.writer(), &*worker.shelf, &question)
     })
     .await;
+    if let (Some(page), Some(text)) = (page, asked) {
+        match done {
+            Ok(Ok(answer)) => {
+                return page(request.clone(), Topic::Sparql(Some((text, Ok(answer))))).await;
+            }
+            // What the query is to blame for is said beside it.
+            Ok(Err(Error::Invalid(why))) => {
+                return page(request.clone(), Topic::Sparql(Some((text, Err(why))))).await;
+            }
+            Ok(Err(failure)) => return problem(&failure),
+            Err(failure) => return problem(&Error::Internal(failure.to_string())),
+        }
+    }
     match done {
         Ok(Ok(answer)) => {
             let mut response = HttpResponse::Ok();

@@ -92,8 +92,12 @@ kinds! {
         / "the sending device should be updated";
     "modality-missing": "no Modality: given as unknown"
         / "set Modality (type 1 in every IOD)";
-    "modality-odd": "a Modality that is no code string (PS3.5 section 6.2: capital letters and digits), or several: the first is given as it stands"
+    "modality-odd": "a Modality that is no code string (PS3.5 section 6.2: capital letters and digits), or several: the first is given, as text"
         / "correct Modality";
+    "modality-unlisted": "a Modality that is no defined term of PS3.3 C.7.3.1.1.1: given as text without a code"
+        / "correct Modality, or add the term to the table of codes once DICOM has it";
+    "series-modalities": "instances of one series give different modalities (PS3.3 C.7.3.1 gives a series one): it has that of its first instance"
+        / "correct Modality or SeriesInstanceUID in the archive";
     "zone-odd": "a TimezoneOffsetFromUTC that is no offset (PS3.3 C.12.1.1.8), not used"
         / "correct TimezoneOffsetFromUTC, as in `+0100`";
     "file-meta-missing": "no file meta information or no preamble: transfer syntax guessed"
@@ -108,12 +112,20 @@ kinds! {
         / "open the report in the archive's own viewer; fetch the file again if it is damaged";
     "file-truncated": "the file ends inside its pixel data: the attributes were complete"
         / "fetch the file again from its source";
+    "meta-uid-differs": "the file meta information names another SOP instance or class than the data set (PS3.10 section 7.1): what the data set says is used"
+        / "write the file anew from its source";
     "sop-instance-repeated": "the same SOP Instance UID twice with the same content: counted once"
         / "none is needed";
     "sop-instance-differs": "the same SOP Instance UID with different content: the first is kept"
         / "find out which copy is right and remove the other";
     "patient-id-missing": "no PatientID: the study is its own patient"
         / "set PatientID";
+    "patient-id-placeholder": "a PatientID that stands for nobody (`0`, `ANONYMOUS`, `UNKNOWN`): the study is its own patient, so that nobody is merged with another person"
+        / "set PatientID; if it is a person's after all, take it out of a copy of `patient-ids.toml` in `overrides.mappings`";
+    "patient-differs": "one PatientID, and studies that contradict each other about name, birth date or sex: perhaps the history of two persons"
+        / "look at the studies; where two sources use the same numbers, give each its issuer (`archive.identifiers.source_issuers`, or `issuer` of a table's mapping); otherwise correct the attribute in the archive";
+    "birth-date-odd": "the patient was born behind the day of the study, or in the future"
+        / "correct PatientBirthDate or StudyDate";
     "patient-id-odd": "a PatientID with a backslash, which separates values where one is allowed: the whole text identifies the patient"
         / "correct PatientID";
     "patient-issuers": "one patient identifier under two issuers"

@@ -159,23 +159,13 @@ impl Rule {
             // What lies outside some cells holds another one that is large enough.
             return None;
         }
-        // Where cells overlap few of them may be nearly everything: one, two or three at a time.
-        for (at, a) in cells.iter().enumerate() {
-            if self.tells(&[*a], whole) {
-                return Some(at);
-            }
-            for (next, b) in cells.iter().enumerate().skip(at + 1) {
-                if self.tells(&[*a, *b], whole) {
-                    return [at, next].into_iter().max_by(order);
-                }
-                for (last, c) in cells.iter().enumerate().skip(next + 1) {
-                    if self.tells(&[*a, *b, *c], whole) {
-                        return [at, next, last].into_iter().max_by(order);
-                    }
-                }
-            }
+        // Where cells overlap some of them may be nearly everything, whichever.
+        match Cover::of(self, cells, whole).find() {
+            Found::Nothing => None,
+            Found::Cells(some) => some.into_iter().max_by(order),
+            // Too many ways to look at: the fewer cells, the fewer ways.
+            Found::TooMany => (0..cells.len()).min_by(order),
         }
-        None
     }
 
     /// The cells of one table that may be shown.
@@ -263,6 +253,118 @@ impl Rule {
         let last = large.next_back().unwrap_or(first);
         Some((&first.term, &last.term))
     }
+}
+
+/// Looks for cells that tell together that something is outside them which is of fewer persons than
+/// the threshold: every choice of them, the large ones first. A choice whose counts are too many to
+/// tell anything, or can no longer become nearly everything, is not followed; so few are.
+struct Cover {
+    /// Place, and of persons and of records: the count, and the most that is shown like it.
+    cells: Vec<(usize, [u64; 2], [u64; 2])>,
+    /// The counts of the cells from here on, together.
+    rest: Vec<[u64; 2]>,
+    /// What the cells must have together, so that the rest is of few.
+    wanted: [u64; 2],
+    /// What the whole has at least: cells that are shown like as much tell nothing.
+    least: [u64; 2],
+    steps: u32,
+}
+
+enum Found {
+    Nothing,
+    Cells(Vec<usize>),
+    TooMany,
+}
+
+/// Choices that are looked at for one table.
+const MOST_STEPS: u32 = 20_000;
+
+impl Cover {
+    fn of(rule: Rule, cells: &[&Cell], whole: &Whole) -> Self {
+        let mut rows: Vec<(usize, [u64; 2], [u64; 2])> = cells
+            .iter()
+            .enumerate()
+            .map(|(at, cell)| {
+                let counts = [cell.individuals, cell.records];
+                (at, counts, counts.map(|count| rule.range(count, rule.threshold).1))
+            })
+            .collect();
+        rows.sort_by(|a, b| {
+            let key = |row: &(usize, [u64; 2], [u64; 2])| (row.1[1], row.1[0]);
+            key(b).cmp(&key(a)).then_with(|| {
+                let term = |at: usize| cells.get(at).map(|cell| &cell.term);
+                term(a.0).cmp(&term(b.0))
+            })
+        });
+        let mut behind = [0_u64; 2];
+        let mut rest: Vec<[u64; 2]> = rows
+            .iter()
+            .rev()
+            .map(|(_, counts, _)| {
+                behind = plus(behind, *counts);
+                behind
+            })
+            .collect();
+        rest.reverse();
+        let few = whole.individuals.saturating_add(1).saturating_sub(rule.threshold);
+        Self {
+            cells: rows,
+            rest,
+            wanted: [few, whole.records.saturating_sub(whole.heaviest)],
+            least: [whole.individuals, whole.records].map(|n| rule.range(n, rule.threshold).0),
+            steps: 0,
+        }
+    }
+
+    fn find(&mut self) -> Found {
+        let mut chosen = Vec::new();
+        match self.follow(0, [0; 2], [0; 2], &mut chosen) {
+            None => Found::TooMany,
+            Some(false) => Found::Nothing,
+            Some(true) => Found::Cells(chosen),
+        }
+    }
+
+    /// Whether some of the cells from `start` on tell too much beside the chosen ones, which have
+    /// `sum` and are shown like `most` at most; `None`: not known.
+    fn follow(
+        &mut self,
+        start: usize,
+        sum: [u64; 2],
+        most: [u64; 2],
+        chosen: &mut Vec<usize>,
+    ) -> Option<bool> {
+        for at in start..self.cells.len() {
+            self.steps += 1;
+            if self.steps > MOST_STEPS {
+                return None;
+            }
+            // What is left is not enough, here and behind.
+            if [0, 1]
+                .iter()
+                .any(|of| sum[*of].saturating_add(self.rest[at][*of]) < self.wanted[*of])
+            {
+                return Some(false);
+            }
+            let (place, counts, shown) = self.cells[at];
+            let (sum, most) = (plus(sum, counts), plus(most, shown));
+            let lack = [0, 1].map(|of| self.wanted[of].saturating_sub(sum[of]));
+            // What is lacking comes with at least as much that is shown.
+            if [0, 1].iter().all(|of| most[*of].saturating_add(lack[*of]) >= self.least[*of]) {
+                continue;
+            }
+            chosen.push(place);
+            if lack == [0, 0] || self.follow(at + 1, sum, most, chosen)? {
+                return Some(true);
+            }
+            chosen.pop();
+        }
+        Some(false)
+    }
+}
+
+fn plus(a: [u64; 2], b: [u64; 2]) -> [u64; 2] {
+    [a[0].saturating_add(b[0]), a[1].saturating_add(b[1])]
 }
 
 /// Years in a band of ages.
@@ -371,16 +473,49 @@ mod tests {
     }
 
     #[test]
+    fn however_many_cells_are_nearly_everything_they_do_not_tell_the_rest() {
+        // Four cells share nobody, and four of 100 persons are in none of them.
+        let mut all = cells(&[24, 24, 24, 24, 30, 18]);
+        all[4].term = "overlaps".to_owned();
+        let whole = Whole { records: 100, individuals: 100, heaviest: 10, is_partition: false };
+        let shown = UNROUNDED.table(&all, &whole);
+        let open: Vec<u64> = shown.iter().filter_map(|cell| cell.individuals).collect();
+        for chosen in 0..1_usize << open.len() {
+            let sum: u64 = open
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| chosen >> at & 1 == 1)
+                .map(|(_, n)| n)
+                .sum();
+            assert!(sum <= 90 || sum >= 100, "{sum} of 100: {shown:?}");
+        }
+        assert!(open.len() >= 3, "{shown:?}");
+    }
+
+    #[test]
+    fn a_table_of_many_cells_is_settled_soon() {
+        let counts: Vec<u64> = (0..400).map(|at| 10 + at * 7 % 331).collect();
+        let whole =
+            Whole { records: 30_000, individuals: 30_000, heaviest: 12, is_partition: false };
+        let began = std::time::Instant::now();
+        let shown = RULE.table(&cells(&counts), &whole);
+        assert!(began.elapsed().as_secs() < 5, "{:?} for {}", began.elapsed(), shown.len());
+    }
+
+    #[test]
     fn the_unit_for_free_questions_is_what_few_persons_can_have() {
         assert_eq!(RULE.coarser(RULE.heaviest(&[1; 50])).rounding, 10);
         assert_eq!(RULE.coarser(RULE.heaviest(&[30, 1, 1])).rounding, 40);
     }
 
+    /// How many terms there are: each choice of them is tried.
+    const TERMS: u8 = 6;
+
     /// Studies: the person, and the terms that it has.
     fn archives() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
-        let terms = prop::collection::btree_set(0_u8..4, 0..3);
+        let terms = prop::collection::btree_set(0_u8..TERMS, 0..3);
         let study = (0_u8..40, terms.prop_map(|terms| terms.into_iter().collect()));
-        let many = (0_u8..40, prop::collection::vec(0_u8..4, 1), 0_usize..60);
+        let many = (0_u8..40, prop::collection::vec(0_u8..TERMS, 1), 0_usize..60);
         (prop::collection::vec(study, 0..250), prop::option::of(many)).prop_map(
             |(mut studies, many)| {
                 if let Some((person, terms, count)) = many {
@@ -425,7 +560,7 @@ mod tests {
                 .map(|person| studies.iter().filter(|study| study.0 == person).count() as u64)
                 .collect();
             loads.sort_unstable_by(|a, b| b.cmp(a));
-            let cells: Vec<Cell> = (0..4_u8)
+            let cells: Vec<Cell> = (0..TERMS)
                 .map(|term| {
                     let of = || studies.iter().filter(move |study| study.1.contains(&term));
                     Cell {

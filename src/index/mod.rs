@@ -11,6 +11,7 @@
 mod catch_up;
 mod census;
 mod file;
+mod periods;
 mod query;
 mod terms;
 mod view;
@@ -19,5 +20,6 @@ pub mod disclosure;
 
 pub use catch_up::{COUNTED, CaughtUp, Index};
 pub use census::{Census, TermCount};
+pub use periods::takes_whole_periods;
 pub use query::{Counts, Criteria, FacetCount, Query, Sort};
 pub use view::{Row, View};

@@ -9,6 +9,8 @@ pub mod clinical;
 mod clinical_journal;
 mod merge;
 mod run;
+mod settle;
 
 pub use merge::Merged;
 pub use run::{Files, Ingest, Progress, Summary, ingest};
+pub use settle::settle;

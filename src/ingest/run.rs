@@ -174,12 +174,14 @@ pub fn ingest(
     let mut writer = Writer {
         store,
         how,
+        called: row.name.clone(),
         source: row.number,
         run,
         clock,
         known: &known,
         seen: HashSet::new(),
         unchanged: HashSet::new(),
+        unseen: HashSet::new(),
         progress: Progress::default(),
         summary: Summary::default(),
     };
@@ -273,6 +275,8 @@ impl Outbox {
 struct Writer<'a> {
     store: &'a Store,
     how: &'a Ingest,
+    /// The name of the source.
+    called: String,
     source: i64,
     run: i64,
     clock: &'a (dyn Fn() -> i64 + Sync),
@@ -280,6 +284,8 @@ struct Writer<'a> {
     seen: HashSet<u64>,
     /// Those of them that the source found unchanged.
     unchanged: HashSet<u64>,
+    /// What could not be looked at this time, an unreadable folder perhaps: what is below it stands.
+    unseen: HashSet<u64>,
     progress: Progress,
     summary: Summary,
 }
@@ -360,7 +366,8 @@ impl Writer<'_> {
                 let of = |inputs: &HashSet<u64>| {
                     ancestors(&origin).any(|origin| inputs.contains(&origin_key(origin)))
                 };
-                if of(&self.unchanged) {
+                let is_unseen = of(&self.unseen) || self.unseen.contains(&origin_key(""));
+                if of(&self.unchanged) || is_unseen {
                     return;
                 }
                 let is_part = state != InputState::Ingested.code() && of(&self.seen);
@@ -492,16 +499,19 @@ impl Sorted {
                 if note(&origin) {
                     self.known.push(origin.clone());
                 }
+                if stamp.is_none() {
+                    writer.unseen.insert(origin_key(&origin));
+                }
                 self.files.quarantined += 1;
                 self.quarantined.push((origin, stamp, reason));
             }
-            Item::Record { record, stamp } => {
+            Item::Record { mut record, stamp } => {
+                writer.how.context.identify(&writer.called, &mut record);
                 if stamp.is_some() && note(&record.origin) {
                     self.changed += 1;
                     self.known.push(record.origin.clone());
                 }
-                self.files.ingested +=
-                    if record.instance.is_some() { 1 } else { u64::from(stamp.is_none()) };
+                self.files.ingested += 1;
                 self.records.push((*record, stamp));
             }
             Item::Settled { origin, stamp, inputs, study } => {

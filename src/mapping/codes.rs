@@ -128,10 +128,15 @@ pub(super) fn species<'a>(
     unknown.map(Err)
 }
 
-/// Modality, if it can be a FHIR `code`.
+/// Modality as the data give it, if it is one word. Whether DICOM lists it: [`is_listed`].
 pub(super) fn modality(series: &Attributes) -> Option<&str> {
     // CS is upper case; a code with white space inside cannot be a FHIR `code`.
     series.first("Modality").filter(|code| !code.contains(is_blank))
+}
+
+/// Whether DICOM has the modality as a code: only then it is one of [`DCM`].
+pub(super) fn is_listed(context: &Context, modality: &str) -> bool {
+    context.0.tables.modality.contains_key(modality)
 }
 
 /// The maker that a spelling of Manufacturer stands for; the text itself if no row knows it.
@@ -145,7 +150,8 @@ pub(super) fn manufacturer<'a>(context: &'a Context, text: &'a str) -> &'a str {
 pub fn display_of<'a>(context: &'a Context, facet: Facet, term: &'a str) -> Option<&'a str> {
     let tables = &context.0.tables;
     match facet {
-        Facet::Modality => tables.modality.get(term).map(|text| &**text),
+        // A text of the archive's own is shown as it is.
+        Facet::Modality => Some(tables.modality.get(term).map_or(term, |text| &**text)),
         _ => match term.split_once('|')? {
             ("", text) => Some(text),
             (system, code) if *system == *tables.body.system => {

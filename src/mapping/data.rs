@@ -217,6 +217,8 @@ pub struct Tables {
     pub(super) modality: HashMap<Box<str>, Box<str>>,
     pub(super) species: HashMap<Box<str>, usize>,
     pub(super) maker: HashMap<Box<str>, Box<str>>,
+    /// PatientIDs that identify nobody.
+    pub(super) placeholders: super::identity::Placeholders,
     pub(super) patient: Elements,
     pub(super) study: Elements,
     pub(super) series: Elements,
@@ -346,6 +348,10 @@ impl Tables {
             }
         }
 
+        let (name, text) = built_in!("patient-ids.toml");
+        let ids: super::identity::PatientIds = parse(&text_of(name, text, folder)?)?;
+        let placeholders = ids.index().or_else(|problem| refused(name, &problem))?;
+
         let (name, text) = built_in!("mado.toml");
         let mado: super::mado::Mado = parse(&text_of(name, text, folder)?)?;
         mado.check().or_else(|problem| refused(name, &problem))?;
@@ -392,6 +398,7 @@ impl Tables {
             modality,
             species,
             maker,
+            placeholders,
             mado,
             reports,
             elements,

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::body::{body_site, part_of};
-use super::codes::{gender, modality, species};
+use super::codes::{gender, is_listed, modality, species};
 use super::facts::stated_age;
 use super::moment::{Day, offset, time_of_day};
 use super::person;
@@ -77,6 +77,10 @@ pub fn findings(
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     {
         say("modality-odd", "Modality", text);
+    } else if let Some(code) = modality(series)
+        && !is_listed(context, code)
+    {
+        say("modality-unlisted", "Modality", code);
     }
     match body_site(context, series) {
         None => say("body-part-missing", "BodyPartExamined", ""),
@@ -133,6 +137,20 @@ mod tests {
             ]),
         );
         assert_eq!(found, []);
+    }
+
+    #[test]
+    fn a_modality_that_dicom_does_not_list_is_said() {
+        let found = |text: &str| {
+            let series = bag(&[("Modality", text), ("BodyPartExamined", "BREAST")]);
+            let found = findings(&Context::default(), &bag(&[]), &bag(&[]), &series);
+            found.into_iter().map(|finding| finding.code.into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("XXQQ"), ["modality-unlisted"]);
+        assert_eq!(found("ct"), ["modality-odd"]);
+        for listed in ["CT", "DMS", "OPTENF", "DS"] {
+            assert_eq!(found(listed), [""; 0], "{listed}");
+        }
     }
 
     #[test]

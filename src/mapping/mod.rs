@@ -32,6 +32,7 @@ mod facts;
 pub mod fhir;
 mod findings;
 mod identifier;
+mod identity;
 pub mod lookup;
 pub mod mado;
 pub mod manifest;
@@ -54,6 +55,7 @@ pub use identifier::{
     ACCESSION, Identifier, accession_of, patient_identifiers, patient_of, study_identifiers,
     visit_identifiers,
 };
+pub use identity::{PatientIds, as_person, birth_of, contradictions, day_of, person_of};
 pub use moment::{midnight, offset_at};
 pub use order::{count_orders, order_identifiers};
 pub use person::{NameParts, Person, patient_names};
@@ -72,6 +74,7 @@ struct Inner {
     accession_default: String,
     study_id: Option<String>,
     issuers: HashMap<Box<str>, Box<str>>,
+    issuer_of_source: HashMap<Box<str>, Box<str>>,
     identity: Identity,
     archive: String,
     wado_url: String,
@@ -113,6 +116,11 @@ impl Context {
                 .iter()
                 .map(|row| (row.issuer.as_str().into(), row.system.as_str().into()))
                 .collect(),
+            issuer_of_source: identifiers
+                .source_issuers
+                .iter()
+                .map(|row| (row.source.as_str().into(), row.issuer.as_str().into()))
+                .collect(),
             identity: config.archive.identity,
             archive: config.archive.name.clone(),
             wado_url: config.archive.wado_url.trim_end_matches('/').to_owned(),
@@ -142,6 +150,13 @@ impl Context {
     #[must_use]
     pub fn time_zone(&self) -> Option<&TimeZone> {
         self.0.zone.as_ref()
+    }
+
+    /// The day of an instant (microseconds since 1970-01-01T00:00:00Z) in the archive's zone.
+    #[must_use]
+    pub fn day_at(&self, micros: i64) -> jiff::civil::Date {
+        let at = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        at.to_zoned(self.time_zone().cloned().unwrap_or(TimeZone::UTC)).date()
     }
 
     /// The base of every IRI and link, without a final slash.
@@ -189,6 +204,8 @@ impl Context {
             accession_default,
             study_id,
             issuers,
+            // Says whose a record is when it is ingested, nothing of how it is rendered.
+            issuer_of_source: _,
             identity,
             archive,
             wado_url,

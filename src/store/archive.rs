@@ -72,6 +72,8 @@ pub struct SeriesRow {
     pub sop_classes: String,
     pub licence: Option<String>,
     pub source_doi: Option<String>,
+    /// What it says of who its patient is, as JSON; `NULL`: nothing.
+    pub person: Option<String>,
 }
 
 /// Packed instances of a series, to be stored with its row.
@@ -171,6 +173,28 @@ pub fn list_series_of_patients(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<
     of_any!(db, numbers, series::patient, |is| series::table
         .filter(is)
         .select((series::patient, series::number)))
+}
+
+/// What the series of these patients say of who they are: `(patient, study, person)`, each once.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_persons(db: &mut Db, patients: &[i64]) -> QueryResult<Vec<(i64, i64, Option<String>)>> {
+    of_any!(db, patients, series::patient, |is| series::table
+        .filter(is)
+        .select((series::patient, series::study, series::person))
+        .distinct())
+}
+
+/// The patients that the series of these studies name: `(study, patient)`, each once.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_patients_of_studies(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<(i64, i64)>> {
+    of_any!(db, studies, series::study, |is| series::table
+        .filter(is)
+        .select((series::study, series::patient))
+        .distinct())
 }
 
 /// The packed instances of series; count-only series are left out.

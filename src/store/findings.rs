@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::changes::{Kind, put_changes};
-use super::schema::finding;
+use super::schema::{counter, finding};
 use super::{Db, on_backend};
 
 /// A finding of a study with its count.
@@ -31,6 +31,7 @@ pub struct FindingRow {
 pub fn add_findings(db: &mut Db, rows: &[FindingRow]) -> QueryResult<()> {
     let mut fewer: Vec<i64> =
         rows.iter().filter(|row| row.count < 0).map(|row| row.study).collect();
+    fewer.sort_unstable();
     fewer.dedup();
     on_backend!(db, |c| {
         for row in rows {
@@ -41,14 +42,38 @@ pub fn add_findings(db: &mut Db, rows: &[FindingRow]) -> QueryResult<()> {
                 .set(finding::count.eq(finding::count + row.count))
                 .execute(c)?;
         }
-        for studies in fewer.chunks(super::CHUNK) {
-            diesel::delete(
-                finding::table.filter(finding::study.eq_any(studies).and(finding::count.le(0))),
-            )
-            .execute(c)?;
-        }
-        Ok(())
-    })
+        QueryResult::Ok(())
+    })?;
+    let mut sum: i64 = rows.iter().map(|row| row.count).sum();
+    for studies in fewer.chunks(super::CHUNK) {
+        let gone: Option<i64> = on_backend!(db, |c| {
+            let nothing = || finding::study.eq_any(studies).and(finding::count.le(0));
+            let gone = finding::table.filter(nothing()).select(total()).first(c)?;
+            diesel::delete(finding::table.filter(nothing())).execute(c)?;
+            QueryResult::Ok(gone)
+        })?;
+        sum -= gone.unwrap_or(0);
+    }
+    tally(db, sum)
+}
+
+/// The sum of counts, as a number that both databases give alike.
+fn total() -> diesel::expression::SqlLiteral<diesel::sql_types::Nullable<diesel::sql_types::BigInt>>
+{
+    diesel::dsl::sql("CAST(SUM(count) AS BIGINT)")
+}
+
+/// The counter that says what all findings count to: rows that somebody removed are missed by it.
+pub(super) const TALLY: &str = "finding";
+
+fn tally(db: &mut Db, more: i64) -> QueryResult<()> {
+    if more == 0 {
+        return Ok(());
+    }
+    on_backend!(db, |c| diesel::update(counter::table.find(TALLY))
+        .set(counter::value.eq(counter::value + more))
+        .execute(c))
+    .map(drop)
 }
 
 /// Removes every finding of a study.
@@ -56,8 +81,12 @@ pub fn add_findings(db: &mut Db, rows: &[FindingRow]) -> QueryResult<()> {
 /// # Errors
 /// When the database fails.
 pub fn remove_findings(db: &mut Db, study: i64) -> QueryResult<()> {
-    on_backend!(db, |c| diesel::delete(finding::table.filter(finding::study.eq(study))).execute(c))
-        .map(drop)
+    let gone: Option<i64> = on_backend!(db, |c| {
+        let gone = finding::table.filter(finding::study.eq(study)).select(total()).first(c)?;
+        diesel::delete(finding::table.filter(finding::study.eq(study))).execute(c)?;
+        QueryResult::Ok(gone)
+    })?;
+    tally(db, -gone.unwrap_or(0))
 }
 
 /// Removes the findings of a kind that the configuration has answered; how many studies had one.
@@ -75,10 +104,32 @@ pub fn remove_findings_of_kind(db: &mut Db, code: &str) -> QueryResult<usize> {
         return Ok(0);
     }
     studies.sort_unstable();
-    on_backend!(db, |c| diesel::delete(finding::table.filter(finding::code.eq(code))).execute(c))?;
+    let gone: Option<i64> = on_backend!(db, |c| {
+        let gone = finding::table.filter(finding::code.eq(code)).select(total()).first(c)?;
+        diesel::delete(finding::table.filter(finding::code.eq(code))).execute(c)?;
+        QueryResult::Ok(gone)
+    })?;
+    tally(db, -gone.unwrap_or(0))?;
     let changes: Vec<_> = studies.iter().map(|study| (Kind::Finding, *study)).collect();
     put_changes(db, &changes)?;
     Ok(studies.len())
+}
+
+/// The findings of one kind in some studies: `(study, attribute, count)`.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_attributes(
+    db: &mut Db,
+    studies: &[i64],
+    code: &str,
+) -> QueryResult<Vec<(i64, String, i64)>> {
+    super::archive::chunked(studies, |studies| {
+        on_backend!(db, |c| finding::table
+            .filter(finding::study.eq_any(studies).and(finding::code.eq(code)))
+            .select((finding::study, finding::attribute, finding::count))
+            .load(c))
+    })
 }
 
 /// The counts of some kinds of findings in some studies, by study and code.
@@ -108,8 +159,9 @@ pub fn put_new_findings(db: &mut Db, rows: &[FindingRow]) -> QueryResult<()> {
         for rows in rows.chunks(1_000) {
             diesel::insert_into(finding::table).values(rows).execute(c)?;
         }
-        Ok(())
-    })
+        QueryResult::Ok(())
+    })?;
+    tally(db, rows.iter().map(|row| row.count).sum())
 }
 
 /// One line of the summary of findings.
@@ -151,11 +203,7 @@ pub fn count_findings(db: &mut Db) -> QueryResult<Vec<FindingCount>> {
 /// # Errors
 /// When the database fails.
 pub fn total_findings(db: &mut Db) -> QueryResult<i64> {
-    let sum: Option<i64> = on_backend!(db, |c| finding::table
-        .select(diesel::dsl::sql::<diesel::sql_types::Nullable<diesel::sql_types::BigInt>>(
-            "CAST(SUM(count) AS BIGINT)"
-        ))
-        .first(c))?;
+    let sum: Option<i64> = on_backend!(db, |c| finding::table.select(total()).first(c))?;
     Ok(sum.unwrap_or(0))
 }
 

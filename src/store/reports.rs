@@ -252,11 +252,27 @@ pub fn scan_reports(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<Rep
 /// # Errors
 /// When the database fails.
 pub(super) fn contradictions(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()> {
-    let mut after = 0;
+    // A report that went keeps its row, so a number that was handed out and has none is a loss.
+    let handed_out: i64 = on_backend!(db, |c| super::schema::counter::table
+        .find("report")
+        .select(super::schema::counter::value)
+        .first(c))?;
+    let (mut after, mut count) = (0, 0_i64);
     loop {
         let rows = scan_reports(db, after, 1_000)?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else {
+            if count < handed_out {
+                found.push(format!(
+                    "{} of {handed_out} reports have no row: rows of `report` were removed past \
+                     vesalius, and no rebuild knows them; restore the database from a backup, or \
+                     ingest into a new data folder",
+                    handed_out - count
+                ));
+            }
+            return Ok(());
+        };
         after = last.number;
+        count = count.saturating_add_unsigned(rows.len() as u64);
         let hashes: Vec<i64> = rows.iter().map(|row| crate::imaging::uid_hash(&row.uid)).collect();
         let keys: std::collections::HashSet<(i64, i64)> =
             super::archive::find_instance_keys(db, &hashes)?.into_iter().collect();

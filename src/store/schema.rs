@@ -85,6 +85,7 @@ diesel::table! {
         sop_classes -> Text,
         licence -> Nullable<Text>,
         source_doi -> Nullable<Text>,
+        person -> Nullable<Text>,
         instances -> Nullable<Binary>,
     }
 }

@@ -223,6 +223,18 @@ fn lookups_and_findings(db: &mut Db, found: &mut Vec<String>) -> QueryResult<()>
     for number in about.iter().filter(|number| !live.contains(number)) {
         found.push(format!("a finding is about study {number}, which is not there"));
     }
+    let said = super::findings::total_findings(db)?;
+    let tally: i64 = on_backend!(db, |c| counter::table
+        .find(super::findings::TALLY)
+        .select(counter::value)
+        .first(c))?;
+    if said != tally {
+        found.push(format!(
+            "the findings count to {said} and {tally} were said: rows of `finding` were changed past \
+             vesalius, and no rebuild knows them; restore the database from a backup, or ingest \
+             into a new data folder"
+        ));
+    }
     Ok(())
 }
 

@@ -26,6 +26,7 @@ mod quality_label;
 mod reader;
 mod reasons;
 mod session;
+mod sparql;
 mod steward;
 mod tongue;
 mod words;

@@ -107,7 +107,7 @@ pub(crate) fn truth(store: &Store) -> Vec<String> {
         "SELECT 'series ' || e.uid || ' ' || s.uid || ' ' || p.issuer || ' ' || p.id || ' ' || \
          e.attributes || ' ' || COALESCE(e.study_attributes, '-') || ' ' || e.rank || ' ' || \
          e.images || ' ' || e.bytes || ' ' || e.sop_classes || ' ' || COALESCE(e.licence, '-') \
-         || ' ' || COALESCE(e.source_doi, '-') AS line FROM series e \
+         || ' ' || COALESCE(e.source_doi, '-') || ' ' || COALESCE(e.person, '-') AS line FROM series e \
          JOIN study s ON s.number = e.study JOIN patient p ON p.number = e.patient",
         "SELECT 'key ' || i.hash || ' ' || e.uid || ' ' || s.uid AS line FROM instance i \
          JOIN series e ON e.number = i.series JOIN study s ON s.number = e.study",
@@ -392,6 +392,36 @@ pub(crate) fn archive(seed: u64, studies: u32) -> Vec<Record> {
     records
 }
 
+/// The same archive with who is who in doubt: ids that stand for nobody, one id of several persons,
+/// births behind the study, series of several modalities.
+pub(crate) fn doubtful(seed: u64, studies: u32) -> Vec<Record> {
+    let mut random = Random(seed ^ 0x5eed);
+    let mut records = archive(seed, studies);
+    let mut of_study: std::collections::HashMap<Uid, (String, bool)> = Default::default();
+    let mut of_series: std::collections::HashMap<Uid, (bool, bool)> = Default::default();
+    for record in &mut records {
+        let (birth, is_nobody) = of_study.entry(record.study_uid.clone()).or_insert_with(|| {
+            let births = ["19600615", "19710203", "20991231", "1960", ""];
+            (random.pick(&births).to_owned(), random.one_in(6))
+        });
+        let (is_other, is_mixed) = *of_series
+            .entry(record.series_uid.clone())
+            .or_insert_with(|| (random.one_in(6), random.one_in(4)));
+        set(&mut record.patient, "PatientBirthDate", birth);
+        if *is_nobody {
+            record.patient_key.id = "0".to_owned();
+        }
+        if is_other {
+            set(&mut record.patient, "PatientName", "Other^Person");
+            set(&mut record.patient, "PatientBirthDate", "19501231");
+        }
+        if is_mixed && random.one_in(2) {
+            set(&mut record.series, "Modality", "OT");
+        }
+    }
+    records
+}
+
 // ── sources ────────────────────────────────────────────────────────────────────────────────────
 
 /// What a file of [`Folder`] holds.
@@ -605,11 +635,12 @@ impl<S: Source> Source for Failing<S> {
 pub(crate) struct How {
     pub(crate) batch: usize,
     pub(crate) prune: bool,
+    pub(crate) context: Context,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { batch: 1_000, prune: false }
+        Self { batch: 1_000, prune: false, context: Context::default() }
     }
 }
 
@@ -619,7 +650,7 @@ pub(crate) fn try_ingest(store: &Store, source: &mut dyn Source, how: &How) -> R
         std::sync::atomic::AtomicI64::new(1_700_000_000_000_000);
     let ingest = Ingest {
         name: "memory".to_owned(),
-        context: Context::default(),
+        context: how.context.clone(),
         pseudonym_key: vec![7; 32],
         batch: how.batch,
         prune: how.prune,

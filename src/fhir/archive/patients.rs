@@ -4,7 +4,6 @@ use actix_web::web::Bytes;
 
 use super::{MOST_INCLUDED, beginning, cut_page, several_patients};
 use crate::actor::Role;
-use crate::error::Error;
 use crate::fhir::Asking;
 use crate::fhir::bundle::Total;
 use crate::fhir::cache::Shape;
@@ -53,7 +52,7 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
     let numbers = hits.range(start..).take(more).map(i64::from).collect();
     let (numbers, has_more) = cut_page(numbers, control.count);
     let row = state.table.row(search.resource);
-    let page = read::load_patients(&mut db, &numbers, asking.ids()).map_err(Error::from)?;
+    let page = asking.patients(&mut db, &numbers)?;
     let entry = |patient: &_| {
         let bytes: Bytes = render_patient(&state.context, patient, asking.view).into();
         let cut = control.subset.cut(row, &bytes);

@@ -17,7 +17,7 @@ use crate::fhir::search::{Place, Search, studies};
 use crate::fhir::subset::Subset;
 use crate::fhir::table::Resource;
 use crate::fhir::{Asking, State};
-use crate::index::{Query, Sort};
+use crate::index::{Query, Sort, takes_whole_periods};
 use crate::mapping::fhir::{render_patient, render_study};
 use crate::store::Db;
 use crate::store::read::{self, Found};
@@ -74,6 +74,19 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
                 );
                 is_too_close |= count_persons(&(wider - &hidden)) < rule.threshold;
             }
+            let times = conditions.iter().filter_map(|condition| match condition {
+                Some(studies::TimeCondition::Started(holds)) => Some(holds),
+                _ => None,
+            });
+            let times: Vec<_> = times.collect();
+            // Nor the years between two questions.
+            if !times.is_empty() {
+                let always =
+                    index.hidden_for_disclosure(asking.actor, &studies::at_any_time(&query));
+                is_too_close |= !takes_whole_periods(&index, &always, rule.threshold, &|started| {
+                    times.iter().all(|holds| holds(started))
+                });
+            }
             let most = usize::try_from(rule.threshold).unwrap_or(usize::MAX);
             let rule = rule.coarser(rule.heaviest(&index.loads_of(&all_hidden, most)));
             let shown = rule.things(hidden.len(), count_persons(&hidden));
@@ -111,8 +124,7 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         let mut patients: Vec<i64> = rendered.iter().map(|study| study.rendered.patient).collect();
         patients.sort_unstable();
         patients.dedup();
-        let patients =
-            read::load_patients(&mut db, &patients, asking.ids()).map_err(Error::from)?;
+        let patients = asking.patients(&mut db, &patients)?;
         included.extend(patients.iter().map(|patient| Entry {
             resource: Resource::Patient,
             id: patient.public_id.to_string(),

@@ -335,10 +335,11 @@ fn included(
     if follows(&["patient", "subject"], Resource::Patient) {
         let mut known = Vec::new();
         for study in studies {
-            let patient = &study.patient;
+            let mut patient = study.patient.clone();
             if !known.contains(&patient.number) {
                 known.push(patient.number);
-                let bytes = render_patient(&state.context, patient, asking.view).into();
+                asking.as_visible(db, &mut [&mut patient])?;
+                let bytes = render_patient(&state.context, &patient, asking.view).into();
                 let id = patient.public_id.clone();
                 included.push(Entry { resource: Resource::Patient, id, bytes, key: 0 });
             }

@@ -89,6 +89,16 @@ pub(in crate::fhir) fn without<'q>(
     Some(Query::And(kept.map(|(_, part)| part.clone()).collect()))
 }
 
+/// The wider query without the criteria about the beginning of studies.
+pub(in crate::fhir) fn at_any_time<'q>(query: &Query<'q>) -> Query<'q> {
+    let is_timed = |part: &&Query<'q>| !matches!(part, Query::Started(_));
+    match query {
+        Query::Started(_) => Query::All,
+        Query::And(parts) => Query::And(parts.iter().filter(is_timed).cloned().collect()),
+        other => other.clone(),
+    }
+}
+
 pub(super) fn none<'q>() -> Query<'q> {
     Query::Or(Vec::new())
 }
@@ -107,10 +117,7 @@ fn one<'q>(asking: &Asking<'_>, db: &mut Db, criterion: &Criterion) -> Result<Qu
         Answer::Id => id(asking, db, criterion),
         Answer::StudyIdentifier => study_identifier(asking, db, criterion),
         Answer::Patient => patient(asking, db, criterion),
-        Answer::Modality => facet(asking, criterion, Facet::Modality, |token| {
-            let is_of_dicom = token.system.as_deref().is_none_or(|system| system == DCM);
-            if is_of_dicom { Some(token.code.clone()) } else { None }
-        }),
+        Answer::Modality => modality(asking, criterion),
         Answer::SopClass => facet(asking, criterion, Facet::SopClass, sop_class),
         Answer::BodySite => coded(asking, criterion, Facet::BodySite),
         Answer::Reason => coded(asking, criterion, Facet::Reason),
@@ -253,6 +260,29 @@ fn facet<'q>(
         Test::Text(texts) => by_display(asking, facet, texts),
         _ => return Err(unsupported(criterion, "the modifier")),
     })
+}
+
+/// What DICOM does not list is served as text, which no code finds.
+fn modality<'q>(asking: &Asking<'_>, criterion: &Criterion) -> Result<Query<'q>> {
+    let is_listed = |code: &String| asking.state.context.modality_display(code).is_some();
+    let has = |tokens: &[Token]| {
+        let mut codes = Vec::new();
+        let is_of_dicom =
+            |token: &&Token| token.system.as_deref().is_none_or(|system| system == DCM);
+        for token in tokens.iter().filter(is_of_dicom) {
+            match &token.code {
+                Some(code) => codes.push(code.clone()),
+                None => codes.extend(asking.terms(Facet::Modality)),
+            }
+        }
+        codes.retain(is_listed);
+        Query::Has(Facet::Modality, codes)
+    };
+    match &criterion.test {
+        Test::Tokens(tokens) => Ok(has(tokens)),
+        Test::NotTokens(tokens) => Ok(not(has(tokens))),
+        _ => facet(asking, criterion, Facet::Modality, |_| None),
+    }
 }
 
 fn by_display<'q>(asking: &Asking<'_>, facet: Facet, texts: &[String]) -> Query<'q> {

@@ -5,6 +5,7 @@
 //! [`Rank`](crate::imaging::Rank), and findings about a series or a study are derived from what
 //! describes it. Only of two inputs that are the same SOP instance the first stays.
 
+mod persons;
 mod put;
 mod report;
 mod series;
@@ -86,13 +87,16 @@ struct StudyNow {
     before: Attributes,
     is_new: bool,
     is_changed: bool,
+    /// Whether a series says something else of who its patient is: nothing that a reader of the
+    /// study sees.
+    is_retold: bool,
     /// Whether an instance went.
     is_cut: bool,
     series: Vec<SeriesNow>,
     /// What the batch adds to the counts of findings, by code and attribute, with an example.
     findings: HashMap<(Cow<'static, str>, Cow<'static, str>), (String, i64)>,
-    /// Whether instances of one series disagree about the patient, and about the date.
-    mixed: [bool; 2],
+    /// Whether instances of one series disagree about the patient, the date, and the modality.
+    mixed: [bool; 3],
 }
 
 /// Everything that one batch touches.
@@ -191,10 +195,11 @@ impl<'a> Batch<'a> {
                     attributes,
                     is_new: false,
                     is_changed: false,
+                    is_retold: false,
                     is_cut: false,
                     series,
                     findings: HashMap::new(),
-                    mixed: [false; 2],
+                    mixed: [false; 3],
                 },
             );
         }
@@ -427,10 +432,11 @@ impl<'a> Batch<'a> {
                 before: record.study.clone(),
                 is_new: true,
                 is_changed: true,
+                is_retold: false,
                 is_cut: false,
                 series: Vec::new(),
                 findings: HashMap::new(),
-                mixed: [false; 2],
+                mixed: [false; 3],
             }
         });
         if study.row.deleted {
@@ -460,15 +466,28 @@ impl<'a> Batch<'a> {
             None => {
                 let number = next.series;
                 next.series += 1;
-                study.series.push(SeriesNow::new(number, study.row.number, patient, &record, rank));
+                study.series.push(SeriesNow::new(
+                    number,
+                    study.row.number,
+                    patient,
+                    &record,
+                    rank,
+                )?);
                 study.is_changed = true;
                 study.series.len() - 1
             }
         };
         let series = &mut study.series[at];
         let is_first_of_series = series.stored.is_none() && series.row.images == 0;
-        study.mixed[0] |= series.row.patient != patient;
-        study.mixed[1] |= date_of(&series.study_attributes) != date_of(&record.study);
+        // What the record replaces cannot disagree with it.
+        let is_alone = (is_replacement && series.row.images <= 1)
+            || (record.instance.is_none() && series.row.rank == rank);
+        if !is_alone {
+            let modality = |bag: &Attributes| bag.first("Modality").map(str::to_owned);
+            study.mixed[0] |= series.row.patient != patient;
+            study.mixed[1] |= date_of(&series.study_attributes) != date_of(&record.study);
+            study.mixed[2] |= modality(&series.attributes) != modality(&record.series);
+        }
         let outcome = series.merge(&record, rank, patient, is_replacement)?;
         let placed = Placed { series: series.row.number };
         if let Some(instance) = record.instance.as_ref().filter(|_| outcome.is_added) {
@@ -479,6 +498,7 @@ impl<'a> Batch<'a> {
             }
         }
         study.is_changed |= outcome.is_changed;
+        study.is_retold |= outcome.is_retold;
         if outcome.is_added || is_replacement {
             self.reports.extend(report::ReportNow::of(&record, placed.series));
         }
@@ -552,6 +572,10 @@ impl<'a> Batch<'a> {
 const PATIENTS: &str = "patient-changed";
 const DATES: &str = "study-dates";
 const ISSUERS: &str = "patient-issuers";
+const MODALITIES: &str = "series-modalities";
+const BIRTHS: &str = "birth-date-odd";
+/// All of them but `patient-differs`, which has rows by attribute ([`persons`]).
+const DERIVED: [&str; 5] = [PATIENTS, DATES, ISSUERS, MODALITIES, BIRTHS];
 
 /// The rank of a description whose instance is gone: behind every other.
 const NOBODY: &str = "~";

@@ -182,6 +182,7 @@ impl Batch<'_> {
         }
         reserve_images(db, &mut studies)?;
         self.derive_findings(db)?;
+        self.contradicting_persons(db)?;
 
         let mut new_studies = Vec::new();
         let mut new_series = Vec::new();
@@ -207,6 +208,11 @@ impl Batch<'_> {
                 if study.is_new { new_findings.push(row) } else { more_findings.push(row) }
             }
             if !study.is_changed {
+                for series in &study.series {
+                    if series.stored.as_ref().is_some_and(|stored| *stored != series.row) {
+                        archive::put_series(db, &series.row)?;
+                    }
+                }
                 continue;
             }
             merged.studies += 1;
@@ -313,15 +319,16 @@ impl Batch<'_> {
         let numbers: Vec<i64> = self
             .studies
             .values()
-            .filter(|study| study.is_changed && !study.is_new)
+            .filter(|study| (study.is_changed || study.is_retold) && !study.is_new)
             .map(|study| study.row.number)
             .collect();
         let known: HashMap<(i64, String), i64> =
-            findings::list_counts(db, &numbers, &[PATIENTS, DATES, ISSUERS])?.into_iter().collect();
-        for study in self.studies.values_mut().filter(|study| study.is_changed) {
+            findings::list_counts(db, &numbers, &DERIVED)?.into_iter().collect();
+        let today = self.context.day_at(self.now);
+        for study in self.studies.values_mut().filter(|study| study.is_changed || study.is_retold) {
             let known = |code: &str| known.get(&(study.row.number, code.to_owned())).copied();
-            let known = [PATIENTS, DATES, ISSUERS].map(|code| known(code).unwrap_or(0));
-            study.derive(self.context, known, twins.contains(&study.row.patient))?;
+            let known = DERIVED.map(|code| known(code).unwrap_or(0));
+            study.derive(self.context, known, twins.contains(&study.row.patient), today)?;
         }
         Ok(())
     }

@@ -6,6 +6,8 @@ use super::*;
 pub(super) struct Outcome {
     pub(super) is_added: bool,
     pub(super) is_changed: bool,
+    /// Whether it says something else of who its patient is.
+    pub(super) is_retold: bool,
 }
 
 impl SeriesNow {
@@ -28,8 +30,14 @@ impl SeriesNow {
         })
     }
 
-    pub(super) fn new(number: i64, study: i64, patient: i64, record: &Record, rank: &str) -> Self {
-        Self {
+    pub(super) fn new(
+        number: i64,
+        study: i64,
+        patient: i64,
+        record: &Record,
+        rank: &str,
+    ) -> QueryResult<Self> {
+        Ok(Self {
             row: SeriesRow {
                 number,
                 study,
@@ -45,6 +53,7 @@ impl SeriesNow {
                 sop_classes: String::new(),
                 licence: record.licence.clone(),
                 source_doi: record.source_doi.clone(),
+                person: person(record)?,
             },
             stored: None,
             study_attributes: record.study.clone(),
@@ -52,7 +61,7 @@ impl SeriesNow {
             instances: None,
             by_uid: HashMap::new(),
             is_repacked: false,
-        }
+        })
     }
 
     pub(super) fn set_instances(&mut self, instances: Vec<Instance>) {
@@ -68,12 +77,17 @@ impl SeriesNow {
         patient: i64,
         is_replacement: bool,
     ) -> QueryResult<Outcome> {
-        let mut outcome = Outcome { is_added: false, is_changed: false };
+        let mut outcome = Outcome { is_added: false, is_changed: false, is_retold: false };
         // A series that this record made is described by it already.
         let is_fresh = self.stored.is_none() && self.row.images == 0 && self.row.rank == rank;
         let is_better =
             rank <= self.row.rank.as_str() || (is_replacement && describes(&self.row.rank, record));
         if is_better && !is_fresh {
+            let person = person(record)?;
+            if self.row.person != person {
+                self.row.person = person;
+                outcome.is_retold = true;
+            }
             let describes = self.attributes_of(record);
             if self.attributes != describes
                 || self.study_attributes != record.study
@@ -221,6 +235,17 @@ impl SeriesNow {
         Ok(())
     }
 
+    /// Whether its patient was born behind the day of the study; where it has none, behind today.
+    pub(super) fn is_before_birth(&self, today: jiff::civil::Date) -> QueryResult<bool> {
+        let Some(text) = &self.row.person else { return Ok(false) };
+        if !text.contains("PatientBirthDate") {
+            return Ok(false);
+        }
+        let person = crate::store::read::attributes(text, "series", self.row.number)?;
+        let day = mapping::day_of(&self.study_attributes, "StudyDate").unwrap_or(today);
+        Ok(mapping::birth_of(&person).is_some_and(|birth| birth > day))
+    }
+
     /// The block of image numbers that the series needs, if the one it has is too small. A
     /// block that grows doubles, so that a series moves a logarithmic number of times.
     pub(super) fn wanted_block(&self) -> Option<i32> {
@@ -251,6 +276,12 @@ pub(super) fn reserve_images(db: &mut Db, studies: &mut [&mut StudyNow]) -> Quer
         }
     }
     Ok(())
+}
+
+/// What the record says of who its patient is.
+fn person(record: &Record) -> QueryResult<Option<String>> {
+    let person = mapping::person_of(&record.patient);
+    if person.is_empty() { Ok(None) } else { to_json(&person).map(Some) }
 }
 
 fn joined<'u>(uids: impl Iterator<Item = &'u Uid>) -> String {

@@ -58,12 +58,14 @@ impl StudyNow {
     pub(super) fn derive(
         &mut self,
         context: &Context,
-        known: [i64; 3],
+        known: [i64; 5],
         is_twin: bool,
+        today: jiff::civil::Date,
     ) -> QueryResult<()> {
         let nobody = Attributes::new();
         let mut news: Vec<(Finding, i64)> = Vec::new();
-        let mut disagree = [0_i64; 2];
+        let mut disagree = [0_i64; 3];
+        let mut born_late = 0;
         let mut example = String::new();
         for series in &self.series {
             let is_there = series.row.images > 0;
@@ -105,6 +107,7 @@ impl StudyNow {
                 news.extend(new.into_iter().map(|finding| (finding, 1)));
             }
             if is_there {
+                born_late += i64::from(series.is_before_birth(today)?);
                 disagree[0] += i64::from(series.row.patient != self.row.patient);
                 let date = date_of(&series.study_attributes);
                 if date != date_of(&self.attributes) {
@@ -121,6 +124,9 @@ impl StudyNow {
         };
         news.push((Finding::new(PATIENTS, "PatientID", ""), now(0, known[0])));
         news.push((Finding::new(DATES, "StudyDate", &example), now(1, known[1])));
+        news.push((Finding::new(MODALITIES, "Modality", ""), now(2, known[3])));
+        // A birth date names a person.
+        news.push((Finding::new(BIRTHS, "PatientBirthDate", ""), born_late - known[4]));
         if is_twin {
             news.push((Finding::new(ISSUERS, "PatientID", ""), 1 - known[2]));
         }

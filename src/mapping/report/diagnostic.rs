@@ -155,7 +155,7 @@ pub(super) fn document_reference(source: &Source<'_>) -> Option<Value> {
             Some(display) => {
                 json!({ "coding": [{ "system": DCM, "code": code, "display": &**display }] })
             }
-            None => json!({ "coding": [{ "system": DCM, "code": code }] }),
+            None => json!({ "text": code }),
         },
         // The profile demands one; a study of reports alone has none of images.
         None => json!({ "coding": [{ "system": DCM, "code": "SR", "display": "SR Document" }] }),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::format_of;
-use super::rows::{Rows, text_of};
+use super::rows::{Rows, is_no_text, text_of};
 use crate::error::{Error, Result};
 use crate::mapping::clinical::ClinicalTable;
 
@@ -47,14 +47,24 @@ pub fn read(
         let (line, cells) = match row {
             Err(detail) => (number + 1, Err(detail)),
             Ok(row) => {
-                let mut cells = HashMap::with_capacity(names.len());
+                let mut cells = Ok(HashMap::with_capacity(names.len()));
                 for (column, name) in names.iter().enumerate() {
-                    let text = text_of(row.cell(column, &mut scratch));
-                    if !text.is_empty() {
+                    let cell = row.cell(column, &mut scratch);
+                    if is_no_text(&cell) {
+                        // Half of a text is none: a letter that is lost may be a person's.
+                        cells = Err(format!(
+                            "column `{name}` is no text in the encoding `{}`; say in `csv.encoding` \
+                             of the mapping how the file is written",
+                            mapping.csv.encoding
+                        ));
+                        break;
+                    }
+                    let text = text_of(cell);
+                    if let (Ok(cells), false) = (&mut cells, text.is_empty()) {
                         cells.insert(name.clone(), text);
                     }
                 }
-                (row.line().unwrap_or(number), Ok(cells))
+                (row.line().unwrap_or(number), cells)
             }
         };
         each(ClinicalRow { line, cells })

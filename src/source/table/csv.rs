@@ -171,11 +171,21 @@ impl Reader {
         if bytes.is_empty() {
             return Cell::Absent;
         }
-        if self.encoding == encoding_rs::UTF_8 || bytes.is_ascii() {
+        if bytes.is_ascii() {
             return Cell::Bytes(bytes);
         }
+        if self.encoding == encoding_rs::UTF_8 {
+            return match std::str::from_utf8(bytes) {
+                Ok(_) => Cell::Bytes(bytes),
+                Err(_) => Cell::Foreign(bytes),
+            };
+        }
+        let (text, is_damaged) = self.encoding.decode_without_bom_handling(bytes);
+        if is_damaged {
+            return Cell::Foreign(bytes);
+        }
         scratch.clear();
-        scratch.push_str(&self.encoding.decode_without_bom_handling(bytes).0);
+        scratch.push_str(&text);
         Cell::Bytes(scratch.as_bytes())
     }
 }

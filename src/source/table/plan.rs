@@ -343,6 +343,13 @@ impl Plan {
                 (Action::Flag, None) => {}
             }
         }
+        for slot in std::iter::once(self.patient).chain(self.issuer).chain(self.collection) {
+            if self.slots.get(slot).is_some_and(|slot| slot.is_foreign) {
+                let detail = "the cell tells whose row it is, and is no text in the declared encoding; \
+                              say in `csv.encoding` of the mapping how the file is written";
+                return Err(refused("row-broken", self.column(slot), detail.to_owned()));
+            }
+        }
         let study_uid = self.uid(&self.study, "study")?;
         let series_uid = self.uid(&self.series, "series")?;
         let instance_uid = match &self.instance {

@@ -11,6 +11,8 @@ use crate::mapping::tables::{Csv, Format};
 pub(super) enum Cell<'a> {
     Absent,
     Bytes(&'a [u8]),
+    /// Bytes that are no text in the encoding that the mapping declares.
+    Foreign(&'a [u8]),
     Integer(i64),
     Real(f64),
 }
@@ -128,10 +130,21 @@ impl Rows {
     }
 }
 
+/// Whether the cell holds bytes that are no text.
+pub(super) fn is_no_text(cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Bytes(bytes) => std::str::from_utf8(bytes).is_err(),
+        Cell::Foreign(_) => true,
+        Cell::Absent | Cell::Integer(_) | Cell::Real(_) => false,
+    }
+}
+
 pub(super) fn text_of(cell: Cell<'_>) -> String {
     match cell {
         Cell::Absent => String::new(),
-        Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).trim().to_owned(),
+        Cell::Bytes(bytes) | Cell::Foreign(bytes) => {
+            String::from_utf8_lossy(bytes).trim().to_owned()
+        }
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => number.to_string(),
     }

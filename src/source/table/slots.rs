@@ -24,6 +24,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn load(&mut self, cell: Cell<'_>, is_first: bool) {
+        let is_foreign = matches!(cell, Cell::Foreign(_));
         match cell {
             Cell::Absent => {
                 self.is_new = self.is_present || is_first;
@@ -32,14 +33,19 @@ impl Slot {
                 self.number = f64::NAN;
                 self.text.clear();
             }
-            Cell::Bytes(bytes) => {
-                self.is_new = is_first || !self.is_present || self.text.as_bytes() != bytes;
+            Cell::Bytes(bytes) | Cell::Foreign(bytes) => {
+                // What was decoded from other bytes may look like these.
+                self.is_new = is_first
+                    || !self.is_present
+                    || self.is_foreign != is_foreign
+                    || self.text.as_bytes() != bytes;
                 self.is_present = true;
                 if !self.is_new {
                     return;
                 }
                 self.text.clear();
-                if let Ok(text) = std::str::from_utf8(bytes) {
+                let text = if is_foreign { None } else { std::str::from_utf8(bytes).ok() };
+                if let Some(text) = text {
                     self.text.push_str(text);
                     self.is_foreign = false;
                 } else {

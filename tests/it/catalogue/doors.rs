@@ -321,6 +321,31 @@ async fn queries_are_answered_in_every_form() {
     assert_eq!(response.status(), StatusCode::NOT_ACCEPTABLE);
 }
 
+/// As browsers ask.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+#[actix_web::test]
+async fn people_get_the_answer_of_a_query_as_a_page() {
+    let app = doors!(Arc::new(published(&config())));
+    for (query, expected) in [
+        ("ASK {}", "Ok(Answer { media_type: \"application/sparql-results+json\""),
+        (
+            "SELECT * { ?s a ?o } LIMIT 1",
+            "Ok(Answer { media_type: \"application/sparql-results+json\"",
+        ),
+        ("CONSTRUCT WHERE { ?s a ?o }", "Ok(Answer { media_type: \"text/turtle\""),
+        ("SELECT nothing", "Err(\""),
+    ] {
+        let response = get!(app, &format!("/sparql?query={}", encode(query)), "Accept" => BROWSER);
+        assert_eq!(response.status(), StatusCode::OK, "{query}");
+        let body = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+        assert!(body.starts_with(&format!("Sparql(Some(({query:?}, {expected}")), "{body}");
+    }
+    // Programs that also take pages get what they can read.
+    let response = get!(app, "/sparql?query=ASK%7B%7D", "Accept" => "text/html, application/sparql-results+json");
+    assert_eq!(header!(response, "Content-Type"), "application/sparql-results+json; charset=utf-8");
+}
+
 #[actix_web::test]
 async fn a_data_set_by_parameter_stands_above_that_of_the_query() {
     let app = doors!(Arc::new(published(&config())));
@@ -379,7 +404,7 @@ async fn who_asks_nothing_is_told_what_the_endpoint_is() {
         assert!(body.contains(part), "{part}: {body}");
     }
     let page = get!(app, "/sparql", "Accept" => "text/html,*/*;q=0.8");
-    assert_eq!(read_body(page).await, "Sparql");
+    assert_eq!(read_body(page).await, "Sparql(None)");
     let request = TestRequest::with_uri("/sparql").method(Method::OPTIONS).to_request();
     let response = call_service(&app, request).await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);

@@ -24,6 +24,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("rules-types", "ig/rules/r4/types.toml"),
     ("eucaim", "mappings/eucaim.toml"),
     ("mado", "mappings/mado.toml"),
+    ("patient-ids", "mappings/patient-ids.toml"),
+    ("codes", "mappings/codes.toml"),
     ("attributes", "mappings/mado-attributes.toml"),
 ];
 

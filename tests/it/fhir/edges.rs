@@ -618,6 +618,48 @@ async fn research_reads_open_rows_and_counts_the_rest_by_the_rule() {
     }
 }
 
+#[actix_web::test]
+async fn a_patient_is_described_by_the_studies_that_may_be_read() {
+    let set = |bag: &mut vesalius::imaging::Attributes, keyword: &str, text: &str| {
+        bag.set(vesalius::imaging::Keyword::parse(keyword).unwrap(), text);
+    };
+    let mut records: Vec<_> = archive(2, 3);
+    let key = records[0].patient_key.clone();
+    let first = records[0].study_uid.clone();
+    for record in &mut records {
+        record.patient_key = key.clone();
+        // The later study is hidden, and says something else.
+        let (date, modality, birth, sex) = match record.study_uid == first {
+            true => ("20200101", "CT", "19550512", "F"),
+            false => ("20240101", "US", "19610101", "M"),
+        };
+        set(&mut record.study, "StudyDate", date);
+        set(&mut record.series, "Modality", modality);
+        set(&mut record.patient, "PatientBirthDate", birth);
+        set(&mut record.patient, "PatientSex", sex);
+    }
+    let server = Server::new(records, |_| {});
+    server.open(vec![Criteria::of(Facet::Modality, &["CT"])]);
+    let path = "/fhir/ImagingStudy?_include=ImagingStudy:patient";
+    let found = server.get(Role::Researcher, path).await.json();
+    let patients: Vec<_> = found["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["resource"])
+        .filter(|resource| resource["resourceType"] == "Patient")
+        .collect();
+    assert_eq!(patients.len(), 1, "{found}");
+    assert_eq!(
+        (&patients[0]["gender"], &patients[0]["birthDate"]),
+        (&"female".into(), &"1955".into())
+    );
+    let path = format!("/fhir/Patient/{}", patients[0]["id"].as_str().unwrap());
+    assert_eq!(&server.get(Role::Researcher, &path).await.json(), patients[0]);
+    let care = server.get(Role::ImagingIt, "/fhir/Patient").await.json();
+    assert_eq!(care["entry"][0]["resource"]["gender"], "male");
+}
+
 /// The studies that the ten persons with most have, up to a multiple of ten.
 fn unit(studies: &[Value]) -> u64 {
     let mut loads: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
@@ -662,6 +704,50 @@ async fn the_many_studies_of_one_hidden_person_follow_from_no_two_counts() {
     assert!(count("&modality=CT").await.is_some());
     let unit = unit(&server.all("/fhir/ImagingStudy").await);
     assert!(unit > exact && total % unit == 0, "{total} by {unit}");
+}
+
+#[actix_web::test]
+async fn two_counts_of_hidden_rows_do_not_tell_who_is_between() {
+    let mut records = archive(120, 3);
+    let date = vesalius::imaging::Keyword::parse("StudyDate").unwrap();
+    let mut studies: Vec<_> = records.iter().map(|record| record.study_uid.clone()).collect();
+    studies.sort();
+    studies.dedup();
+    for record in &mut records {
+        let at = studies.iter().position(|uid| *uid == record.study_uid).unwrap();
+        // A person for each study, and three of them in 2023.
+        record.patient_key.id = format!("ONE{at}");
+        let year = if at < 40 {
+            2021
+        } else if at < 43 {
+            2023
+        } else {
+            2024
+        };
+        record.study.set(date, &format!("{year}0615"));
+    }
+    let server = Server::new(records, |config| config.archive.identity = Identity::DeIdentified);
+    let count = |query: &'static str| {
+        let server = &server;
+        async move {
+            let path = format!("/fhir/ImagingStudy?_summary=count&{query}");
+            server.get(Role::Researcher, &path).await.json()["total"].as_u64()
+        }
+    };
+    for (query, is_told) in [
+        ("started=ge2024", true),
+        ("started=lt2024", true),
+        ("started=ge2023", false),
+        // Nobody is in 2022, which is told as little.
+        ("started=ge2022", false),
+        ("started=lt2023", false),
+        ("started=2023", false),
+        ("started=ge2023&started=lt2024", false),
+        ("started=ge2025", false),
+        ("started=lt2026", false),
+    ] {
+        assert_eq!(count(query).await.is_some(), is_told, "{query}");
+    }
 }
 
 #[actix_web::test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
 mod bulk;
+mod bulk_ahead;
 mod derived;
 mod documents;
 mod edges;

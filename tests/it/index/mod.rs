@@ -224,7 +224,11 @@ fn every_query_count_and_facet_agrees_with_a_scan_of_the_rows() {
 #[test]
 fn studies_are_found_by_the_patient_that_they_name() {
     on_both(|fresh| {
-        ingest(&fresh.store, &mut Folder::of(&archive(11, 40)), &How { batch: 9, prune: false });
+        ingest(
+            &fresh.store,
+            &mut Folder::of(&archive(11, 40)),
+            &How { batch: 9, ..How::default() },
+        );
         let index = caught_up(&fresh.store);
         let studies =
             fresh.store.read(|db| vesalius::store::archive::scan_studies(db, 0, i64::MAX)).unwrap();
@@ -247,7 +251,7 @@ fn catching_up_equals_rebuilding_whatever_changed() {
         let index = caught_up(store);
         let mut pacs = Server::of(&archive(21, 25));
         for round in 2..10 {
-            ingest(store, &mut pacs, &How { batch: 11, prune: false });
+            ingest(store, &mut pacs, &How { batch: 11, ..How::default() });
             index.catch_up(store).unwrap();
             let found = index.differences(store).unwrap();
             assert!(found.is_empty(), "round {round}: {found:#?}");
@@ -398,7 +402,7 @@ fn walk(view: &View, sort: Sort, size: usize) -> Vec<i64> {
 #[test]
 fn pages_of_any_size_hold_every_hit_once_in_order() {
     let fresh = sqlite();
-    ingest(&fresh.store, &mut Folder::of(&archive(13, 50)), &How { batch: 17, prune: false });
+    ingest(&fresh.store, &mut Folder::of(&archive(13, 50)), &How { batch: 17, ..How::default() });
     let index = caught_up(&fresh.store);
     let view = index.read();
     let updated = updated(&fresh.store);

@@ -1,11 +1,12 @@
 //! Sources into the store: order, repetition, change, loss, faults.
 
+mod identity;
 mod report;
 
 use crate::support::{
-    Content, Failing, Folder, How, Random, Server, archive, assert_sound, count_only, execute,
-    findings, ingest, journal, last_change, lines, on_both, postgres, record, set, sqlite, truth,
-    try_ingest, uid,
+    Content, Failing, Folder, How, Random, Server, archive, assert_sound, count_only, doubtful,
+    execute, findings, ingest, journal, last_change, lines, on_both, postgres, record, set, sqlite,
+    truth, try_ingest, uid,
 };
 use vesalius::ingest::Files;
 use vesalius::source::{Item, Journal, Sink, Source};
@@ -45,7 +46,7 @@ fn assert_same(left: &[String], right: &[String], what: &str) {
 /// Any order of the same records and any cut into batches give the same rows.
 fn order_does_not_matter(seed: u64, fresh: impl Fn() -> Option<crate::support::Fresh>) {
     let mut random = Random(seed);
-    let mut records = archive(seed, 12);
+    let mut records = doubtful(seed, 12);
     let (Some(first), Some(second)) = (fresh(), fresh()) else { return };
     ingest(&first.store, &mut InOrder(records.clone()), &How::default());
     random.shuffle(&mut records);
@@ -107,6 +108,25 @@ fn the_same_content_read_again_changes_nothing() {
         assert_eq!(last_change(store), feed);
         assert_same(&rows, &truth(store), "reading the same again changed rows");
     });
+}
+
+#[test]
+fn a_study_that_is_served_again_as_it_was_is_as_it_was() {
+    for seed in 1..=25 {
+        for records in [archive(seed, 14), doubtful(seed, 14)] {
+            let fresh = sqlite();
+            let store = &fresh.store;
+            let mut pacs = Server::of(&records);
+            ingest(store, &mut pacs, &How::default());
+            let rows = truth(store);
+            for whole in &mut pacs.inputs {
+                whole.mark = 2;
+            }
+            ingest(store, &mut pacs, &How { batch: 9, ..How::default() });
+            assert_same(&rows, &truth(store), &format!("seed {seed}"));
+            assert_sound(store);
+        }
+    }
 }
 
 #[test]
@@ -182,6 +202,43 @@ fn what_vanished_is_reported_once_and_kept_until_it_is_pruned() {
         assert_sound(store);
         let twice = ingest(store, &mut folder, &How { prune: true, ..How::default() });
         assert_eq!((twice.vanished, twice.studies_changed), (0, 0));
+    });
+}
+
+/// A folder of which a part, or all of it, cannot be looked at this time.
+struct Unreadable(&'static str);
+
+impl Source for Unreadable {
+    fn kind(&self) -> &'static str {
+        "folder"
+    }
+
+    fn locator(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn is_authoritative(&self) -> bool {
+        false
+    }
+
+    fn read(&mut self, _journal: &dyn Journal, sink: &mut Sink<'_>) -> vesalius::error::Result<()> {
+        let origin = self.0.to_owned();
+        sink(Item::Quarantined { origin, stamp: None, reason: crate::support::broken() })
+    }
+}
+
+#[test]
+fn what_could_not_be_looked_at_has_not_vanished() {
+    on_both(|fresh| {
+        let store = &fresh.store;
+        let records = [record(1, 1, 1, 1), record(2, 2, 1, 1)];
+        ingest(store, &mut Folder::of(&records), &How::default());
+        let prune = || How { prune: true, ..How::default() };
+        let all = ingest(store, &mut Unreadable(""), &prune());
+        assert_eq!((all.vanished, all.studies, all.files.quarantined), (0, 2, 1));
+        let one = ingest(store, &mut Unreadable("1"), &prune());
+        assert_eq!((one.vanished, one.studies), (1, 1));
+        assert_sound(store);
     });
 }
 

@@ -226,6 +226,62 @@ fn a_table_of_instances_gives_instances() {
 }
 
 #[test]
+fn a_cell_that_is_no_text_is_not_made_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, mapping) = (folder.path().join("i.csv"), folder.path().join("m.toml"));
+    let text = "kind = 'series'\ntitle = 'i'\ncount-only = true\n[csv]\nencoding = 'utf-8'\n\
+                [identity]\npatient = 'p'\nstudy = 's'\nseries = 'e'\n[size]\n\
+                instances = 'n'\n[[attribute]]\ncolumn = 'd'\nkeyword = 'StudyDescription'\n";
+    std::fs::write(&mapping, text).unwrap();
+    let rows =
+        b"p,s,e,n,d\nP1,1.2,1.3,1,ok\nP\xe9,1.4,1.5,1,ok\nP2,1.6,1.7,1,\xe9t\xe9\nP3,1.8,1.9,1,\xc3\xa9\n";
+    std::fs::write(&table, rows).unwrap();
+    let run = run(&mut open(&table, &mapping), &mut Memory::default()).unwrap();
+    let ids: Vec<_> = run.records.iter().map(|record| record.patient_key.id.as_str()).collect();
+    assert_eq!(ids, ["P1", "P2", "P3"]);
+    let (origin, reason) = &run.quarantined[0];
+    assert_eq!(
+        (origin.as_str(), reason.code.as_str(), reason.path.as_str()),
+        ("i.csv/row 2", "row-broken", "p")
+    );
+    assert!(reason.detail.contains("csv.encoding"), "{}", reason.detail);
+    let odd = |at: usize| run.records[at].findings.iter().any(|f| f.code == "charset-undeclared");
+    assert_eq!((odd(0), odd(1), odd(2)), (false, true, false));
+}
+
+#[test]
+fn a_clinical_row_that_is_no_text_is_put_aside_by_its_line() {
+    use vesalius::mapping::tables::{self, Mapping};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.csv");
+    let text = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/clinical/screening.toml"),
+    )
+    .unwrap();
+    let Mapping::Clinical(mapping) = tables::parse(&text, "screening").unwrap() else { panic!() };
+    let columns = mapping.columns();
+    let row = |first: &[u8]| {
+        let mut row = first.to_vec();
+        row.extend(std::iter::repeat_n(b',', columns.len() - 1));
+        row.push(b'\n');
+        row
+    };
+    let bytes =
+        [columns.join(",").into_bytes(), b"\n".to_vec(), row(b"a"), row(b"\xe9"), row(b"b")];
+    std::fs::write(&file, bytes.concat()).unwrap();
+    let mut read = Vec::new();
+    let each = |row: vesalius::source::table::clinical::ClinicalRow| {
+        read.push((row.line, row.cells.map(|cells| cells.len())));
+        Ok(())
+    };
+    vesalius::source::table::clinical::read(&file, &mapping, "screening", each).unwrap();
+    assert_eq!((read[0].clone(), read[2].clone()), ((2, Ok(1)), (4, Ok(1))));
+    assert_eq!(read[1].0, 3);
+    let detail = read[1].1.clone().unwrap_err();
+    assert!(detail.contains(&columns[0]) && detail.contains("csv.encoding"), "{detail}");
+}
+
+#[test]
 fn a_wrong_column_is_named_with_the_columns_that_exist() {
     let (_folder, table, mapping) = folder(&[]);
     std::fs::write(&mapping, MAPPING.replace("study = \"studie\"", "study = \"study\"")).unwrap();

@@ -3,9 +3,9 @@
 
 use crate::support::{
     Folder, Fresh, How, archive, assert_sound, count_only, execute, ingest, last_change, lines,
-    on_both, record,
+    on_both, record, says,
 };
-use vesalius::imaging::Lookup;
+use vesalius::imaging::{Finding, Lookup};
 use vesalius::store::changes::{self, Kind};
 use vesalius::store::journal;
 use vesalius::store::read::{self, Compare, IdSpace};
@@ -237,6 +237,8 @@ const DAMAGE: &[(&str, &str)] = &[
     ("UPDATE study SET attributes = '{' WHERE number = 1", "study 1 is damaged"),
     ("UPDATE series SET attributes = '[]' WHERE number = 1", "series 1 is damaged"),
     ("UPDATE patient SET attributes = 'x' WHERE number = 1", "patient 1 is damaged"),
+    ("DELETE FROM finding WHERE study = 1", "the findings count to"),
+    ("DELETE FROM report WHERE number = 1", "reports have no row"),
     ("DELETE FROM meta WHERE name = 'store'", "the store has no id"),
     (
         "UPDATE run SET state = 'running'; INSERT INTO run VALUES (999, 1, 1, NULL, 'running', '')",
@@ -253,7 +255,11 @@ const DAMAGE: &[(&str, &str)] = &[
 fn filled() -> impl Fn(&Fresh) {
     |fresh: &Fresh| {
         let mut records: Vec<_> = (1..=4).map(|instance| record(1, 1, 1, instance)).collect();
-        records.push(record(1, 1, 2, 1));
+        records[0].findings.push(Finding::new("vr-odd", "Rows", ""));
+        let mut report = record(1, 1, 2, 1);
+        let said = says(report.instance.as_ref().unwrap(), "synthetic");
+        report.report = Some(Box::new(said));
+        records.push(report);
         records.push(record(2, 2, 1, 1));
         records.push(count_only(3, 3, 1, 50));
         ingest(&fresh.store, &mut Folder::of(&records), &How::default());

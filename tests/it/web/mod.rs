@@ -311,7 +311,7 @@ async fn label(
 }
 
 async fn sparql(request: HttpRequest, state: actix::Data<State>) -> actix_web::HttpResponse {
-    Arc::clone(&state.pages).answer_sparql(request).await
+    Arc::clone(&state.pages).answer_sparql(request, None).await
 }
 
 /// A room that knows problem documents only.

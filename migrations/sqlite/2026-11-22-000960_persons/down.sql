@@ -1,0 +1,2 @@
+DELETE FROM counter WHERE name = 'finding';
+ALTER TABLE series DROP COLUMN person;
