@@ -130,7 +130,17 @@ fn page_of(pages: Arc<Pages>) -> harvest::Page {
                 harvest::Topic::Catalogue => pages.answer_catalog(request).await,
                 harvest::Topic::Dataset(slug) => pages.answer_dataset(request, slug).await,
                 harvest::Topic::Label(slug) => pages.answer_label(request, slug).await,
-                harvest::Topic::Sparql => pages.answer_sparql(request).await,
+                harvest::Topic::Sparql(tried) => {
+                    let tried = tried.map(|tried| {
+                        let answer = tried.answer.map(|told| crate::web::Results {
+                            media_type: told.media_type,
+                            body: told.body,
+                            is_truncated: told.is_truncated,
+                        });
+                        (tried.query, answer)
+                    });
+                    pages.answer_sparql(request, tried).await
+                }
             }
         })
     })
@@ -397,27 +407,10 @@ fn ping(node: &Node, stop: &AtomicBool) {
 
 /// Walks the other catalogues of the configuration when they are due, until the server ends.
 fn harvest_others(node: &Node, stop: &AtomicBool) {
-    use harvest::inbound;
     let ours = format!("{}/dataset/", node.config.server.base());
     while !stop.load(Ordering::Relaxed) {
-        for source in &node.config.harvest.source {
-            let walked =
-                inbound::is_due(&node.store, source, crate::commands::now()).and_then(|is_due| {
-                    match is_due {
-                        true => inbound::harvest(&node.store, source, &ours, crate::commands::now)
-                            .map(Some),
-                        false => Ok(None),
-                    }
-                });
-            let source = &source.name;
-            match walked {
-                Ok(None) => {}
-                Ok(Some(summary)) => {
-                    let (seen, refused) = (summary.seen, summary.refused);
-                    tracing::info!(source, seen, refused, complete = summary.complete, "harvested");
-                }
-                Err(failure) => tracing::warn!(source, %failure, "could not be harvested"),
-            }
+        if let Err(failure) = harvest_due(node, &ours) {
+            tracing::warn!(%failure, "nothing could be harvested");
         }
         for _ in 0..60 {
             if stop.load(Ordering::Relaxed) {
@@ -426,6 +419,33 @@ fn harvest_others(node: &Node, stop: &AtomicBool) {
             std::thread::sleep(Duration::from_secs(1));
         }
     }
+}
+
+/// Walks what is due.
+fn harvest_due(node: &Node, ours: &str) -> Result<()> {
+    use harvest::inbound;
+    let harvest = &node.config.harvest;
+    let mut due = Vec::new();
+    for source in &harvest.source {
+        if inbound::is_due(&node.store, source, crate::commands::now())? {
+            due.push(source);
+        }
+    }
+    if due.is_empty() {
+        return Ok(());
+    }
+    let harvester = inbound::Harvester::new(&node.store, ours, crate::commands::now);
+    for (source, walked) in harvester.walk_all(&due, harvest.side_by_side)? {
+        let source = &source.name;
+        match walked {
+            Ok(summary) => {
+                let (seen, refused) = (summary.seen, summary.refused);
+                tracing::info!(source, seen, refused, complete = summary.complete, "harvested");
+            }
+            Err(failure) => tracing::warn!(source, %failure, "could not be harvested"),
+        }
+    }
+    Ok(())
 }
 
 /// Follows the change feed until the server ends.

@@ -548,6 +548,10 @@ impl Config {
             }
         }
         let mut names = std::collections::BTreeSet::new();
+        if !(1..=16).contains(&self.harvest.side_by_side) {
+            let problem = format!("`{}` is no number from 1 to 16", self.harvest.side_by_side);
+            return wrong("harvest.side_by_side", problem, "take 4, or leave the key out");
+        }
         for source in &self.harvest.source {
             if let Some((problem, remedy)) = source.wrong() {
                 return wrong("harvest.source", problem, remedy);

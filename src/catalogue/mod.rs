@@ -9,6 +9,7 @@
 mod about;
 pub mod bench;
 mod check;
+mod clinical;
 mod description;
 mod desk;
 mod elements;
@@ -31,6 +32,8 @@ mod names;
 mod publish;
 mod quality;
 mod release;
+pub mod rewrite;
+mod schedule;
 mod selection;
 mod service;
 mod shacl;

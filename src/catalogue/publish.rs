@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use oxrdf::Graph;
 use serde::{Deserialize, Serialize};
 
 use super::check::{self, Refusal};
-use super::description::{AccessRights, Description, Precision};
+use super::description::{AccessRights, Description};
 use super::elements::{self, completeness};
 use super::emit;
-use super::figures::{Disclosed, Facts, Figures, Part};
+use super::figures::{Disclosed, Facts, Figures};
 use super::gate::Gate;
 use super::graph::{Draft, Subject, Writer};
 use super::kept::open_to_secondary_use;
@@ -25,7 +25,6 @@ use super::shacl::{Problem, Severity};
 use crate::config::{Config, Identity, Organisation};
 use crate::error::{Error, Result};
 use crate::imaging::Facet;
-use crate::index::disclosure::Rule;
 
 /// Where a dataset stands.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -116,6 +115,11 @@ pub trait Shelf: Log {
     /// # Errors
     /// When the store does not answer.
     fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>>;
+    /// Datasets that are or were published, whose figures were counted by that selection.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn counted_by(&self, selection: &Selection) -> Result<Vec<Entry>>;
     /// Every slug, in byte order.
     ///
     /// # Errors
@@ -194,6 +198,14 @@ impl Shelf for MemoryShelf {
         Ok(published.skip(offset).take(limit).cloned().collect())
     }
 
+    fn counted_by(&self, selection: &Selection) -> Result<Vec<Entry>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = selection.key();
+        let entries = inner.1.values().filter(|entry| entry.state != State::Failed);
+        let same = entries.filter(|entry| entry.figures().selection.key() == key);
+        Ok(same.cloned().collect())
+    }
+
     fn slugs(&self) -> Result<Vec<String>> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(inner.1.keys().cloned().collect())
@@ -251,14 +263,6 @@ struct How<'a> {
     keep: bool,
     /// What is open, if that is known; else it is read.
     open: Option<&'a [(&'a str, &'a Selection)]>,
-}
-
-/// The figures of a description and when they may change again.
-struct Counted {
-    figures: Disclosed,
-    next_release: Option<Timestamp>,
-    /// The exact ones of an open dataset.
-    open: Option<Figures>,
 }
 
 /// What a description asks for, read as far as it can be: of a refused one too.
@@ -372,7 +376,7 @@ impl Publisher<'_> {
             None => self.former(&description, shelf)?,
         };
         let known = before.as_ref().or(heir.as_ref());
-        let counted = match self.count(&description, known, facts, now)? {
+        let counted = match self.count(&slug, &description, known, facts, shelf, now)? {
             Ok(counted) => counted,
             Err(problem) => {
                 return self.refused(
@@ -779,114 +783,6 @@ impl Publisher<'_> {
         }
         problems
     }
-
-    /// Counts, or keeps what was counted for this version.
-    fn count(
-        &self,
-        description: &Description,
-        before: Option<&Entry>,
-        facts: &dyn Facts,
-        now: Timestamp,
-    ) -> Result<Result<Counted, Problem>> {
-        let problem = |field: &str, label: &str, rule: String, remedy: &str| Problem {
-            severity: Severity::Violation,
-            field: field.to_owned(),
-            label: label.to_owned(),
-            rule,
-            remedy: remedy.to_owned(),
-            value: None,
-        };
-        let is_open = description.access_rights == Some(AccessRights::Public)
-            && self.config.archive.identity == Identity::DeIdentified;
-        let is_exact = is_open && description.figures == Some(Precision::Exact);
-        let parts: Vec<_> = description
-            .distributions
-            .iter()
-            .filter(|distribution| !distribution.selection.is_empty())
-            .map(|distribution| description.selection.and(&distribution.selection))
-            .collect();
-        // A withdrawn dataset keeps its figures: coming back must not be a way round the schedule.
-        let counted_before = before.filter(|entry| entry.state != State::Failed);
-        if !is_open && let Some(entry) = counted_before {
-            let mut figures = entry.figures();
-            figures.narrowed_to = None;
-            // Figures that were exact, because the dataset was open, must not outlive that.
-            let must_recount =
-                figures.is_exact || figures.threshold < self.config.disclosure.threshold;
-            let is_same_version = entry.version == version(description);
-            if !must_recount && is_same_version {
-                let is_same = figures.selection == description.selection
-                    && figures.parts.iter().map(|part| &part.selection).eq(parts.iter());
-                if is_same {
-                    return Ok(Ok(Counted {
-                        figures,
-                        next_release: entry.next_release,
-                        open: None,
-                    }));
-                }
-                return Ok(Err(problem(
-                    "version",
-                    "Version",
-                    format!("the selection changed, but the version is still `{}`", entry.version),
-                    "write a new `version`: figures change only with it",
-                )));
-            }
-            if !must_recount
-                && let Some(next) = entry.next_release
-                && now < next
-            {
-                let day = next.to_zoned(jiff::tz::TimeZone::UTC).date();
-                return Ok(Err(problem(
-                    "version",
-                    "Version",
-                    format!("the figures may change again on {day} (release schedule)"),
-                    &format!(
-                        "keep version `{}` until then, or change `disclosure.release_days`",
-                        entry.version
-                    ),
-                )));
-            }
-        }
-        let rule = Rule {
-            threshold: self.config.disclosure.threshold,
-            rounding: self.config.disclosure.rounding,
-        };
-        let counted = facts.figures(&description.selection)?;
-        if counted.series == 0 {
-            return Ok(Err(problem(
-                "selection",
-                "Selection",
-                "matches no series of the archive".to_owned(),
-                "check the terms against the archive's facets, or ingest the data first",
-            )));
-        }
-        let mut figures = if is_exact {
-            counted.exact(&description.selection)
-        } else {
-            counted.disclose(rule, &description.selection)
-        };
-        let of_parts: Vec<Figures> =
-            parts.iter().map(|selection| facts.figures(selection)).collect::<Result<_>>()?;
-        let bytes = if is_exact {
-            of_parts.iter().map(|part| (part.bytes > 0).then_some(part.bytes)).collect()
-        } else {
-            counted.bytes_of(&of_parts, rule)
-        };
-        let parts = parts.into_iter().zip(bytes);
-        figures.parts.extend(parts.map(|(selection, bytes)| Part { selection, bytes }));
-        let rule = if is_exact { Rule { threshold: 1, rounding: 1 } } else { rule };
-        figures.measures = self.release.quality.measure(
-            &counted,
-            &figures,
-            facts,
-            &description.selection,
-            rule,
-            now,
-        )?;
-        let days = i64::from(self.config.disclosure.release_days);
-        let next_release = if is_open { None } else { now.checked_add((days * 24).hours()).ok() };
-        Ok(Ok(Counted { figures, next_release, open: is_open.then_some(counted) }))
-    }
 }
 
 fn slug_of(file: &str) -> String {
@@ -923,7 +819,7 @@ fn narrowed(entry: &Entry, asked: Option<Selection>) -> Result<String> {
     json(&figures)
 }
 
-fn version(description: &Description) -> &str {
+pub(super) fn version(description: &Description) -> &str {
     description.version.as_deref().unwrap_or("1.0")
 }
 

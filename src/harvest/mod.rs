@@ -47,8 +47,28 @@ pub enum Topic {
     Dataset(String),
     /// The quality label of a dataset, by its slug.
     Label(String),
-    /// The SPARQL form.
-    Sparql,
+    /// The SPARQL form; after it was sent, with what came of the query.
+    Sparql(Option<Box<Tried>>),
+}
+
+/// A query that somebody tried on the page.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tried {
+    /// Its text.
+    pub query: String,
+    /// The answer, or what is wrong, for people.
+    pub answer: Result<Told, String>,
+}
+
+/// An answer to a query.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told {
+    /// Media type: SPARQL results in JSON, or Turtle.
+    pub media_type: String,
+    /// What it says.
+    pub body: Vec<u8>,
+    /// Whether rows were left off.
+    pub is_truncated: bool,
 }
 
 /// The pages' handler: set by `web` through [`State::with_page`].

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answer::answer;
 use super::doors::{Door, Found};
 use super::negotiate::preferred;
-use super::{State, Topic, problem};
+use super::{State, Told, Topic, Tried, problem};
 use crate::catalogue::Format;
 use crate::catalogue::sparql::{Graphs, Question, ResultsFormat, WORKERS};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ impl Queue {
 static DESCRIPTION: Door = Door {
     path: "/sparql",
     forms: super::doors::RDF,
-    page: Some(|_| Topic::Sparql),
+    page: Some(|_| Topic::Sparql(None)),
     find: |state, _| {
         let first = state.writer().iri("/sparql");
         let make = |state: &State| Ok(state.writer().sparql_service());
@@ -66,7 +66,10 @@ static DESCRIPTION: Door = Door {
 
 /// `GET /sparql?query=…`; without any parameter the description, or the page with a form.
 pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    if request.query_string().is_empty() {
+    // Who asks nothing gets the description; the page has a language and an example.
+    let asks =
+        |pair: &str| !["", "lang", "example"].contains(&pair.split('=').next().unwrap_or(""));
+    if !request.query_string().split('&').any(asks) {
         return answer(&DESCRIPTION, state, request).await;
     }
     match read(request.query_string().as_bytes()).and_then(Asked::query) {
@@ -188,10 +191,10 @@ async fn run(
     request: HttpRequest,
     (text, graphs): (String, Graphs),
 ) -> HttpResponse {
-    let mut results: Vec<&str> =
+    let mut results_types: Vec<&str> =
         ResultsFormat::ALL.iter().map(|(_, media_type)| *media_type).collect();
-    results.extend(["application/json", "application/xml"]);
-    let results = preferred(&request, &results).and_then(|media_type| match media_type {
+    results_types.extend(["application/json", "application/xml"]);
+    let results = preferred(&request, &results_types).and_then(|media_type| match media_type {
         "application/json" => Some(ResultsFormat::Json),
         "application/xml" => Some(ResultsFormat::Xml),
         other => {
@@ -202,7 +205,21 @@ async fn run(
     let graph = preferred(&request, &forms).and_then(|media_type| {
         Format::ALL.iter().find(|format| format.media_type() == media_type).copied()
     });
-    let question = Question { text, results, graph, graphs };
+    // A person who tries a query reads a page, whatever is wrong with it.
+    let mut offers: Vec<&str> = results_types.clone();
+    offers.extend(&forms);
+    offers.push("text/html");
+    let page = state.page.clone().filter(|_| preferred(&request, &offers) == Some("text/html"));
+    let tried = page.is_some().then(|| text.clone());
+    let question = match &page {
+        None => Question { text, results, graph, graphs },
+        Some(_) => Question {
+            text,
+            results: Some(ResultsFormat::Json),
+            graph: Some(Format::Turtle),
+            graphs,
+        },
+    };
     let patience = Duration::from_secs(state.config.sparql.seconds.max(1));
     let turn = match state.queue.turn(patience).await {
         Ok(turn) => turn,
@@ -214,6 +231,21 @@ async fn run(
         worker.endpoint.ask(worker.writer(), &*worker.shelf, &question)
     })
     .await;
+    if let (Some(page), Some(query)) = (page, tried) {
+        let answer = match done {
+            Ok(Ok(told)) => Ok(Told {
+                media_type: told.media_type,
+                body: told.body,
+                is_truncated: told.is_truncated,
+            }),
+            Ok(Err(failure)) => Err(failure.to_string()),
+            Err(failure) => {
+                tracing::error!(%failure, "a query broke off");
+                Err("the query broke off".to_owned())
+            }
+        };
+        return page(request, Topic::Sparql(Some(Box::new(Tried { query, answer })))).await;
+    }
     match done {
         Ok(Ok(answer)) => {
             let mut response = HttpResponse::Ok();

@@ -132,6 +132,7 @@ diesel::table! {
         issued -> BigInt,
         modified -> BigInt,
         next_release -> Nullable<BigInt>,
+        selection -> Text,
     }
 }
 diesel::table! {

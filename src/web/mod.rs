@@ -13,9 +13,13 @@ mod cite;
 mod convert;
 mod dataset;
 mod described;
+mod descriptions;
+mod elsewhere;
 mod finder;
+mod gate_words;
 mod harvested;
 mod layout;
+mod ledger;
 mod operator;
 mod pages;
 mod pick;
@@ -28,9 +32,10 @@ mod reasons;
 mod session;
 mod steward;
 mod tongue;
+mod try_sparql;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use actix_web::web;
 
@@ -55,6 +60,7 @@ pub use pages::Pages;
 pub use problem::{not_found, page_or_problem, problems_as_pages};
 pub use reader::Reader;
 pub use tongue::{Forms, Plural, Tongue};
+pub use try_sparql::{Results, Tried};
 pub use words::{Href, Item, Phrase};
 
 /// What the pages need: registered by the app as `web::Data<State>`.
@@ -71,6 +77,7 @@ pub struct State {
     pub base: String,
     /// Where stewards work; `None`: this node has no folder of descriptions to write.
     pub bench: Option<Arc<Bench>>,
+    elsewhere: Mutex<Arc<elsewhere::Elsewhere>>,
 }
 
 impl State {
@@ -78,7 +85,8 @@ impl State {
     #[must_use]
     pub fn new(config: &Config, store: Arc<Store>, index: Arc<Index>, pages: Arc<Pages>) -> Self {
         let base = config.server.base();
-        Self { store, index, pages, is_secure: base.starts_with("https://"), base, bench: None }
+        let is_secure = base.starts_with("https://");
+        Self { store, index, pages, is_secure, base, bench: None, elsewhere: Mutex::default() }
     }
 
     /// With a bench for stewards.
@@ -95,9 +103,11 @@ impl State {
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(public::routes)
+        .configure(elsewhere::routes)
         .configure(pick::routes)
         .configure(session::routes)
         .configure(operator::routes)
+        .configure(descriptions::routes)
         .configure(steward::routes)
         .configure(harvested::routes)
         .configure(quality::routes);

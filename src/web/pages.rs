@@ -9,8 +9,9 @@ use super::catalog::{Card, CatalogView, render_catalog};
 use super::cite::Citation;
 use super::convert::{Converter, withdrawn_title};
 use super::dataset::{render_dataset, render_withdrawn};
-use super::layout::{Layout, Place, Site};
-use super::problem::{page_or_problem, render};
+use super::layout::Site;
+use super::ledger::Ledger;
+use super::problem::page_or_problem;
 use super::reader::Reader;
 use super::tongue::Tongue;
 use super::words;
@@ -26,6 +27,7 @@ pub struct Pages {
     site: Arc<Site>,
     /// The list per language, under the shelf's change that it was made at.
     kept: Mutex<BTreeMap<&'static str, (u64, Arc<CatalogView>)>>,
+    ledger: Mutex<Arc<Ledger>>,
 }
 
 /// Entries that are read from the shelf at once.
@@ -36,7 +38,8 @@ impl Pages {
     #[must_use]
     pub fn new(config: Arc<Config>, names: Names, shelf: Arc<dyn Shelf>) -> Self {
         let site = Arc::new(Site::new(&config));
-        Self { config, names, shelf, site, kept: Mutex::new(BTreeMap::new()) }
+        let (kept, ledger) = (Mutex::default(), Mutex::default());
+        Self { config, names, shelf, site, kept, ledger }
     }
 
     /// What the node says of itself.
@@ -63,6 +66,11 @@ impl Pages {
 
     pub(super) fn title_in(&self, entry: &Entry, tongue: &'static Tongue) -> words::Phrase {
         withdrawn_title(&self.converter(tongue), entry)
+    }
+
+    /// What operators look for among all datasets.
+    pub(super) fn ledger(&self) -> Result<Arc<Ledger>> {
+        Ledger::refresh(&self.ledger, self.shelf())
     }
 
     /// Every published dataset, made again when the shelf has changed.
@@ -220,21 +228,6 @@ impl Pages {
         self.answer(&request, &reader, rendered)
     }
 
-    /// Answers a reader of HTML at `/sparql`: a form.
-    pub async fn answer_sparql(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
-        let reader = Reader::of(&request);
-        let tongue = reader.tongue;
-        let mut layout =
-            Layout::new(&self.site, &reader, tongue.word("doors.sparql"), Place::Elsewhere);
-        layout.summary = tongue.word("sparql.summary").to_owned();
-        let page = SparqlPage {
-            programs: tongue.put("sparql.programs", format!("{}/sparql", self.site.base)),
-            layout,
-            example: EXAMPLE,
-        };
-        self.answer(&request, &reader, Ok(render(&page).map(|html| (html, false))))
-    }
-
     pub(super) fn answer(
         &self,
         request: &HttpRequest,
@@ -252,20 +245,3 @@ impl Pages {
         }
     }
 }
-
-#[derive(askama::Template)]
-#[template(path = "sparql.html")]
-struct SparqlPage {
-    layout: Layout,
-    example: &'static str,
-    programs: String,
-}
-
-const EXAMPLE: &str = "\
-PREFIX dcat: <http://www.w3.org/ns/dcat#>
-PREFIX dct: <http://purl.org/dc/terms/>
-SELECT ?dataset ?title ?access WHERE {
-  ?dataset a dcat:Dataset ; dct:title ?title ; dct:accessRights ?access .
-}
-ORDER BY ?title
-LIMIT 100";

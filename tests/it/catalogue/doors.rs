@@ -379,7 +379,36 @@ async fn who_asks_nothing_is_told_what_the_endpoint_is() {
         assert!(body.contains(part), "{part}: {body}");
     }
     let page = get!(app, "/sparql", "Accept" => "text/html,*/*;q=0.8");
-    assert_eq!(read_body(page).await, "Sparql");
+    assert_eq!(read_body(page).await, "Sparql(None)");
+    // The page in another language, and with an example, is the same page.
+    for query in ["lang=cs", "example=datasets", "example=datasets&lang=el", ""] {
+        let page = get!(app, &format!("/sparql?{query}"), "Accept" => "text/html,*/*;q=0.8");
+        assert_eq!(read_body(page).await, "Sparql(None)", "{query}");
+    }
+    // Who tries a query in a browser reads a page of it, and what is wrong with it; programs that
+    // take anything, and those that ask for results, do not.
+    let ask = |query: &str, accept: &str| {
+        let text: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        TestRequest::with_uri(&format!("/sparql?query={text}"))
+            .insert_header(("Accept", accept))
+            .to_request()
+    };
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (query, part) in [
+        ("ASK { ?s ?p ?o }", "application/sparql-results+json"),
+        ("CONSTRUCT WHERE { ?s ?p ?o } LIMIT 1", "text/turtle"),
+        ("SELECT nothing", "Err("),
+    ] {
+        let page = call_service(&app, ask(query, browser)).await;
+        let body = String::from_utf8(read_body(page).await.to_vec()).unwrap();
+        assert!(body.starts_with("Sparql(Some(Tried") && body.contains(part), "{query}: {body}");
+        assert!(body.contains(query), "{body}");
+    }
+    for accept in ["*/*", "application/sparql-results+json, text/html;q=0.9"] {
+        let answer = call_service(&app, ask("ASK { ?s ?p ?o }", accept)).await;
+        let kind = answer.headers().get("Content-Type").unwrap().to_str().unwrap().to_owned();
+        assert!(kind.starts_with("application/sparql-results"), "{accept}: {kind}");
+    }
     let request = TestRequest::with_uri("/sparql").method(Method::OPTIONS).to_request();
     let response = call_service(&app, request).await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
