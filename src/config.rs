@@ -4,7 +4,10 @@
 //! A missing file means defaults; an unknown key, a bad value or an impossible combination is
 //! refused with the place and the remedy.
 
+mod archive;
 mod harvest;
+mod overlay;
+mod rules;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+use overlay::overlay;
+use rules::line_of;
+
+pub use archive::{Archive, Identifiers, Identity, Issuer};
 pub use harvest::{Harvest, HarvestKind, HarvestSource};
 
 /// Everything that can be set. Each key has a default, so an empty file is valid.
@@ -68,66 +75,6 @@ pub struct Server {
 pub struct Database {
     /// `postgres://…`, or empty for the embedded SQLite database in the data folder.
     pub url: String,
-}
-
-/// Whether the archive's data name persons.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Identity {
-    /// The archive names persons; secondary use gets a view without identities.
-    #[default]
-    Identified,
-    /// The archive is already de-identified: its rows are rendered as they are.
-    DeIdentified,
-}
-
-/// The imaging archive that this node speaks for.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Archive {
-    /// The archive's name, for people.
-    pub name: String,
-    /// IANA name of the zone of times that carry none (`Europe/Prague`); empty: such times are
-    /// cut to their date, because a FHIR dateTime with a time must have an offset.
-    pub time_zone: String,
-    /// Whether the data name persons.
-    pub identity: Identity,
-    /// Base of the WADO-RS service that readers are sent to: becomes `Endpoint.address`. Empty:
-    /// this server's own `/dicom-web`, which hands out the files of folders and what a PACS
-    /// answers; not available where every source is a table.
-    pub wado_url: String,
-    /// Retrieve Location UID (0040,E011) of that service, by which others know it (XC-WADO home
-    /// community, MADO); empty: one that is derived from the node's keys.
-    pub retrieve_location_uid: String,
-    /// Launch address of a web viewer, with `{StudyInstanceUID}` where the study's UID goes:
-    /// named in manifests for care; empty: none.
-    pub viewer_url: String,
-    /// Which naming system each identifier of the archive belongs to.
-    pub identifiers: Identifiers,
-}
-
-/// Which naming system (URI) each identifier of the archive belongs to.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Identifiers {
-    /// System of PatientIDs without a known issuer; empty: one below `public_url`.
-    pub patient: String,
-    /// Issuers of PatientIDs and their systems.
-    pub patient_issuers: Vec<Issuer>,
-    /// System of accession numbers without a known issuer; empty: one below `public_url`.
-    pub accession: String,
-    /// System of StudyIDs; empty: StudyID is not given.
-    pub study_id: String,
-}
-
-/// An issuer as the data name it, and its naming system.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Issuer {
-    /// IssuerOfPatientID, a universal entity id, or a table's holder.
-    pub issuer: String,
-    /// URI of the naming system, for instance `urn:oid:1.2.203.24341.1.20.2`.
-    pub system: String,
 }
 
 /// An organisation with the one contact that the catalogue needs (R8: `cv:contactPoint`).
@@ -313,7 +260,7 @@ impl Default for Sparql {
 }
 
 /// Languages that the catalogue's own can be: those of the Union and of the European Economic
-/// Area. Each has a code in the EU authority table (`catalogue::publish`).
+/// Area. Each has a code in the EU authority table (`catalogue::language`).
 pub const LANGUAGES: &[&str] = &[
     "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt",
     "lv", "mt", "nl", "no", "pl", "pt", "ro", "sk", "sl", "sv",
@@ -321,25 +268,6 @@ pub const LANGUAGES: &[&str] = &[
 
 /// The built-in releases: the files of `catalogue/releases`.
 pub const RELEASES: &[&str] = &["r6", "r8"];
-
-/// A setting that cannot be used.
-struct Fault {
-    key: &'static str,
-    problem: String,
-    remedy: String,
-}
-
-impl Fault {
-    fn new(key: &'static str, problem: &str, remedy: &str) -> Self {
-        Self { key, problem: problem.to_owned(), remedy: remedy.to_owned() }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}`: {}; {}", self.key, self.problem, self.remedy)
-    }
-}
 
 impl Server {
     /// The base of every IRI and link, without a final slash.
@@ -412,223 +340,6 @@ impl Config {
         }
     }
 
-    /// The first setting that cannot be used.
-    fn fault(&self) -> Option<Fault> {
-        self.wrong_text().or_else(|| self.wrong_number())
-    }
-
-    fn wrong_text(&self) -> Option<Fault> {
-        let wrong = |key, problem: String, remedy: &str| Some(Fault::new(key, &problem, remedy));
-        let zone = &self.archive.time_zone;
-        if !zone.is_empty() && jiff::tz::TimeZone::get(zone).is_err() {
-            return wrong(
-                "archive.time_zone",
-                format!("`{zone}` is no IANA time zone"),
-                "write a name such as `Europe/Prague`",
-            );
-        }
-        let urls = [
-            ("server.public_url", &self.server.public_url),
-            ("archive.wado_url", &self.archive.wado_url),
-            ("organisation.iri", &self.organisation.iri),
-            ("organisation.page", &self.organisation.page),
-            ("hdab.iri", &self.hdab.iri),
-            ("hdab.page", &self.hdab.page),
-        ];
-        let indexes = self.catalogue.fdp_indexes.iter().map(|url| ("catalogue.fdp_indexes", url));
-        let viewer = self.archive.viewer_url.replace("{StudyInstanceUID}", "1.2.3");
-        let viewer = [("archive.viewer_url", &viewer)];
-        for (key, url) in urls.into_iter().chain(indexes).chain(viewer) {
-            let is_http = url.starts_with("https://") || url.starts_with("http://");
-            let is_iri = oxiri::Iri::parse(url.as_str()).is_ok();
-            let is_usable = url.is_empty() || (is_http && is_iri);
-            if !is_usable {
-                return wrong(key, format!("`{url}` is no web address"), "begin with `https://`");
-            }
-            let Ok(parts) = oxiri::Iri::parse(url.as_str()) else { continue };
-            let authority = parts.authority().unwrap_or_default();
-            if authority.contains('@') {
-                let problem = "there is a name or password in it".to_owned();
-                return wrong(key, problem, "write the address alone: it is published");
-            }
-            let port = authority.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
-            let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-            if authority.is_empty() || (has_port && port.parse::<u16>().is_err()) {
-                return wrong(key, format!("`{url}` names no host"), "write `https://host`");
-            }
-            let is_base = ["server.public_url", "archive.wado_url"].contains(&key);
-            if is_base && (parts.query().is_some() || parts.fragment().is_some()) {
-                let problem = format!("`{url}` has a query or a fragment");
-                return wrong(key, problem, "end with the path: other addresses begin with it");
-            }
-        }
-        let viewer = &self.archive.viewer_url;
-        let launch = viewer.replace("{StudyInstanceUID}", "1.2.3");
-        let is_http = launch.starts_with("https://") || launch.starts_with("http://");
-        if !viewer.is_empty() && !viewer.contains("{StudyInstanceUID}") {
-            return wrong(
-                "archive.viewer_url",
-                format!("`{viewer}` is the same for every study"),
-                "write `{StudyInstanceUID}` where the UID goes",
-            );
-        }
-        if !viewer.is_empty() && (!is_http || oxiri::Iri::parse(launch.as_str()).is_err()) {
-            return wrong(
-                "archive.viewer_url",
-                format!("`{viewer}` is no web address"),
-                "begin with `https://`, and write `{StudyInstanceUID}` where the UID goes",
-            );
-        }
-        let location = &self.archive.retrieve_location_uid;
-        let is_uid = location.len() <= 64
-            && location.split('.').all(|part| {
-                !part.is_empty()
-                    && part.bytes().all(|byte| byte.is_ascii_digit())
-                    && (part == "0" || !part.starts_with('0'))
-            });
-        if !location.is_empty() && !is_uid {
-            return wrong(
-                "archive.retrieve_location_uid",
-                format!("`{location}` is no unique identifier"),
-                "write digits and dots, at most 64 characters",
-            );
-        }
-        let identifiers = &self.archive.identifiers;
-        let issuers = identifiers.patient_issuers.iter();
-        let systems = [
-            ("archive.identifiers.patient", &identifiers.patient),
-            ("archive.identifiers.accession", &identifiers.accession),
-            ("archive.identifiers.study_id", &identifiers.study_id),
-        ]
-        .into_iter()
-        .chain(issuers.map(|row| ("archive.identifiers.patient_issuers", &row.system)));
-        for (key, system) in systems {
-            if !system.is_empty() && oxiri::Iri::parse(system.as_str()).is_err() {
-                return wrong(
-                    key,
-                    format!("`{system}` is no URI"),
-                    "write `urn:oid:…` or an `https://` address",
-                );
-            }
-        }
-        for (at, row) in identifiers.patient_issuers.iter().enumerate() {
-            if identifiers.patient_issuers.iter().take(at).any(|known| known.issuer == row.issuer) {
-                return wrong(
-                    "archive.identifiers.patient_issuers",
-                    format!("`{}` has two systems", row.issuer),
-                    "keep one row of each issuer",
-                );
-            }
-        }
-        let Identifiers { patient, accession, .. } = identifiers;
-        if !patient.is_empty() && patient == accession {
-            return wrong(
-                "archive.identifiers.accession",
-                format!("`{accession}` is the system of PatientIDs too"),
-                "give accession numbers a system of their own",
-            );
-        }
-        for (key, email) in
-            [("organisation.email", &self.organisation.email), ("hdab.email", &self.hdab.email)]
-        {
-            if !email.is_empty() && !email.contains('@') {
-                return wrong(key, format!("`{email}` is no e-mail address"), "write `name@host`");
-            }
-        }
-        for (key, folder) in [
-            ("overrides.mappings", &self.overrides.mappings),
-            ("overrides.catalogue", &self.overrides.catalogue),
-        ] {
-            if !folder.is_empty() && !Path::new(folder).is_dir() {
-                return wrong(
-                    key,
-                    format!("there is no folder `{folder}`"),
-                    "make it, or leave the key empty for the built-in files",
-                );
-            }
-        }
-        let mut names = std::collections::BTreeSet::new();
-        if !(1..=16).contains(&self.harvest.side_by_side) {
-            let problem = format!("`{}` is no number from 1 to 16", self.harvest.side_by_side);
-            return wrong("harvest.side_by_side", problem, "take 4, or leave the key out");
-        }
-        for source in &self.harvest.source {
-            if let Some((problem, remedy)) = source.wrong() {
-                return wrong("harvest.source", problem, remedy);
-            }
-            if !names.insert(&source.name) {
-                let problem = format!("`{}` is there twice", source.name);
-                return wrong("harvest.source", problem, "give each source a name of its own");
-            }
-        }
-        let language = &self.catalogue.language;
-        if !LANGUAGES.contains(&language.as_str()) {
-            return wrong(
-                "catalogue.language",
-                format!("`{language}` is no language of the catalogue"),
-                &format!("write one of {}", LANGUAGES.join(", ")),
-            );
-        }
-        let release = &self.catalogue.release;
-        // The name becomes part of a path.
-        let is_plain =
-            !release.is_empty() && release.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let own = Path::new(&self.overrides.catalogue).join(format!("releases/{release}.toml"));
-        let is_own = is_plain && !self.overrides.catalogue.is_empty() && own.is_file();
-        if !is_own && !RELEASES.contains(&release.as_str()) {
-            return wrong(
-                "catalogue.release",
-                format!("`{release}` is no known release"),
-                &format!(
-                    "write {}, or put `releases/NAME.toml` into the folder of \
-                     `overrides.catalogue`, the name of letters and digits",
-                    RELEASES.join(", ")
-                ),
-            );
-        }
-        None
-    }
-
-    fn wrong_number(&self) -> Option<Fault> {
-        let threshold = self.disclosure.threshold;
-        if threshold < 2 {
-            return Some(Fault::new(
-                "disclosure.threshold",
-                &format!("{threshold} would show single persons"),
-                "take 10, or set `archive.identity = \"de-identified\"` and make the dataset PUBLIC",
-            ));
-        }
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let (ingest, sparql) = (&self.ingest, &self.sparql);
-        let numbers = [
-            ("server.workers", count(self.server.workers), 0, 256, "0, one per processor"),
-            ("catalogue.page_size", count(self.catalogue.page_size), 1, 100, "100"),
-            ("disclosure.rounding", self.disclosure.rounding, 1, u64::MAX, "1 for no rounding"),
-            ("disclosure.release_days", self.disclosure.release_days.into(), 1, 36_500, "90"),
-            ("ingest.workers", count(ingest.workers), 0, 256, "0, one per processor"),
-            // Less is too little to start a process.
-            ("ingest.worker_memory_mib", ingest.worker_memory_mib, 64, 1 << 20, "512"),
-            ("ingest.worker_cpu_seconds", ingest.worker_cpu_seconds, 1, 86_400, "20"),
-            ("ingest.batch", count(ingest.batch), 1, 1_000_000, "4000"),
-            ("ingest.dicomweb_concurrency", count(ingest.dicomweb_concurrency), 1, 256, "4"),
-            ("ingest.dicomweb_attempts", ingest.dicomweb_attempts.into(), 1, 100, "4"),
-            ("sparql.seconds", sparql.seconds, 1, 3_600, "5"),
-            // The stack of the process that evaluates takes half of the least.
-            ("sparql.memory_mib", sparql.memory_mib, 256, 1 << 20, "1024"),
-            ("sparql.rows", count(sparql.rows), 1, u64::MAX, "10000"),
-        ];
-        numbers.into_iter().find_map(|(key, number, least, most, remedy)| {
-            let problem = if number < least {
-                format!("{number} is less than {least}")
-            } else if number > most {
-                format!("{number} is more than {most}")
-            } else {
-                return None;
-            };
-            Some(Fault::new(key, &problem, &format!("take {remedy}")))
-        })
-    }
-
     /// The folder with the steward's descriptions.
     #[must_use]
     pub fn descriptions(&self, data: &Path) -> PathBuf {
@@ -659,86 +370,6 @@ fn collect(path: &str, value: &toml::Value, keys: &mut Vec<(String, toml::Value)
         }
         other => keys.push((path.to_owned(), other.clone())),
     }
-}
-
-/// The line of the file on which the key of that path stands, in whichever of TOML's spellings.
-fn line_of(text: &str, path: &str) -> Option<usize> {
-    let document = toml::de::DeTable::parse(text).ok()?;
-    let mut table = document.get_ref();
-    let mut start = None;
-    for part in path.split('.') {
-        let (key, value) = table.iter().find(|(key, _)| key.get_ref() == part)?;
-        start = Some(key.span().start);
-        if let toml::de::DeValue::Table(inner) = value.get_ref() {
-            table = inner;
-        }
-    }
-    Some(text.get(..start?)?.matches('\n').count() + 1)
-}
-
-/// Beginnings of variables that are not settings: the tests', the credentials of `ingest
-/// dicomweb`, and what container platforms set for a service that is called `vesalius`.
-const FOREIGN: &[&str] = &["REFERENCE", "TEST_", "DICOMWEB_", "PORT", "SERVICE_"];
-
-/// `VESALIUS_ARCHIVE_TIME_ZONE=…` sets `archive.time_zone`; which paths were set by which
-/// variable. An unknown variable is refused, because a misspelt key that does nothing is worse
-/// than an error.
-fn overlay(
-    tree: &mut toml::Table,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Vec<(String, String)>> {
-    let keys = Config::keys();
-    let mut set = Vec::new();
-    for (name, text) in environment {
-        let Some(rest) = name.strip_prefix("VESALIUS_") else { continue };
-        if FOREIGN.iter().any(|foreign| rest.starts_with(foreign)) {
-            continue;
-        }
-        let found = keys.iter().find(|(path, _)| path.replace('.', "_").to_uppercase() == rest);
-        let Some((path, default)) = found else {
-            return Err(Error::Configuration(format!(
-                "environment variable `{name}` sets no known key; see vesalius.example.toml"
-            )));
-        };
-        let refused = |expected: &str| {
-            Error::Configuration(format!(
-                "environment variable `{name}`: `{text}` is not {expected}"
-            ))
-        };
-        let value = match default {
-            toml::Value::Integer(_) => {
-                toml::Value::Integer(text.parse().map_err(|_| refused("an integer"))?)
-            }
-            toml::Value::Boolean(_) => {
-                toml::Value::Boolean(text.parse().map_err(|_| refused("`true` or `false`"))?)
-            }
-            toml::Value::String(_) => toml::Value::String(text.clone()),
-            _ => {
-                let table: toml::Table = toml::from_str(&format!("value = {text}"))
-                    .map_err(|_| refused("a TOML value"))?;
-                table.get("value").cloned().unwrap_or(toml::Value::Boolean(false))
-            }
-        };
-        let mut place = &mut *tree;
-        let mut parts = path.split('.').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                place.insert(part.to_owned(), value.clone());
-                break;
-            }
-            let next = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            match next {
-                toml::Value::Table(table) => place = table,
-                _ => return Err(refused("settable here: the file gives its table another type")),
-            }
-        }
-        toml::Value::Table(tree.clone()).try_into::<Config>().map_err(|failure| {
-            let reason = failure.message();
-            Error::Configuration(format!("environment variable `{name}`: `{text}`: {reason}"))
-        })?;
-        set.push((path.clone(), name));
-    }
-    Ok(set)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What both edges for machines read and write of HTTP alike: weights, content coding, dates.
+//! What both edges for machines read and write of HTTP alike: weights, content coding, encoded names
+//! and values, dates.
 //!
 //! In: headers. Out: what they mean (RFC 9110). Absent: which media types an edge serves, and
 //! when a reader has an answer already, which each edge decides.
@@ -46,6 +47,26 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
     find("gzip").or_else(|| find("x-gzip")).or_else(|| find("*")).is_some_and(|quality| quality > 0)
 }
 
+/// A name or a value of a query as it was before it was encoded, as forms are
+/// (`application/x-www-form-urlencoded`); `None`: it is not percent-encoded UTF-8.
+#[must_use]
+pub fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut input = text.bytes();
+    while let Some(byte) = input.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let mut digit = || char::from(input.next()?).to_digit(16);
+                let (high, low) = (digit()?, digit()?);
+                bytes.push(u8::try_from(high * 16 + low).ok()?);
+            }
+            _ => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// A date as HTTP writes it (section 5.6.7).
 #[must_use]
 pub fn http_date(time: jiff::Timestamp) -> String {
@@ -54,7 +75,7 @@ pub fn http_date(time: jiff::Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{http_date, takes_gzip};
+    use super::{decoded, http_date, takes_gzip};
     use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
     #[test]
@@ -84,5 +105,13 @@ mod tests {
             http_date("1994-11-06T08:49:37Z".parse().unwrap()),
             "Sun, 06 Nov 1994 08:49:37 GMT"
         );
+    }
+
+    #[test]
+    fn what_is_no_percent_encoded_utf_8_is_not_decoded() {
+        assert_eq!(decoded("a+b%20%c3%A9%2B").as_deref(), Some("a b é+"));
+        for broken in ["%", "%4", "%4g", "%+1", "%ff", "%c3"] {
+            assert_eq!(decoded(broken), None, "{broken}");
+        }
     }
 }

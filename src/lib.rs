@@ -17,6 +17,7 @@ pub mod imaging;
 pub mod index;
 pub mod ingest;
 pub mod mapping;
+pub mod node;
 pub mod openapi;
 pub mod sample;
 pub mod schemas;

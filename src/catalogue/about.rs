@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::description::{AccessRights, Agent, Day, Text, Words};
 use super::graph::{Draft, Writer, part};
-use super::publish::{Entry, language_code};
+use super::language::language_code;
 use super::release::{self, Release, Scheme};
+use super::shelf::Entry;
 use crate::error::{Error, Result};
 
 /// `catalogue.toml`.

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::desk::Desk;
-use super::publish::{Entry, Outcome, Shelf as _, State, Verdict};
+use super::publish::{Outcome, Verdict};
+use super::shelf::{Entry, Shelf as _, State};
 use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::store::drafts::{self, DraftRow, WriteRow};

@@ -6,7 +6,7 @@ use super::emit::{self, Format};
 use super::graph::Writer;
 use super::listing::Page;
 use super::log::Snapshot;
-use super::publish::Shelf;
+use super::shelf::Shelf;
 use crate::error::{Error, Result};
 
 impl Writer<'_> {

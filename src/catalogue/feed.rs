@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::emit::{self, Format};
 use super::graph::{Draft, Writer, moment};
 use super::log::{Event, Operation};
-use super::publish::Entry;
+use super::shelf::Entry;
 use crate::error::{Error, Result};
 
 /// A page of the feed.

@@ -11,10 +11,10 @@ use oxrdf::vocab::rdf;
 use oxrdf::{Graph, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, Term, TermRef};
 use toml::{Table, Value};
 
+use super::Agent;
 use super::form::{Field, Kind, LICENCES, find, put};
 use super::graph::{Writer, configured};
 use super::release::Scheme;
-use super::{Agent, Description};
 use crate::error::{Error, Result};
 
 /// Triples of a document that is read at most.
@@ -670,10 +670,4 @@ fn numbers(text: &str, is_box: bool) -> Option<Vec<f64>> {
         [(west, south), (east, _), (_, north), _, _] => Some(vec![*west, *south, *east, *north]),
         _ => None,
     }
-}
-
-/// Whether a table is a description that can be read, for the tests of the round trip.
-#[must_use]
-pub fn as_description(table: &Table) -> Option<Description> {
-    Value::Table(table.clone()).try_into().ok()
 }

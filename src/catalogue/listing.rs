@@ -9,9 +9,10 @@ use oxrdf::{Graph, NamedNode};
 
 use super::emit::{self, Format};
 use super::graph::{Draft, Writer, moment};
+use super::language::language_code;
 use super::log::{Log, Snapshot};
-use super::publish::{Entry, STATUS, Shelf, State, language_code};
 use super::release::Scheme;
+use super::shelf::{Entry, Shelf, State};
 use crate::error::Result;
 
 /// Which page of the listing.
@@ -231,7 +232,7 @@ pub(super) fn put_record(
     draft.add(&node, "foaf:primaryTopic", writer.dataset_iri(slug));
     draft.typed(&node, "dct:issued", &moment(issued), "xsd:dateTime");
     draft.typed(&node, "dct:modified", &moment(modified), "xsd:dateTime");
-    draft.concept(&node, "adms:status", STATUS, status);
+    draft.concept(&node, "adms:status", Scheme::DatasetStatus, status);
     let profile = writer.release.file.profile.clone();
     draft.link(&node, "dct:conformsTo", &profile);
     if let Ok(profile) = NamedNode::new(profile) {

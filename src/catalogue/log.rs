@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::description::AccessRights;
 use super::emit;
-use super::publish::{Entry, State};
+use super::shelf::{Entry, State};
 use crate::error::Result;
 
 /// What happened to a dataset.

@@ -14,7 +14,7 @@ mod description;
 mod desk;
 mod elements;
 mod emit;
-pub mod eucaim_rows;
+mod eucaim_rows;
 mod export;
 mod fdp;
 mod feed;
@@ -26,6 +26,7 @@ mod graph;
 pub mod history;
 pub mod import;
 mod kept;
+mod language;
 mod listing;
 mod log;
 mod names;
@@ -33,10 +34,10 @@ mod publish;
 mod quality;
 mod release;
 pub mod rewrite;
-mod schedule;
 mod selection;
 mod service;
 mod shacl;
+mod shelf;
 pub mod sparql;
 mod summary;
 mod trial;
@@ -58,12 +59,11 @@ pub use follow::OpenDatasets;
 pub use gate::Gate;
 pub use graph::{Subject, Writer, configured, moment};
 pub use kept::{IndexFacts, Lowering, StoreShelf, open_selections};
+pub use language::language_code;
 pub use listing::Page;
 pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
-pub use publish::{
-    Entry, MemoryShelf, Outcome, Publisher, Shelf, ShelfState, State, Verdict, language_code,
-};
+pub use publish::{Outcome, Publisher, Verdict};
 pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
 pub use release::{
     Carrier, CodeSystemsFile, CodeValues, Form, LicencesFile, Release, Scheme, VariableTable,
@@ -71,4 +71,5 @@ pub use release::{
 };
 pub use selection::Selection;
 pub use shacl::{FieldsFile, Outcome as ShapeOutcome, Problem, Severity, Shapes};
+pub use shelf::{Entry, MemoryShelf, Shelf, ShelfState, State};
 pub use summary::{Place, Summary};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::elements::completeness;
 use super::figures::{Disclosed, Facts, Figures};
 use super::graph::{Draft, Writer, moment, part};
-use super::publish::Entry;
+use super::shelf::Entry;
 use super::{AccessRights, Selection, Text, emit, release};
 use crate::error::{Error, Result};
 use crate::imaging::{FINDING_KINDS, Facet};

@@ -1,20 +1,32 @@
-//! The data files of `catalogue/`: release of HealthDCAT-AP, vocabularies, dictionary of
-//! variables, licences. Embedded in the binary; a folder of the configuration may replace files
-//! of the same name. Read once, typed, refused with file and place.
+//! A release of HealthDCAT-AP and what it is written with: namespaces, vocabularies, dictionary of
+//! variables, licences.
+//!
+//! In: the data files of `catalogue/` ([`embedded`]), as [`rows`]. Out: a [`Release`], read once,
+//! typed and checked, which turns codes into terms and labels. Absent: shapes, which the
+//! [`gate`](super::gate) reads.
+
+mod embedded;
+mod rows;
+mod scheme;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use include_dir::{Dir, include_dir};
 use oxrdf::{Graph, Literal, NamedNode, Triple};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
-use crate::imaging::Facet;
 
-static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/catalogue");
+use embedded::text;
+
+pub(super) use embedded::read;
+pub use embedded::samples;
+pub(super) use rows::Variable;
+pub use rows::{
+    Carrier, CodeSystemsFile, CodeValues, Form, LicencesFile, ReleaseFile, VariableTable,
+    VariablesFile, VocabularyFile, WaiverRow,
+};
+use rows::{Concept, Licence, SchemeRow};
+pub use scheme::Scheme;
 
 /// Every namespace that the code writes terms of; a release must define them all.
 const PREFIXES: &[&str] = &[
@@ -58,331 +70,6 @@ const DOORS: &[(&str, &str)] = &[
     ("spdx", "http://spdx.org/rdf/terms#"),
     ("tree", "https://w3id.org/tree#"),
 ];
-
-/// The controlled vocabularies that descriptions choose from.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)] // the names are those of the schemes
-pub enum Scheme {
-    AccessRight,
-    Frequency,
-    DataTheme,
-    DatasetType,
-    PlannedAvailability,
-    DistributionStatus,
-    DatasetStatus,
-    FileType,
-    Language,
-    Country,
-    Continent,
-    HealthCategory,
-    HealthTheme,
-    PublisherType,
-    HealthActivity,
-    CodingSystem,
-    Standard,
-    PersonalData,
-    LegalBasis,
-    Legislation,
-    MediaType,
-    Role,
-    ChecksumAlgorithm,
-    LicenceType,
-    Place,
-    Geonames,
-    EucaimTier,
-    EucaimCondition,
-    EucaimCollectionMethod,
-    EucaimDataType,
-    EucaimLabel,
-    EucaimAlgorithm,
-    EucaimSex,
-    EucaimModality,
-    EucaimManufacturer,
-    EucaimBodyPart,
-    EucaimAccessCondition,
-}
-
-impl Scheme {
-    /// Every scheme, with the name of its file in `vocabularies/`.
-    pub const ALL: &[(Self, &str)] = &[
-        (Self::AccessRight, "access-right"),
-        (Self::Frequency, "frequency"),
-        (Self::DataTheme, "data-theme"),
-        (Self::DatasetType, "dataset-type"),
-        (Self::PlannedAvailability, "planned-availability"),
-        (Self::DistributionStatus, "distribution-status"),
-        (Self::DatasetStatus, "dataset-status"),
-        (Self::FileType, "file-type"),
-        (Self::Language, "language"),
-        (Self::Country, "country"),
-        (Self::Continent, "continent"),
-        (Self::HealthCategory, "health-category"),
-        (Self::HealthTheme, "health-theme"),
-        (Self::PublisherType, "publisher-type"),
-        (Self::HealthActivity, "health-activity"),
-        (Self::CodingSystem, "coding-system"),
-        (Self::Standard, "standard"),
-        (Self::PersonalData, "personal-data"),
-        (Self::LegalBasis, "legal-basis"),
-        (Self::Legislation, "legislation"),
-        (Self::MediaType, "media-type"),
-        (Self::Role, "role"),
-        (Self::ChecksumAlgorithm, "checksum-algorithm"),
-        (Self::LicenceType, "licence-type"),
-        (Self::Place, "place"),
-        (Self::Geonames, "geonames"),
-        (Self::EucaimTier, "eucaim-tier"),
-        (Self::EucaimCondition, "eucaim-condition"),
-        (Self::EucaimCollectionMethod, "eucaim-collection-method"),
-        (Self::EucaimDataType, "eucaim-data-type"),
-        (Self::EucaimLabel, "eucaim-label"),
-        (Self::EucaimAlgorithm, "eucaim-algorithm"),
-        (Self::EucaimSex, "eucaim-sex"),
-        (Self::EucaimModality, "eucaim-modality"),
-        (Self::EucaimManufacturer, "eucaim-manufacturer"),
-        (Self::EucaimBodyPart, "eucaim-body-part"),
-        (Self::EucaimAccessCondition, "eucaim-access-condition"),
-    ];
-
-    /// The name of its file in `vocabularies/`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(scheme, _)| *scheme == self).map_or("", |(_, name)| name)
-    }
-}
-
-/// A file of `releases/`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReleaseFile {
-    /// The release's name.
-    pub name: String,
-    /// IRI of the profile: what catalogue records conform to.
-    pub profile: String,
-    /// Legislation when a description names none.
-    pub legislation: String,
-    /// How it writes what other releases write otherwise.
-    pub form: Form,
-    /// Rules that a description may be excused from.
-    #[serde(default, rename = "waiver")]
-    pub waivers: Vec<WaiverRow>,
-    /// Files of shapes.
-    pub shapes: ShapeFiles,
-    /// Prefixes and namespaces.
-    pub namespaces: BTreeMap<String, String>,
-    /// Vocabularies and their hosts.
-    pub schemes: BTreeMap<Scheme, SchemeRow>,
-}
-
-/// How a release writes what other releases write otherwise.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[allow(clippy::struct_excessive_bools, reason = "each is a difference between releases")]
-pub struct Form {
-    /// What carries `healthdcatap:hasVariables`.
-    pub variables_on: Carrier,
-    /// The property of a column's title.
-    pub column_title: String,
-    /// Whether a `csvw:TableGroup` has a title.
-    pub table_group_title: bool,
-    /// Whether `healthdcatap:hasStructuredData` is known.
-    pub structured_data: bool,
-    /// Whether `healthdcatap:hdabCoordinator` is known.
-    pub hdab_coordinator: bool,
-    /// What code values are.
-    pub code_values: CodeValues,
-    /// Whether the dataset itself says its status (`adms:status`).
-    pub dataset_status: bool,
-    /// Whether the publisher stands for a creator that nobody named.
-    pub creator_is_publisher: bool,
-}
-
-/// What carries the dictionary of variables.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Carrier {
-    /// The dataset.
-    Dataset,
-    /// Its first distribution.
-    Distribution,
-}
-
-/// What code values are.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub enum CodeValues {
-    /// Literals: `DCM MG`.
-    Literal,
-    /// Concepts, each with its notation.
-    Concept,
-}
-
-/// A rule that a description may be excused from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WaiverRow {
-    /// Its name in `[[waiver]]` of a description.
-    pub rule: String,
-    /// The property that may be missing.
-    pub property: String,
-    /// The last day on which anybody is excused.
-    pub until: Option<super::Day>,
-}
-
-/// Files of shapes, per level.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ShapeFiles {
-    /// Held at every level.
-    pub common: String,
-    /// PUBLIC.
-    pub public: String,
-    /// RESTRICTED.
-    pub restricted: String,
-    /// NON_PUBLIC.
-    pub non_public: String,
-}
-
-/// Where a vocabulary lives.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SchemeRow {
-    /// IRI of the concept scheme.
-    pub scheme: String,
-    /// What a code is appended to.
-    pub base: String,
-    /// Class that a property's range asks of the concept; empty: none but `skos:Concept`.
-    pub class: String,
-    /// Whether documents say the scheme of each concept, because no validator loads it.
-    #[serde(default)]
-    pub says_scheme: bool,
-    /// Codes that are taken although `vocabularies/` does not list them: a regular expression.
-    pub pattern: Option<String>,
-}
-
-/// A file of `vocabularies/` with concepts.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VocabularyFile {
-    /// Its rows.
-    pub concept: Vec<Concept>,
-}
-
-/// A concept.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Concept {
-    /// Its code: the last part of its IRI.
-    pub code: String,
-    /// Another name that descriptions and facets may use for it.
-    pub alias: Option<String>,
-    /// Its English label.
-    pub label: String,
-}
-
-/// `vocabularies/variables.toml`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VariablesFile {
-    /// Its rows.
-    pub variable: Vec<Variable>,
-}
-
-/// The table that a variable belongs to.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub enum VariableTable {
-    /// One row per study.
-    Study,
-    /// One row per series.
-    Series,
-}
-
-/// A variable of the dictionary.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Variable {
-    /// Its table.
-    pub table: VariableTable,
-    /// `csvw:name`.
-    pub name: String,
-    /// DICOM keyword (PS3.6) whose presence publishes it, or `clinical:` and the name of a profile of
-    /// our guide (`ig/`), of which there are resources about the studies.
-    pub attribute: String,
-    /// Facet whose terms publish it too.
-    pub facet: Option<Facet>,
-    /// `csvw:datatype`.
-    pub datatype: String,
-    /// `csvw:title`.
-    pub title: String,
-    /// `dct:description`.
-    pub description: String,
-    /// `csvw:propertyUrl`.
-    pub property: Option<String>,
-    /// Titles in other languages.
-    #[serde(default)]
-    pub titles: super::Text,
-    /// Descriptions in other languages.
-    #[serde(default)]
-    pub descriptions: super::Text,
-}
-
-/// `vocabularies/licences.toml`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LicencesFile {
-    /// Its rows.
-    pub licence: Vec<Licence>,
-}
-
-/// A licence.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Licence {
-    /// Short name.
-    pub name: String,
-    /// IRI.
-    pub iri: String,
-    /// Title.
-    pub title: String,
-    /// Code of the ADMS licence type (`dct:type`).
-    pub kind: Option<String>,
-}
-
-/// `vocabularies/code-systems.toml`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CodeSystemsFile {
-    /// Facets of bare codes.
-    pub facet: Vec<FacetCodes>,
-    /// Code systems of `system|code` terms.
-    pub system: Vec<SystemCodes>,
-}
-
-/// A facet whose terms are bare codes.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FacetCodes {
-    /// The facet.
-    pub facet: Facet,
-    /// What is written before a code.
-    pub prefix: String,
-    /// Code in the coding-system vocabulary.
-    pub coding_system: String,
-}
-
-/// A code system.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SystemCodes {
-    /// URI before the bar of a term.
-    pub uri: String,
-    /// What is written before a code.
-    pub prefix: String,
-    /// Code in the coding-system vocabulary.
-    pub coding_system: String,
-}
 
 /// The files of `catalogue/`, read and checked.
 #[derive(Clone, Debug)]
@@ -643,42 +330,4 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("minimum-elements", schemars::schema_for!(super::elements::ElementsFile)),
         ("quality", schemars::schema_for!(super::quality::QualityFile)),
     ]
-}
-
-/// The sample descriptions of `catalogue/descriptions/`: slug and text.
-#[must_use]
-pub fn samples() -> Vec<(String, &'static str)> {
-    let mut samples: Vec<_> = FILES
-        .get_dir("descriptions")
-        .into_iter()
-        .flat_map(Dir::files)
-        .filter_map(|file| {
-            let slug = file.path().file_stem()?.to_str()?;
-            Some((slug.to_owned(), file.contents_utf8()?))
-        })
-        .collect();
-    samples.sort();
-    samples
-}
-
-fn text(path: &str, folder: Option<&Path>) -> Result<String> {
-    if let Some(folder) = folder {
-        let own = folder.join(path);
-        if own.is_file() {
-            return std::fs::read_to_string(&own).map_err(|failure| {
-                Error::Configuration(format!("{}: cannot be read ({failure})", own.display()))
-            });
-        }
-    }
-    FILES
-        .get_file(path)
-        .and_then(include_dir::File::contents_utf8)
-        .map(str::to_owned)
-        .ok_or_else(|| Error::Configuration(format!("catalogue/{path}: there is no such file")))
-}
-
-pub(super) fn read<T: DeserializeOwned>(path: &str, folder: Option<&Path>) -> Result<T> {
-    toml::from_str(&text(path, folder)?).map_err(|failure| {
-        Error::Configuration(format!("catalogue/{path}: {}", failure.to_string().trim()))
-    })
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::emit;
 use super::graph::Writer;
-use super::publish::Entry;
+use super::shelf::Entry;
 use crate::error::{Error, Result};
 
 /// Words by language; `""` for those without one.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use super::log::{Event, Log, Standing};
-use super::publish::{Entry, Shelf, ShelfState};
+use super::shelf::{Entry, Shelf, ShelfState};
 use crate::error::Result;
 
 /// A shelf whose entries hide those of the one below.

@@ -8,7 +8,6 @@ macro_rules! out {
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -16,8 +15,7 @@ use crate::actor::Role;
 use crate::auth::Keys;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::index::Index;
-use crate::mapping::Context;
+use crate::node::{Node, now};
 use crate::store::Store;
 
 mod catalogue;
@@ -272,10 +270,10 @@ fn schema(kind: Option<&str>) -> Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// Seconds of `90s`, `15m`, `1h`, `30d`.
 /// Ten years: what is longer is a slip, or a token that nobody will remember.
 const LONGEST: u64 = 3_650 * 86_400;
 
+/// Seconds of `90s`, `15m`, `1h`, `30d`.
 fn duration(text: &str) -> Result<u64, String> {
     let help = || format!("`{text}` is no duration; write `90s`, `15m`, `1h` or `30d`");
     let split = text.len().saturating_sub(1);
@@ -295,32 +293,8 @@ fn duration(text: &str) -> Result<u64, String> {
     Ok(whole)
 }
 
-/// Microseconds since 1970-01-01T00:00:00Z, from the system's clock.
-#[must_use]
-pub fn now() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
-}
-
 fn now_seconds() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
-}
-
-/// What most commands open: configuration, keys, store, index.
-pub struct Node {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// The node's keys.
-    pub keys: Keys,
-    /// The truth.
-    pub store: Arc<Store>,
-    /// The index, as its file has it.
-    pub index: Arc<Index>,
-    /// Zone and identifier systems.
-    pub context: Context,
-    /// The folder with the steward's descriptions.
-    pub descriptions: PathBuf,
-    /// The folder for the files of exports.
-    pub exports: PathBuf,
 }
 
 impl Common {
@@ -341,18 +315,6 @@ impl Common {
 }
 
 impl Node {
-    /// Brings the index up to the store, and keeps what that cost in its file, so that the next
-    /// command need not pay it again.
-    ///
-    /// # Errors
-    /// When the store does not answer or the folder cannot be written.
-    pub fn catch_up(&self) -> Result<()> {
-        if self.index.catch_up(&self.store)?.changes > 0 {
-            self.index.save()?;
-        }
-        Ok(())
-    }
-
     /// Opens everything of the data folder.
     ///
     /// # Errors
@@ -366,22 +328,7 @@ impl Node {
     /// # Errors
     /// When the folder or the database is not usable.
     pub fn with(common: &Common, config: Config) -> Result<Self> {
-        let index = common.data.join("index.bin");
-        if Store::is_missing(&common.data, &config.database.url)? && index.exists() {
-            return Err(Error::Configuration(format!(
-                "{}: the index of a node is there and its database is not; restore the database \
-                 from a backup, or remove {} to begin anew",
-                common.data.display(),
-                index.display()
-            )));
-        }
-        let store = Arc::new(Store::open(&common.data, &config.database.url)?);
-        let keys = Keys::open(&common.data, &store)?;
-        let context = Context::new(&config, &keys.pseudonym)?;
-        let index = Arc::new(Index::open(Some(&common.data), context.clone()));
-        let descriptions = config.descriptions(&common.data);
-        let exports = common.data.join("exports");
-        Ok(Self { config: Arc::new(config), keys, store, index, context, descriptions, exports })
+        Self::of(&common.data, config)
     }
 }
 

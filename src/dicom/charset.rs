@@ -137,10 +137,6 @@ impl Default for Charset {
 }
 
 impl Charset {
-    /// UTF-8 (`ISO_IR 192`).
-    pub const UTF_8: Self =
-        Self { whole: Some(encoding_rs::UTF_8), lower: Set::Ascii, upper: None, extension: None };
-
     /// Reads the value of SpecificCharacterSet. Misspellings that real devices write
     /// (`ISO-IR 100`, `ISO_IR_100`, `ISO 2022-IR 87`, `UTF-8`) are understood; whatever else is
     /// not listed is told by `false` and adds nothing.

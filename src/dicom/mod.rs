@@ -7,7 +7,7 @@
 //! Absent: pixel data, the store, FHIR. Which attributes are read is
 //! [`mapping::attributes`](crate::mapping::attributes)' business.
 
-pub mod charset;
+mod charset;
 mod codec;
 mod digest;
 pub mod hostile;

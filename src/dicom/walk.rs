@@ -2,16 +2,26 @@
 //!
 //! No recursion, no allocation by declared length: a length is believed only within the bytes
 //! that are left, nesting and the number of elements are bounded, and what is kept is too.
+//!
+//! In: an encoded data set, a plan. Out: a [`Collected`]. [`head`](self::head()) reads heads,
+//! `text` values; the walk between them keeps its place in a list of frames.
 
-use std::borrow::Cow;
+mod collected;
+mod head;
+mod text;
 
 use dicom_core::VR;
 
-use super::charset::{Charset, Delimiters};
+use super::charset::Charset;
 use super::input::{Input, Trouble};
-use super::plan::{Bounds, Goal, Plan, Wanted, spell, tag};
-use super::value;
+use super::plan::{Goal, Plan, Wanted, spell, tag};
 use crate::imaging::{Attributes, Finding, Keyword, Quarantine, Value};
+
+use head::{UNDEFINED, u32_at};
+use text::{read, vr_text};
+
+pub(super) use collected::{Collected, Failure, Limits};
+pub(super) use head::{Encoding, Head, head, is_long};
 
 /// Sequences inside sequences.
 const DEPTH: usize = 64;
@@ -19,34 +29,6 @@ const DEPTH: usize = 64;
 /// millions.
 const ELEMENTS: u32 = 16_000_000;
 
-/// How much of a data set is kept.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Items of one sequence.
-    pub(super) items: usize,
-    /// Items of all sequences that are read; more of them end the walk.
-    pub(super) all_items: u32,
-    /// Bytes of one value.
-    pub(super) value: u32,
-    /// Bytes of the text of all items.
-    pub(super) budget: usize,
-    /// Numbers of one binary value.
-    pub(super) numbers: usize,
-}
-
-impl Limits {
-    /// Those of the attributes that describe an instance.
-    pub(super) const ATTRIBUTES: Self =
-        Self { items: 64, all_items: u32::MAX, value: 16 * 1024, budget: 1 << 20, numbers: 64 };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::ATTRIBUTES
-    }
-}
-
-const UNDEFINED: u32 = 0xffff_ffff;
 const ITEM: u32 = tag(0xfffe, 0xe000);
 const ITEM_END: u32 = tag(0xfffe, 0xe00d);
 const SEQUENCE_END: u32 = tag(0xfffe, 0xe0dd);
@@ -55,174 +37,7 @@ const DIRECTORY_RECORDS: u32 = tag(0x0004, 0x1220);
 const ENCAPSULATED_DOCUMENT: u32 = tag(0x0042, 0x0011);
 const PIXEL_DATA: u32 = tag(0x7fe0, 0x0010);
 const FIRST_PIXELS: u32 = tag(0x7fe0, 0x0000);
-
-/// How elements are encoded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Encoding {
-    pub(super) explicit: bool,
-    pub(super) big: bool,
-}
-
-/// Why a walk ended before its end.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) reason: Quarantine,
-    /// Whether what was read before it may be used.
-    pub(super) is_bearable: bool,
-}
-
-/// What a walk found.
-#[derive(Debug, Default)]
-pub(super) struct Collected {
-    pub(super) rows: Vec<Option<Value>>,
-    within: Vec<(u16, Option<Value>)>,
-    pub(super) findings: Vec<Finding>,
-    pub(super) failure: Option<Failure>,
-    /// Where the attributes end: the pixel data, or the end of the input.
-    pub(super) end: u64,
-    /// Whether a sequence has more items than are kept.
-    pub(super) is_cut: bool,
-    /// Where the bytes of an encapsulated document begin, and how many they are.
-    pub(super) document: Option<(u64, u64)>,
-    pub(super) limits: Limits,
-    kept: usize,
-}
-
-impl Collected {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let Bounds { items, text } = plan.bounds;
-        Self::within(plan, Limits { items, budget: text, ..Limits::ATTRIBUTES })
-    }
-
-    /// One that keeps within other limits.
-    pub(super) fn within(plan: &Plan, limits: Limits) -> Self {
-        let mut rows = Vec::new();
-        rows.resize_with(plan.rows.len(), || None);
-        Self { rows, limits, ..Self::default() }
-    }
-
-    pub(super) fn put(&mut self, goal: Goal, value: Value) {
-        match goal {
-            Goal::Row(row) => {
-                if let Some(place) = self.rows.get_mut(usize::from(row)) {
-                    // An attribute stands once; of a repeated one the first counts.
-                    place.get_or_insert(value);
-                }
-            }
-            Goal::Within(row) => match self.within.iter_mut().find(|(known, _)| *known == row) {
-                None => self.within.push((row, Some(value))),
-                // Frames that disagree say nothing about the whole.
-                Some((_, known)) if known.as_ref() != Some(&value) => *known = None,
-                Some(_) => {}
-            },
-            Goal::Way | Goal::Item => {}
-        }
-    }
-
-    /// What functional groups say counts where the top says nothing.
-    pub(super) fn settle(&mut self) {
-        for (row, value) in self.within.drain(..) {
-            if let Some(place @ None) = self.rows.get_mut(usize::from(row)) {
-                *place = value;
-            }
-        }
-    }
-
-    pub(super) fn text(&self, plan: &Plan, keyword: &str) -> Option<&str> {
-        match self.rows.get(usize::from(plan.row(keyword)?))? {
-            Some(Value::Text(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    pub(super) fn note(&mut self, finding: Finding) {
-        value::note(&mut self.findings, finding);
-    }
-
-    /// Whether text of that length may still be kept.
-    pub(super) fn affords(&mut self, keyword: Keyword, length: usize) -> bool {
-        self.kept += length;
-        let affords = self.kept <= self.limits.budget;
-        if !affords {
-            self.note(Finding::new("value-too-long", keyword.as_str(), ""));
-        }
-        affords
-    }
-}
-
-/// The head of an element or item.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub(super) tag: u32,
-    /// As encoded, if it is one that PS3.5 knows.
-    pub(super) vr: Option<VR>,
-    /// Bytes of the head.
-    pub(super) size: u64,
-    pub(super) length: u32,
-}
-
-pub(super) const fn is_long(vr: VR) -> bool {
-    matches!(
-        vr,
-        VR::OB
-            | VR::OD
-            | VR::OF
-            | VR::OL
-            | VR::OV
-            | VR::OW
-            | VR::SQ
-            | VR::SV
-            | VR::UC
-            | VR::UN
-            | VR::UR
-            | VR::UT
-            | VR::UV
-    )
-}
-
-fn u16_at(bytes: &[u8], at: usize, big: bool) -> u16 {
-    let pair = [bytes.get(at).copied().unwrap_or(0), bytes.get(at + 1).copied().unwrap_or(0)];
-    if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
-}
-
-fn u32_at(bytes: &[u8], at: usize, big: bool) -> u32 {
-    let mut four = [0; 4];
-    if let Some(found) = bytes.get(at..at + 4) {
-        four.copy_from_slice(found);
-    }
-    if big { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) }
-}
-
-/// Reads a head of 8 or 12 bytes; `None` when there are fewer. `left` is how many bytes the
-/// value may have at most.
-pub(super) fn head(bytes: &[u8], encoding: Encoding, left: u64) -> Option<Head> {
-    if bytes.len() < 8 {
-        return None;
-    }
-    let big = encoding.big;
-    let tag = tag(u16_at(bytes, 0, big), u16_at(bytes, 2, big));
-    let implicit = Head { tag, vr: None, size: 8, length: u32_at(bytes, 4, big) };
-    if tag >> 16 == 0xfffe || !encoding.explicit {
-        return Some(implicit);
-    }
-    let letters = [bytes[4], bytes[5]];
-    let short = Head { tag, vr: None, size: 8, length: u32::from(u16_at(bytes, 6, big)) };
-    let long = Head { tag, vr: None, size: 12, length: u32_at(bytes, 8, big) };
-    match VR::from_binary(letters) {
-        Some(vr) if is_long(vr) => (bytes.len() >= 12).then_some(Head { vr: Some(vr), ..long }),
-        Some(vr) => Some(Head { vr: Some(vr), ..short }),
-        // PS3.5 7.1.2: representations of the future have the long form; broken writers the
-        // short one.
-        None if letters.iter().all(u8::is_ascii_uppercase) => {
-            let fits = bytes.len() >= 12
-                && u16_at(bytes, 6, big) == 0
-                && (u64::from(long.length) <= left || long.length == UNDEFINED);
-            Some(if fits { long } else { short })
-        }
-        // Some writers slip into implicit VR.
-        None => Some(implicit),
-    }
-}
+const IMPLICIT: Encoding = Encoding { explicit: false, big: false };
 
 struct Frame {
     is_sequence: bool,
@@ -688,8 +503,6 @@ impl Walk<'_> {
     }
 }
 
-const IMPLICIT: Encoding = Encoding { explicit: false, big: false };
-
 /// Whether a delimiter ends the fragments: at the very end of the file, as nearly always, or
 /// found by stepping over the fragments.
 fn is_closed<I: Input>(begin: u64, end: u64, input: &mut I) -> bool {
@@ -710,69 +523,4 @@ fn is_closed<I: Input>(begin: u64, end: u64, input: &mut I) -> bool {
         }
     }
     input.at(end.saturating_sub(8), 8).is_ok_and(|found| found == DELIMITER)
-}
-
-fn vr_text(vr: Option<VR>) -> &'static str {
-    vr.map_or("", VR::to_string)
-}
-
-/// The value as text by the rules of the attribute's own representation.
-fn read(
-    wanted: &Wanted,
-    found: Option<VR>,
-    bytes: &[u8],
-    big: bool,
-    charset: &Charset,
-    into: &mut Collected,
-) -> Option<Box<str>> {
-    let keyword = wanted.keyword.as_str();
-    let most = into.limits.numbers;
-    if let Some(found) = found.filter(|found| *found != wanted.vr) {
-        // SH where LO should be changes nothing; it is odd nevertheless.
-        into.note(Finding::new("vr-odd", keyword, vr_text(Some(found))));
-    }
-    // UN and nothing: by the dictionary (PS3.5 section 6.2.2).
-    let vr = found.filter(|found| *found != VR::UN).unwrap_or(wanted.vr);
-    let text = match vr {
-        VR::US => numbers(bytes, 2, most, |four| u16_at(four, 0, big).to_string()),
-        VR::SS => numbers(bytes, 2, most, |two| u16_at(two, 0, big).cast_signed().to_string()),
-        VR::UL => numbers(bytes, 4, most, |four| u32_at(four, 0, big).to_string()),
-        VR::SL => numbers(bytes, 4, most, |four| u32_at(four, 0, big).cast_signed().to_string()),
-        VR::FL => numbers(bytes, 4, most, |four| {
-            value::shortest(f64::from(f32::from_bits(u32_at(four, 0, big))))
-        }),
-        VR::FD => numbers(bytes, 8, most, |eight| {
-            let (one, two) = (u64::from(u32_at(eight, 0, big)), u64::from(u32_at(eight, 4, big)));
-            value::shortest(f64::from_bits(if big { one << 32 | two } else { two << 32 | one }))
-        }),
-        VR::SQ | VR::OB | VR::OW | VR::OF | VR::OD | VR::OL | VR::OV | VR::AT | VR::SV | VR::UV => {
-            return None;
-        }
-        _ => {
-            let delimiters = match vr {
-                VR::PN => Delimiters::Name,
-                VR::ST | VR::LT | VR::UT => Delimiters::None,
-                _ => Delimiters::Values,
-            };
-            let is_declared =
-                matches!(vr, VR::SH | VR::LO | VR::ST | VR::LT | VR::UC | VR::UT | VR::PN);
-            let charset = if is_declared { *charset } else { Charset::default() };
-            let (text, is_undeclared) = charset.decode(bytes, delimiters);
-            if is_undeclared {
-                into.note(Finding::new("charset-undeclared", keyword, ""));
-            }
-            text
-        }
-    };
-    value::normalise(wanted.vr, keyword, &text, &mut into.findings).map(Into::into)
-}
-
-fn numbers(
-    bytes: &[u8],
-    size: usize,
-    most: usize,
-    spell: impl Fn(&[u8]) -> String,
-) -> Cow<'static, str> {
-    let all: Vec<String> = bytes.chunks_exact(size).take(most).map(spell).collect();
-    Cow::Owned(all.join("\\"))
 }

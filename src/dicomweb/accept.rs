@@ -4,6 +4,7 @@ use actix_web::http::header;
 
 use super::Asking;
 use super::problem::{Failure, Result};
+use crate::http::decoded;
 
 /// Names and values of the query, decoded.
 pub(super) type Parameters = Vec<(String, String)>;
@@ -31,22 +32,8 @@ pub(super) fn parameters(query: &str) -> Result<Parameters> {
 }
 
 fn decode(text: &str) -> Result<String> {
-    let wrong = || Failure::bad("the query is not percent-encoded UTF-8");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut input = text.bytes();
-    while let Some(byte) = input.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let high = digit(input.next()).ok_or_else(wrong)?;
-                let low = digit(input.next()).ok_or_else(wrong)?;
-                bytes.push(u8::try_from(high * 16 + low).map_err(|_| wrong())?);
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+    let text =
+        decoded(text).ok_or_else(|| Failure::bad("the query is not percent-encoded UTF-8"))?;
     if text.chars().any(char::is_control) {
         return Err(Failure::bad("the query holds a control character"));
     }

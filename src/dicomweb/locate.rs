@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fs::File;
 
-use super::Who;
 use super::address::Target;
 use super::problem::{Failure, Result, store};
+use super::{Asking, Who};
 use crate::dicom::Part10;
 use crate::imaging::{Instance, Uid};
 use crate::source::Stamp;
@@ -76,6 +76,24 @@ pub(super) fn exists(who: &Who, target: &Target, db: &mut Db) -> Result<()> {
     let Some(series) = &target.series else { return Ok(()) };
     let known = store(archive::find_series(db, &[series.as_str()]))?;
     if known.iter().any(|(_, study)| *study == number) { Ok(()) } else { Err(unknown(target)) }
+}
+
+/// Finds the instances of a target and looks at their files; no files: a server has all of them.
+pub(super) async fn locate_files(
+    asking: &Asking,
+    target: &Target,
+) -> Result<(Located, Option<Files>)> {
+    let target = target.clone();
+    asking
+        .blocking(move |who| {
+            let located = locate(who, &target)?;
+            let files = match located.server_of_all() {
+                Some(_) => None,
+                None => Some(look(&located)?),
+            };
+            Ok((located, files))
+        })
+        .await
 }
 
 /// Finds the instances of a target.
@@ -225,7 +243,7 @@ pub(super) struct Files {
 }
 
 /// Looks at every file of the target, before anything is answered.
-pub(super) fn look(located: &Located) -> Result<Files> {
+fn look(located: &Located) -> Result<Files> {
     let mut files = Files { ready: Vec::new(), lost: Vec::new() };
     for wanted in &located.wanted {
         match wanted.open(&located.study) {

@@ -12,7 +12,7 @@ use super::Asking;
 use super::accept::only;
 use super::address::Target;
 use super::body::{begin, is_known, mark, mark_of, unchanged};
-use super::locate::{Ready, locate, look};
+use super::locate::{Ready, locate_files};
 use super::pacs;
 use super::problem::{Failure, Result};
 use super::retrieve::completeness;
@@ -25,17 +25,7 @@ const CHUNK: usize = 256 * 1024;
 
 pub(super) async fn answer(asking: &Asking, target: &Target) -> Result<HttpResponse> {
     let media = only(asking, &[DICOM_JSON, "application/json"])?;
-    let of = target.clone();
-    let (located, files) = asking
-        .blocking(move |who| {
-            let located = locate(who, &of)?;
-            let files = match located.server_of_all() {
-                Some(_) => None,
-                None => Some(look(&located)?),
-            };
-            Ok((located, files))
-        })
-        .await?;
+    let (located, files) = locate_files(asking, target).await?;
     let Some(files) = files else {
         return pacs::metadata(asking, target, &located, media).await;
     };

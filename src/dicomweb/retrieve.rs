@@ -9,7 +9,7 @@ use super::Asking;
 use super::accept::{Range, ranges};
 use super::address::Target;
 use super::body::{Part, Segment, is_known, mark, mark_of, multipart, single, unchanged};
-use super::locate::{Files, Ready, locate, look};
+use super::locate::{Files, Ready, locate_files};
 use super::pacs;
 use super::problem::{Failure, Result};
 
@@ -18,17 +18,7 @@ pub(super) const DICOM: &str = "application/dicom";
 /// Answers with the objects of a target.
 pub(super) async fn objects(asking: &Asking, target: &Target) -> Result<HttpResponse> {
     let ranges = ranges(asking)?;
-    let of = target.clone();
-    let (located, files) = asking
-        .blocking(move |who| {
-            let located = locate(who, &of)?;
-            let files = match located.server_of_all() {
-                Some(_) => None,
-                None => Some(look(&located)?),
-            };
-            Ok((located, files))
-        })
-        .await?;
+    let (located, files) = locate_files(asking, target).await?;
     let Some(mut files) = files else {
         return pacs::objects(asking, target, &located, &ranges).await;
     };

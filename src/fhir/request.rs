@@ -2,6 +2,7 @@
 
 use super::outcome::{Failure, Result};
 use crate::error::Error;
+use crate::http::decoded;
 
 /// Names and values in the order given, decoded.
 pub(super) type Parameters = Vec<(String, String)>;
@@ -47,25 +48,10 @@ fn has_control(text: &str) -> bool {
 }
 
 fn percent(text: &str) -> Result<String> {
-    let wrong = || {
+    decoded(text).ok_or_else(|| {
         let shown: String = text.chars().take(60).collect();
         Failure::from(Error::Invalid(format!("`{shown}` is not percent-encoded UTF-8")))
-    };
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut input = text.bytes();
-    while let Some(byte) = input.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let high = digit(input.next()).ok_or_else(wrong)?;
-                let low = digit(input.next()).ok_or_else(wrong)?;
-                bytes.push(u8::try_from(high * 16 + low).map_err(|_| wrong())?);
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
+    })
 }
 
 /// Encodes one name or value of a link.

@@ -190,16 +190,8 @@ pub(super) fn stated_age(text: &str) -> Option<u16> {
 mod tests {
     use super::{age_in_years, series_facts, study_facts};
     use crate::config::Config;
-    use crate::imaging::{Attributes, Facet, Keyword, Uid};
-    use crate::mapping::Context;
-
-    fn bag(pairs: &[(&str, &str)]) -> Attributes {
-        let mut bag = Attributes::new();
-        for (keyword, text) in pairs {
-            bag.set(Keyword::parse(keyword).unwrap(), text);
-        }
-        bag
-    }
+    use crate::imaging::{Facet, Uid};
+    use crate::mapping::{Context, bag};
 
     #[test]
     fn an_age_is_stated_or_counted_or_not_known() {

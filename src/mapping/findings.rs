@@ -112,16 +112,7 @@ pub fn findings(
 #[cfg(test)]
 mod tests {
     use super::findings;
-    use crate::imaging::{Attributes, Keyword};
-    use crate::mapping::Context;
-
-    fn bag(pairs: &[(&str, &str)]) -> Attributes {
-        let mut bag = Attributes::new();
-        for (keyword, text) in pairs {
-            bag.set(Keyword::parse(keyword).unwrap(), text);
-        }
-        bag
-    }
+    use crate::mapping::{Context, bag};
 
     #[test]
     fn a_clean_series_has_no_finding() {

@@ -271,15 +271,7 @@ pub(super) fn patient_id(key: &PatientKey) -> Option<&str> {
 mod tests {
     use crate::config::{Config, Issuer};
     use crate::imaging::{Attributes, Keyword};
-    use crate::mapping::Context;
-
-    fn bag(pairs: &[(&str, &str)]) -> Attributes {
-        let mut bag = Attributes::new();
-        for (keyword, text) in pairs {
-            bag.set(Keyword::parse(keyword).unwrap(), text);
-        }
-        bag
-    }
+    use crate::mapping::{Context, bag};
 
     fn qualified(id: &str, kind: &str) -> Attributes {
         let mut outer = Attributes::new();

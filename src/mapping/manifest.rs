@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::moment::{Day, Moment, offset};
-use super::{Context, codes, identifier};
+use super::{Context, codes};
 use crate::imaging::{Attributes, Uid, keyed};
 
 /// Why something is no manifest: where, and what is wrong with it.
@@ -413,19 +413,6 @@ impl Context {
     #[must_use]
     pub fn system_of_accession(&self, bag: &Attributes) -> String {
         self.accession_system(bag)
-    }
-
-    /// The system that an item of the HL7v2 Hierarchic Designator Macro stands for.
-    #[must_use]
-    pub fn system_of_issuer(&self, kind: &str, item: Option<&Attributes>) -> String {
-        let found = item.and_then(|item| {
-            let id = item.first("UniversalEntityID").unwrap_or("");
-            identifier::universal(id, item.first("UniversalEntityIDType").unwrap_or(""))
-        });
-        found.unwrap_or_else(|| {
-            let local = item.and_then(|item| item.first("LocalNamespaceEntityID"));
-            self.local_system(kind, local.unwrap_or(""))
-        })
     }
 
     /// A system below the public URL, for what has no URI of its own.

@@ -254,3 +254,14 @@ impl Default for Context {
         }
     }
 }
+
+/// Attributes by their keywords.
+#[cfg(test)]
+fn bag(pairs: &[(&str, &str)]) -> crate::imaging::Attributes {
+    let keyword = |name| crate::imaging::Keyword::parse(name).unwrap();
+    let mut bag = crate::imaging::Attributes::new();
+    for (name, text) in pairs {
+        bag.set(keyword(name), text);
+    }
+    bag
+}

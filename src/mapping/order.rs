@@ -147,16 +147,8 @@ pub(super) fn requested(context: &Context, orders: &[Order<'_>]) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::orders;
-    use crate::imaging::{Attributes, Keyword};
-    use crate::mapping::Context;
-
-    fn bag(pairs: &[(&str, &str)]) -> Attributes {
-        let mut bag = Attributes::new();
-        for (keyword, text) in pairs {
-            bag.set(Keyword::parse(keyword).unwrap(), text);
-        }
-        bag
-    }
+    use crate::imaging::Keyword;
+    use crate::mapping::{Context, bag};
 
     #[test]
     fn each_accession_number_is_one_order() {

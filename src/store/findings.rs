@@ -176,17 +176,6 @@ pub fn list_findings(
         .load(c))
 }
 
-/// The findings of one study.
-///
-/// # Errors
-/// When the database fails.
-pub fn list_findings_of(db: &mut Db, study: i64) -> QueryResult<Vec<FindingRow>> {
-    on_backend!(db, |c| finding::table
-        .filter(finding::study.eq(study))
-        .order((finding::code, finding::attribute))
-        .load(c))
-}
-
 /// The kinds of findings that studies have: study and code, each pair once, by study.
 ///
 /// # Errors

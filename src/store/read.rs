@@ -356,17 +356,6 @@ pub fn list_patient_updates(db: &mut Db) -> QueryResult<Vec<(i64, i64)>> {
         .load(c))
 }
 
-/// Every study of a patient that is not deleted.
-///
-/// # Errors
-/// When the database fails.
-pub fn list_studies_of_patient(db: &mut Db, number: i64) -> QueryResult<Vec<i64>> {
-    on_backend!(db, |c| study::table
-        .filter(study::patient.eq(number).and(study::deleted.eq(false)))
-        .select(study::number)
-        .load(c))
-}
-
 /// How many patients, studies, series and instances the store holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
 #[allow(missing_docs, reason = "named by what they count")]

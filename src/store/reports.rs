@@ -212,14 +212,6 @@ pub fn scan_places(db: &mut Db, number: i64, limit: i64) -> QueryResult<Vec<(i64
         .load(c))
 }
 
-/// How many reports there are.
-///
-/// # Errors
-/// When the database fails.
-pub fn count_reports(db: &mut Db) -> QueryResult<i64> {
-    on_backend!(db, |c| report::table.filter(report::deleted.eq(false)).count().get_result(c))
-}
-
 /// Inserts reports.
 ///
 /// # Errors

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use oxrdf::{Graph, NamedNode, TermRef};
 
 use super::{Draft, Subject, Writer};
-use crate::catalogue::publish::Entry;
 use crate::catalogue::release::Scheme;
+use crate::catalogue::shelf::Entry;
 use crate::imaging::Facet;
 
 /// Facets that become properties: the terms are aliases of the vocabulary's concepts.

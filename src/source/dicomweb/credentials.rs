@@ -46,16 +46,9 @@ struct File {
 }
 
 impl Credentials {
-    /// The variables that are read: a user and a password, or a token, or the path of a TOML
-    /// file with the keys `user` and `password`, or `token`.
-    pub const VARIABLES: [&'static str; 4] = [
-        "VESALIUS_DICOMWEB_USER",
-        "VESALIUS_DICOMWEB_PASSWORD",
-        "VESALIUS_DICOMWEB_TOKEN",
-        "VESALIUS_DICOMWEB_CREDENTIALS",
-    ];
-
-    /// Reads the environment.
+    /// Reads the environment: a user and a password (`VESALIUS_DICOMWEB_USER`, `…_PASSWORD`), or a
+    /// token (`…_TOKEN`), or the path of a TOML file (`…_CREDENTIALS`) with the keys `user` and
+    /// `password`, or `token`.
     ///
     /// # Errors
     /// [`Error::Configuration`] when the variables contradict each other or the file is wrong.

@@ -12,11 +12,11 @@ use serde_json::Value;
 use vesalius::actor::Role;
 use vesalius::app::Server;
 use vesalius::auth::{Keys, Tokens};
-use vesalius::commands::Node;
 use vesalius::config::Config;
 use vesalius::error::Result;
 use vesalius::index::Index;
 use vesalius::mapping::Context;
+use vesalius::node::Node;
 use vesalius::store::Store;
 use vesalius::store::changes::{Kind, put_changes};
 

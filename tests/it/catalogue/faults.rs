@@ -2,7 +2,7 @@
 //! field, and says what to do.
 
 use oxrdf::{Graph, Literal, NamedNode, Term, Triple, vocab::rdf};
-use vesalius::catalogue::{AccessRights, Gate, MemoryShelf, Release, Severity, Shelf as _, parse};
+use vesalius::catalogue::{AccessRights, MemoryShelf, Release, Severity, Shelf as _, parse};
 
 use super::properties::FULL;
 use super::{config, now, publish, release};
@@ -76,7 +76,7 @@ enum What {
 fn more_than_forty_planted_faults_are_found_and_named() {
     use What::{Drop, Put, Swap};
     let release = release();
-    let gate = Gate::load(&release).unwrap();
+    let gate = super::gate();
     let shelf = MemoryShelf::default();
     publish(&config(), &shelf, "everything.toml", FULL, now());
     let document = shelf.find("everything").unwrap().unwrap().document;

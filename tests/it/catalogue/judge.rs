@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use oxrdf::{Graph, Literal, NamedNode, Term, Triple};
-use vesalius::catalogue::{Gate, ShapeOutcome, Shapes, Shelf as _, Writer, canonical, parse};
+use vesalius::catalogue::{ShapeOutcome, Shapes, Shelf as _, Writer, canonical, parse};
 
 use super::{config, now, publish, published, release};
 
@@ -37,7 +37,7 @@ fn documents_and_faults_are_written_for_the_judges() {
     let outcome = publish(&config, &shelf, "everything.toml", super::properties::FULL, now());
     assert_eq!(outcome.verdict, vesalius::catalogue::Verdict::Published, "{outcome:#?}");
     let writer = Writer { config: &config, release: &release };
-    let gate = Gate::load(&release).unwrap();
+    let gate = super::gate();
     let (mut verdicts, mut count, mut caught) = (String::new(), 0, 0);
     let folder = std::env::var_os("VESALIUS_TEST_EXPORT").map(std::path::PathBuf::from);
     if let Some(folder) = &folder {

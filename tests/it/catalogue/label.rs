@@ -3,7 +3,7 @@
 use jiff::ToSpan as _;
 use oxrdf::{NamedNode, TermRef, vocab::rdf};
 use vesalius::catalogue::{
-    Gate, MemoryShelf, Publisher, Selection, Shelf as _, Verdict, Writer, canonical, parse,
+    MemoryShelf, Publisher, Selection, Shelf as _, Verdict, Writer, canonical, parse,
 };
 
 use super::properties::FULL;
@@ -91,7 +91,7 @@ fn what_the_rule_hides_no_label_tells() {
 #[test]
 fn eucaim_demands_what_it_demands_and_names_the_waiver() {
     let (mut config, release) = (config(), release());
-    let gate = Gate::load(&release).unwrap();
+    let gate = super::gate();
     let shelf = MemoryShelf::default();
     let outcome = publish(&config, &shelf, "everything.toml", FULL, now());
     assert_eq!(outcome.verdict, Verdict::Published, "{outcome:#?}");
@@ -226,8 +226,8 @@ fn the_runs_that_read_the_data_are_activities_of_the_dataset() {
 #[test]
 fn the_schedule_holds_for_the_label_too() {
     let (config, release) = (config(), release());
-    let gate = Gate::load(&release).unwrap();
-    let publisher = Publisher { config: &config, release: &release, gate: &gate };
+    let gate = super::gate();
+    let publisher = Publisher { config: &config, release: &release, gate };
     let shelf = MemoryShelf::default();
     let mut facts = Played::default();
     publisher.publish("x.toml", FULL, &facts, &shelf, now()).unwrap();

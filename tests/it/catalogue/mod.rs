@@ -18,6 +18,7 @@ mod releases;
 mod scale;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use vesalius::catalogue::{
@@ -43,8 +44,22 @@ pub(crate) fn config() -> Config {
     config
 }
 
+/// The built-in release and the gate with its shapes: read once, as no test changes them.
+fn built_in() -> &'static (Release, Gate) {
+    static BUILT_IN: LazyLock<(Release, Gate)> = LazyLock::new(|| {
+        let release = Release::load("r8", None).unwrap();
+        let gate = Gate::load(&release).unwrap();
+        (release, gate)
+    });
+    &BUILT_IN
+}
+
 pub(crate) fn release() -> Release {
-    Release::load("r8", None).unwrap()
+    built_in().0.clone()
+}
+
+pub(crate) fn gate() -> &'static Gate {
+    &built_in().1
 }
 
 pub(crate) fn cells(rows: &[(&str, u64, u64)]) -> Vec<Cell> {
@@ -195,8 +210,7 @@ pub(crate) fn publish(
     text: &str,
     now: Timestamp,
 ) -> Outcome {
-    let release = release();
-    let gate = Gate::load(&release).unwrap();
-    let publisher = Publisher { config, release: &release, gate: &gate };
+    let (release, gate) = built_in();
+    let publisher = Publisher { config, release, gate };
     publisher.publish(file, text, &Played::default(), shelf, now).unwrap()
 }

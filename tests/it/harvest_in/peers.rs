@@ -8,11 +8,11 @@ use std::sync::Arc;
 use vesalius::app::Server;
 use vesalius::auth::Keys;
 use vesalius::catalogue::{Gate, Publisher, Shelf as _, StoreShelf, samples};
-use vesalius::commands::Node;
 use vesalius::config::{HarvestKind, HarvestSource};
 use vesalius::harvest::inbound::{Summary, harvest};
 use vesalius::index::Index;
 use vesalius::mapping::Context;
+use vesalius::node::Node;
 use vesalius::store::Store;
 use vesalius::store::harvested::list_harvested;
 

@@ -1,13 +1,17 @@
-//! When figures may change: open datasets follow the archive, the others wait for their release, all
-//! that select the same together, so that two harvests never differ by one person.
+//! The figures of a dataset, and when they may change.
+//!
+//! In: a description, what was published of it before, the [`Facts`]. Out: disclosed [`Figures`],
+//! those of its parts and the measures of its label. What is not open changes only with a version,
+//! and not before its release is due; another order of describing must not be a way round that.
 
 use jiff::{Timestamp, ToSpan as _};
 
-use super::description::{AccessRights, Description, Precision};
-use super::figures::{Disclosed, Facts, Figures, Part};
-use super::publish::{Entry, Publisher, Shelf, State, version};
-use super::selection::Selection;
-use super::shacl::{Problem, Severity};
+use super::{Publisher, version};
+use crate::catalogue::description::{AccessRights, Description, Precision};
+use crate::catalogue::figures::{Disclosed, Facts, Figures, Part};
+use crate::catalogue::selection::Selection;
+use crate::catalogue::shacl::{Problem, Severity};
+use crate::catalogue::shelf::{Entry, Shelf, State};
 use crate::config::Identity;
 use crate::error::Result;
 use crate::index::disclosure::Rule;
