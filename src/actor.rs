@@ -124,6 +124,8 @@ pub const SCOPED: &[&str] = &[
     "ImplementationGuide",
     "ValueSet",
     "CapabilityStatement",
+    "OperationDefinition",
+    "SearchParameter",
     "EpisodeOfCare",
     "Group",
 ];

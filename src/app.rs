@@ -1,7 +1,7 @@
 //! The server: state, routes, middleware. The only room that knows every other.
 //!
 //! In: an open node and a socket. Out: answers, until a signal. This file composes; what the server
-//! does besides answering is in [`follow`], [`neighbours`] and the facade's own threads.
+//! does besides answering is in `follow`, `neighbours` and the facade's own threads.
 
 mod description;
 mod due;
@@ -45,6 +45,7 @@ pub struct Server {
     node: Arc<Node>,
     pulse: Arc<Pulse>,
     facade: Arc<fhir::State>,
+    pages: Arc<Pages>,
 }
 
 /// What the catalogue's doors answer readers who want HTML.
@@ -56,17 +57,7 @@ fn page_of(pages: Arc<Pages>) -> harvest::Page {
                 harvest::Topic::Catalogue => pages.answer_catalog(request).await,
                 harvest::Topic::Dataset(slug) => pages.answer_dataset(request, slug).await,
                 harvest::Topic::Label(slug) => pages.answer_label(request, slug).await,
-                harvest::Topic::Sparql(tried) => {
-                    let tried = tried.map(|tried| {
-                        let answer = tried.answer.map(|told| crate::web::Results {
-                            media_type: told.media_type,
-                            body: told.body,
-                            is_truncated: told.is_truncated,
-                        });
-                        (tried.query, answer)
-                    });
-                    pages.answer_sparql(request, tried).await
-                }
+                harvest::Topic::Sparql(asked) => pages.answer_sparql(request, asked).await,
             }
         })
     })
@@ -123,6 +114,7 @@ impl Server {
         let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
         let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
         let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
+        let lists = Arc::clone(&pages);
         let pages = crate::web::State::new(
             &node.config,
             Arc::clone(&node.store),
@@ -167,7 +159,7 @@ impl Server {
         .listen(listener)
         .map_err(|failure| Error::Internal(format!("{address}: {failure}")))?
         .run();
-        Ok(Self { address, server, node, pulse, facade })
+        Ok(Self { address, server, node, pulse, facade, pages: lists })
     }
 
     /// A handle that stops the server.
@@ -192,6 +184,8 @@ impl Server {
         let exporter = std::thread::spawn(move || facade.work_exports(&stopped));
         let (facade, stopped) = (Arc::clone(&self.facade), Arc::clone(&stop));
         let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
+        let (pages, stopped) = (Arc::clone(&self.pages), Arc::clone(&stop));
+        let lister = std::thread::spawn(move || pages.keep_lists(&stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
         let pinger = std::thread::spawn(move || ping(&node, &stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
@@ -203,6 +197,9 @@ impl Server {
         }
         if courier.join().is_err() {
             tracing::error!("the thread that serves subscriptions panicked");
+        }
+        if lister.join().is_err() {
+            tracing::error!("the thread that makes the lists of datasets panicked");
         }
         if exporter.join().is_err() {
             tracing::error!("the thread that makes exports panicked");

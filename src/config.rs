@@ -172,6 +172,10 @@ pub struct Exports {
     pub lifetime_hours: u32,
     /// Exports of one reader that may wait or be under way at once.
     pub most_jobs: usize,
+    /// Whether the lines of studies are made before an export asks for them, while nothing else
+    /// is to be done: an export then copies them. They take disk, among `most_mib`, about as much
+    /// as an export of every study does.
+    pub keep_ready: bool,
 }
 
 /// Notification of other systems (FHIR Subscription): where notices may go.
@@ -243,7 +247,7 @@ impl Default for Ingest {
 
 impl Default for Exports {
     fn default() -> Self {
-        Self { most_mib: 20_480, lifetime_hours: 24, most_jobs: 4 }
+        Self { most_mib: 20_480, lifetime_hours: 24, most_jobs: 4, keep_ready: true }
     }
 }
 

@@ -1,10 +1,18 @@
 """Bulk export against plain writing, and a large study.
 
-Each round: an export of every ImagingStudy (kick-off to manifest, as the client sees it, waits
-included), its bytes, and then the same bytes copied file to file on the same disk by a loop of 1 MiB
-with fsync at the end: the rate of plain writing. While an export runs, a study is read again and
-again: what care notices of it. The large study is synthetic: 3,000 instances in 3 series.
-The first export finds nothing kept and renders everything; the later ones find what it kept. Prints one JSON object.
+The archive is the state right after an ingest: a copy of the store that the ingest made, with which no
+server has run. Three exports of every ImagingStudy are told apart:
+
+- `unprepared`: asked of a server that has just started for the first time. It renders everything.
+- `first`: asked of another such server when it has made its lines ready, as it does unasked; no client has
+  exported anything before. How long that took, and how much processor, is `catch_up`.
+- `later`: the same server again, and once more after it was started anew.
+
+Each is timed from kick-off to manifest, as the client sees it, waits included. Then the same bytes are
+copied file to file on the same disk by a loop of 1 MiB with fsync at the end: the rate of plain writing.
+While the server works, a study is read again and again: what care notices of it. The large study is
+synthetic: 3,000 instances in 3 series. Prints one JSON object; `ratio` is the worst of `first` and the
+median of `later`.
 """
 
 import http.client
@@ -67,7 +75,9 @@ class Server:
     def __init__(self, data):
         self.token = command(data, "token", "--role", "imaging-it", "--subject", "bench")[-1]["token"]
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([binary, "--data", str(data), "serve", "--listen", "127.0.0.1:0"],
+        # The lines that it makes hold its address.
+        self.process = subprocess.Popen([binary, "--data", str(data), "serve", "--listen", "127.0.0.1:0",
+                                         "--public-url", "https://imaging.example"],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for line in self.process.stdout:
             if found := re.search(r"127\.0\.0\.1:(\d+)", line):
@@ -103,6 +113,16 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) // 1024
 
+    def processor_seconds(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def missing(self):
+        """Lines that are not ready; None: it has not looked yet."""
+        text = self.get("/metrics")[2].decode()
+        found = re.findall(r"^vesalius_export_lines_missing\{[^}]*\} (\d+)", text, re.M)
+        return sum(map(int, found)) if found else None
+
     def stop(self):
         self.process.terminate()
         self.process.wait()
@@ -125,28 +145,58 @@ def figures(times):
     return {"p50_ms": round(times[len(times) // 2], 3), "p99_ms": round(times[int(len(times) * 0.99)], 3)}
 
 
-def export(server, data, care):
+class Reader:
+    """Reads a study again and again until it is told to stop."""
+
+    def __init__(self, server, path):
+        self.times, self.is_over = [], threading.Event()
+
+        def read():
+            connection = server.connect()
+            while not self.is_over.is_set():
+                self.times.append(timed(server, path, connection)[0])
+                time.sleep(0.01)
+
+        self.thread = threading.Thread(target=read)
+        self.thread.start()
+
+    def stop(self):
+        self.is_over.set()
+        self.thread.join()
+        return figures(self.times)
+
+
+def a_study(server):
+    page = json.loads(server.get("/fhir/ImagingStudy?_count=1")[2])
+    return "/fhir/ImagingStudy/" + page["entry"][0]["resource"]["id"]
+
+
+def catch_up(server):
+    """Waits for the lines that the server makes unasked."""
+    reader = Reader(server, a_study(server))
+    before, began = server.processor_seconds(), time.monotonic()
+    while server.missing() != 0:
+        if time.monotonic() - began > 1_800:
+            sys.exit("the server did not make its lines ready within half an hour")
+        time.sleep(0.2)
+    return {"seconds": round(time.monotonic() - began, 1),
+            "processor_seconds": round(server.processor_seconds() - before, 1),
+            "load": os.getloadavg()[0], "reads_meanwhile": reader.stop()}
+
+
+def export(server, data):
     """Seconds, bytes, resources, and the times of reads meanwhile."""
-    meanwhile, stop = [], threading.Event()
-
-    def read():
-        connection = server.connect()
-        while not stop.is_set():
-            meanwhile.append(timed(server, care, connection)[0])
-            time.sleep(0.01)
-
-    reader = threading.Thread(target=read)
-    reader.start()
+    reader = Reader(server, a_study(server))
+    before = server.processor_seconds()
     began = time.monotonic()
     status, headers, body = server.get("/fhir/$export?_type=ImagingStudy", {"Prefer": "respond-async"})
     if status != 202:
         sys.exit(f"kick-off: {status} {body[:300]}")
     address = local(headers["Content-Location"])
     while (answer := server.get(address))[0] == 202:
-        time.sleep(0.1)
+        time.sleep(0.02)
     seconds = time.monotonic() - began
-    stop.set()
-    reader.join()
+    meanwhile, busy = reader.stop(), server.processor_seconds() - before
     if answer[0] != 200:
         sys.exit(f"status: {answer[0]} {answer[2][:300]}")
     manifest = json.loads(answer[2])
@@ -166,21 +216,44 @@ def export(server, data, care):
     server.get(address, method="DELETE")
     return {"seconds": round(seconds, 2), "plain_seconds": round(plain, 2), "bytes": size,
             "resources": sum(one["count"] for one in manifest["output"]),
-            "ratio": round(plain / seconds, 3), "load": os.getloadavg()[0], "reads_meanwhile": figures(meanwhile)}
+            "processor_seconds": round(busy, 1), "ratio": round(plain / seconds, 3), "load": os.getloadavg()[0],
+            "reads_meanwhile": meanwhile}
 
 
-idc_store = store("data-idc", lambda data: command(
+ingested = store("data-idc", lambda data: command(
     data, "ingest", "table", f"{idc}/idc_index.parquet", "--mapping", "idc"))
-shutil.rmtree(idc_store / "exports", ignore_errors=True)
-server = Server(idc_store)
-page = json.loads(server.get("/fhir/ImagingStudy?_count=1")[2])
-care = "/fhir/ImagingStudy/" + page["entry"][0]["resource"]["id"]
-exports = []
-for _ in range(rounds):
-    exports.append(export(server, idc_store, care))
-    print(exports[-1], file=sys.stderr)
+
+
+def just_ingested(data):
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(ingested, data, ignore=shutil.ignore_patterns("exports", "*.lock"))
+    os.sync()
+    return data
+
+
+run = cache / "export-run"
+results = {}
+server = Server(just_ingested(run))
+results["unprepared"] = export(server, run)
+print("unprepared", results["unprepared"], file=sys.stderr)
+server.stop()
+
+server = Server(just_ingested(run))
+results["catch_up"] = catch_up(server)
+print("catch_up", results["catch_up"], file=sys.stderr)
+os.sync()
+results["first"] = export(server, run)
+print("first", results["first"], file=sys.stderr)
+results["later"] = []
+for round_ in range(rounds):
+    if round_ + 1 == rounds:
+        server.stop()
+        server = Server(run)
+    results["later"].append(export(server, run))
+    print("later", results["later"][-1], file=sys.stderr)
 resident = server.resident_mib()
 server.stop()
+shutil.rmtree(run)
 
 server = Server(store("data-large-study", large))
 page = json.loads(server.get("/fhir/ImagingStudy?_elements=identifier")[2])
@@ -192,9 +265,8 @@ for name, query in (("whole", ""), ("summary", "?_summary=true"), ("elements", "
                    **figures([one for one, _ in samples])}
 server.stop()
 
-ratio = statistics.median(one["ratio"] for one in exports[1:] or exports)
+ratio = min(results["first"]["ratio"], statistics.median(one["ratio"] for one in results["later"]))
 print(json.dumps({
-    "bench": "export", "ratio": round(ratio, 2), "ratio_of_the_first": exports[0]["ratio"], "at_least": 0.5,
-    "exports": exports,
-    "resident_mib": resident, "large_study": reads, "large_study_p99_at_most_ms": 20,
+    "bench": "export", "ratio": round(ratio, 2), "at_least": 0.5, "ratio_unprepared": results["unprepared"]["ratio"],
+    **results, "resident_mib": resident, "large_study": reads, "large_study_p99_at_most_ms": 20,
 }))

@@ -8,6 +8,11 @@ words (whole, the middle of one, without their accents), values of one to three 
 are excluded, each order, later pages, three languages. `server` is the time in the server as its
 own histogram has it (quantiles over all requests of the run); `client` what the client waited.
 Every tenth answer is held against a count from the datasets themselves. Prints one JSON object.
+
+`after a change`: ten times one dataset is added and another gets a new title, as a publishing command
+does it; then the list is asked for without a pause until it has the new one. `requests` are those
+that came meanwhile (`with_new_title`: how many of them showed the new title), `new_after_ms` the
+time until the new dataset is found.
 """
 import html
 import http.client
@@ -164,16 +169,64 @@ def main():
                     expected = sum(1 for one, folded in known if test(one, folded))
                     check(query, body, expected)
             times.sort()
+            server_side = quantiles(data, connection, binary)
             print(json.dumps({
                 "bench": "facets", "p99_at_most_ms": 10, "datasets": count + 3, "requests": requests,
-                "server": quantiles(data, connection, binary),
+                "server": server_side,
                 "client": {"p50_ms": round(statistics.median(times), 2), "p99_ms": round(times[int(len(times) * 0.99)], 2),
                            "worst_ms": round(times[-1], 2)},
                 "first_seconds_each_language": first, "page_kB": round(statistics.median(sizes) / 1000, 1),
-                "counts_checked": checked, "load": load, "load_after": os.getloadavg()[0]}))
+                "counts_checked": checked, "after_a_change": after_changes(data, connection), "load": load, "load_after": os.getloadavg()[0]}))
         finally:
             server.terminate()
             server.wait()
+
+
+def change(data, place, titled):
+    """Another dataset, and a new title for one that there is."""
+    database = sqlite3.connect(os.path.join(data, "vesalius.db"), timeout=60)
+    names = [row[1] for row in database.execute("PRAGMA table_info(dataset)")]
+    row = dict(zip(names, database.execute("SELECT * FROM dataset WHERE slug = ?", (titled,)).fetchone()))
+    number = database.execute("SELECT value FROM counter WHERE name = 'dataset'").fetchone()[0] + 1
+    seq, published = database.execute("SELECT seq, published FROM dataset_event ORDER BY seq DESC").fetchone()
+    text = re.sub(r'(?m)^en = "[^"]*"', f'en = "Renamed {place}"', row["description"], count=1)
+    database.execute("UPDATE dataset SET description = ? WHERE slug = ?", (text, titled))
+    new = dict(row, slug=f"new{place}", number=number, description=text.replace("Renamed", "Novelty"))
+    database.execute(f"INSERT INTO dataset ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+                     [new[name] for name in names])
+    database.execute(harvest.EVENT, (seq + 1, new["slug"], 1, "1.0", "PUBLIC", row["modified"], "0" * 64, 1, published + 1))
+    database.execute("UPDATE counter SET value = ? WHERE name = 'dataset_event'", (seq + 1,))
+    database.execute("UPDATE counter SET value = ? WHERE name = 'dataset'", (number,))
+    for one in (row["number"], number):
+        at = database.execute("UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
+        database.execute("INSERT INTO change (seq, kind, number, mark) VALUES (?, 3, ?, ?)", (at, one, at))
+    database.commit()
+    database.close()
+
+
+def after_changes(data, connection):
+    times, delays, shown = [], [], 0
+    for place in range(10):
+        titled = f"d{place * 7 + 100:06}"
+        old = page(connection, f"q={titled}&lang=en")[0]
+        change(data, place, titled)
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < 60:
+            body, ms = page(connection, f"q={titled}&lang=en")
+            times.append(ms)
+            shown += f"Renamed {place}".encode() in body and body != old
+            body, ms = page(connection, f"q=new{place}&lang=en")
+            times.append(ms)
+            if f'/dataset/new{place}"'.encode() in body:
+                delays.append((time.perf_counter() - begin) * 1000)
+                break
+        else:
+            raise SystemExit("the list does not follow")
+        time.sleep(0.5)
+    times.sort()
+    return {"requests": len(times), "p50_ms": round(statistics.median(times), 2), "p99_ms": round(times[int(len(times) * 0.99)], 2),
+            "worst_ms": round(times[-1], 2), "with_new_title": f"{shown} of {len(times) // 2}",
+            "new_after_ms": [round(delay) for delay in sorted(delays)]}
 
 
 def page(connection, query):

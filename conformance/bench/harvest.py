@@ -8,7 +8,7 @@ would. The ten that change get a whole document.
 `one`      /changes?since=N and each of the ten payloads by itself, compressed: bytes and milliseconds
 `modified` /catalog.ttl?modified_since=…, compressed
 `walk`     every page of /catalog.nt, first time and again
-`static`   the same bytes of `again`, sent from memory by a loop that knows nothing else
+`static`   the same bytes of `again` as files, from nginx (`NGINX_BINARY`, or of the PATH), else from Python's http.server
 `dump`     the same triples dumped from a RocksDB store of oxigraph
 
 The servers of all sizes run side by side and are asked in turn, so that a busy machine slows all of
@@ -183,12 +183,14 @@ def since(connection, last, modified):
                    "modified": lambda: get(connection, listing)[1]}
 
 
-def walk(connection):
+def walk(connection, bodies=None):
     path, pages, wire, plain, slowest, datasets = "/catalog.nt", 0, 0, 0, 0, 0
     begin, reading = time.perf_counter(), 0.0
     while path:
         body, ms = get(connection, path)
         own = time.perf_counter()
+        if bodies is not None:
+            bodies.append(body)
         text = gzip.decompress(body)
         datasets += text.count(b"<http://www.w3.org/ns/dcat#Dataset> .")
         pages, wire, plain, slowest = pages + 1, wire + len(body), plain + len(text), max(slowest, ms)
@@ -201,32 +203,70 @@ def walk(connection):
             "wire": wire}
 
 
-SENDER = """
-import socket, sys
-pages, size = int(sys.argv[1]), int(sys.argv[2])
-body = bytes(size)
-answer = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % size + body
-door = socket.create_server(("127.0.0.1", 0))
-print(door.getsockname()[1], flush=True)
-peer, _ = door.accept()
-peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-while peer.recv(65536):
-    peer.sendall(answer)
+CONFIGURATION = """daemon off; master_process off; pid {folder}/pid; error_log stderr error;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  server {{ listen 127.0.0.1:{port}; root {folder}/files; default_type application/n-triples; add_header Content-Encoding gzip; }}
+}}"""
+
+# Without nginx: what Python has, which keeps a connection too.
+SERVER = """
+import http.server, os, sys
+class Files(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16
+    def log_message(self, *_):
+        pass
+os.chdir(sys.argv[2])
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Files).serve_forever()
 """
 
 
-def static(pages, wire):
-    """As many answers of as many bytes, from memory."""
-    sender = subprocess.Popen([sys.executable, "-c", SENDER, str(pages), str(wire // pages)],
-                              stdout=subprocess.PIPE, text=True)
-    connection = http.client.HTTPConnection("127.0.0.1", int(sender.stdout.readline()), timeout=60)
-    begin = time.perf_counter()
-    for _ in range(pages):
-        get(connection, "/")
-    seconds = time.perf_counter() - begin
-    connection.close()
-    sender.wait()
-    return round(wire / seconds / 1e6, 1)
+class Static:
+    """The same bytes as files, from a static-file server: `NGINX_BINARY`, else the one of the PATH, else Python's."""
+
+    def __init__(self, folder, pages):
+        os.makedirs(os.path.join(folder, "files"))
+        for number, body in enumerate(pages):
+            with open(os.path.join(folder, "files", f"p{number}"), "wb") as file:
+                file.write(body)
+        # Root's worker is another user.
+        os.chmod(folder, 0o755)
+        self.pages, self.wire = len(pages), sum(map(len, pages))
+        port, nginx = 19_090, os.environ.get("NGINX_BINARY") or shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+        if nginx:
+            config = os.path.join(folder, "nginx.conf")
+            with open(config, "w", encoding="ascii") as file:
+                file.write(CONFIGURATION.format(folder=folder, port=port))
+            command = [nginx, "-p", folder, "-c", config]
+            version = subprocess.run([nginx, "-v"], capture_output=True, text=True).stderr
+            self.name = version.strip().rsplit(" ", 1)[-1]
+        else:
+            command = [sys.executable, "-c", SERVER, str(port), os.path.join(folder, "files")]
+            self.name = "Python's http.server"
+        self.process = subprocess.Popen(command)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for _ in range(100):
+            try:
+                self.connection.connect()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise SystemExit(f"{self.name} does not start")
+
+    def walk(self):
+        begin = time.perf_counter()
+        for number in range(self.pages):
+            get(self.connection, f"/p{number}")
+        return round(self.wire / (time.perf_counter() - begin) / 1e6, 1)
+
+    def close(self):
+        self.connection.close()
+        self.process.terminate()
+        self.process.wait()
 
 
 def dump(data, folder):
@@ -272,13 +312,18 @@ def main():
             print(json.dumps(result), file=sys.stderr)
             for count in (count for count in sizes if count <= 10_000):
                 found, connection = result["sizes"][count], servers[count][1]
-                found["walk"], again = walk(connection), []
-                for _ in range(5):
-                    # Ours and the loop in turn.
+                bodies, again = [], []
+                found["walk"] = walk(connection, bodies)
+                static = Static(os.path.join(folder, f"static-{count}"), bodies)
+                for _ in range(9):
+                    # Ours and the files in turn.
                     page = walk(connection)
-                    again.append((page["wire_MB_s"], page["plain_MB_s"], static(page["pages"], page["wire"])))
+                    again.append((page["wire_MB_s"], page["plain_MB_s"], static.walk()))
+                static.close()
                 found["again"] = {name: statistics.median(column) for name, column in zip(
                     ("wire_MB_s", "plain_MB_s", "static_wire_MB_s"), zip(*again))}
+                found["again"]["of_static"] = round(statistics.median(ours / theirs for ours, _, theirs in again), 2)
+                found["again"]["static_server"] = static.name
         finally:
             for server, _ in servers.values():
                 server.terminate()

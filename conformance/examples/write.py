@@ -9,7 +9,7 @@ valid must be taken, what it refuses must be refused; every difference is a row 
 reason, and every row must differ.
 
 An example is brought as a client would bring it: by PUT below its id; a Bundle that is a batch or a
-transaction to the base; a collection, document or searchset as Bundle. Where an example names a
+transaction to the base, after all others; a collection, document or searchset as Bundle. Where an example names a
 patient (the archive's are not written), it is given one of the archive, the same for the same
 reference. What was taken is read again, and must be what was sent, but for `meta.versionId` and
 `meta.lastUpdated`.
@@ -26,6 +26,7 @@ import urllib.error
 import urllib.request
 
 FHIR = "application/fhir+json"
+PROCESSED = ("batch", "transaction")
 GUIDES = ("hl7-eu-imaging-r4", "ihe-rad-mado", "hl7-eu-base-2.0.0-ballot", "eu-health-data-api",
           "ihe-iti-mhd-4.2.3", "hl7-eu-extensions-1.2.0")
 
@@ -106,7 +107,9 @@ def main():
     patients = [entry["resource"]["id"] for entry in found["entry"]]
     given, wrong, counts, left = {}, [], collections.Counter(), collections.Counter()
     used = set()
-    for path in sorted(path for guide in GUIDES for path in (folder / guide / "examples").glob("*.json")):
+    examples = sorted(path for guide in GUIDES for path in (folder / guide / "examples").glob("*.json"))
+    # What a transaction replaces or names is there before it.
+    for path in sorted(examples, key=lambda path: json.loads(path.read_text(encoding="utf-8")).get("type") in PROCESSED):
         name = f"{path.parent.parent.name}/{path.name}"
         example = json.loads(path.read_text(encoding="utf-8"))
         kind = example["resourceType"]
@@ -118,7 +121,7 @@ def main():
             continue
         # Documents are kept as they were signed.
         is_bundle = kind == "Bundle"
-        is_processed = is_bundle and example.get("type") in ("batch", "transaction")
+        is_processed = is_bundle and example.get("type") in PROCESSED
         sent, changed = (example, 0) if is_bundle and not is_processed else with_patients(example, patients, given)
         if is_processed:
             status, answer = server.ask("POST", "/", sent)

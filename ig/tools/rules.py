@@ -22,7 +22,7 @@ RULES = Path(__file__).resolve().parent.parent / "rules"
 
 RESOURCES = """
 AdverseEvent AllergyIntolerance AuditEvent Basic Binary BodyStructure Bundle CapabilityStatement
-CodeSystem ConceptMap ImplementationGuide StructureDefinition ValueSet
+CodeSystem ConceptMap ImplementationGuide OperationDefinition SearchParameter StructureDefinition ValueSet
 CarePlan CareTeam
 Composition Condition Consent Device DiagnosticReport DocumentReference Encounter Endpoint
 EpisodeOfCare Flag Group HealthcareService ImagingStudy Immunization List Location Media Medication
@@ -50,7 +50,7 @@ NATIVE = {"ele-1", "ext-1", "txt-1", "txt-2", "dom-3"}
 # Only recommendations of how to name things.
 NATIVE |= {"cmd-0", "cpb-0", "csd-0"}
 # Of definitions, which the server serves and nobody writes: SUSHI and Medplum hold ours to them.
-ONLY_SERVED = re.compile(r"(eld|sdf|vsd|ig)-")
+ONLY_SERVED = re.compile(r"(eld|sdf|vsd|ig|opd|spd)-")
 # Value sets that are checked by the form of the code, or that cannot be listed.
 NOT_LISTED = {"http://hl7.org/fhir/ValueSet/mimetypes", "http://hl7.org/fhir/ValueSet/all-languages",
               "http://hl7.org/fhir/ValueSet/currencies"}

@@ -374,6 +374,10 @@ impl Shelf for StoreShelf {
         Ok(Some(self.0.read(changed)?))
     }
 
+    fn writes(&self) -> Option<u64> {
+        Some(self.0.writes())
+    }
+
     fn state(&self) -> Result<ShelfState> {
         let (change, published, latest) = self.0.read(datasets::dataset_state)?;
         Ok(ShelfState {

@@ -128,6 +128,11 @@ pub trait Shelf: Log {
     fn changed_since(&self, _change: u64) -> Result<Option<Vec<String>>> {
         Ok(None)
     }
+    /// A number that costs nothing to ask for and is another one after every change from this process;
+    /// `None`: there is none, so nothing may be answered without asking.
+    fn writes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A shelf in memory, for tests and for trying out.
@@ -184,6 +189,10 @@ impl Log for MemoryShelf {
 }
 
 impl Shelf for MemoryShelf {
+    fn writes(&self) -> Option<u64> {
+        Some(self.held().change)
+    }
+
     fn find(&self, slug: &str) -> Result<Option<Entry>> {
         Ok(self.held().entries.get(slug).cloned())
     }

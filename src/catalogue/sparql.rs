@@ -2,7 +2,7 @@
 //!
 //! A query is free text from anyone. oxigraph's parser overflows the stack on 6 kB of nested
 //! parentheses, evaluation has no memory limit, and cancelling is not prompt. So the text is
-//! scanned first ([`scan`]), and evaluated in a worker process of the same binary with an
+//! scanned first ([`scan()`]), and evaluated in a worker process of the same binary with an
 //! address-space limit, which is killed when its time is over and started again ([`Endpoint`]).
 //! The worker keeps the time too, and ends when its server is gone: a server that was killed
 //! cannot kill it ([`run_sparql_worker`]).

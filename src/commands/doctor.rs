@@ -105,6 +105,7 @@ pub(super) fn run(common: &Common) -> Result<Ended> {
             }
             vocabularies(&config, &mut report);
             database(common, &config, &mut report);
+            exports(common, &config.exports, &mut report);
         }
     }
     disk(common, &mut report);
@@ -265,6 +266,39 @@ fn minimum_dataset(common: &Common, report: &mut Report) {
     }
 }
 
+/// What exports and the lines that are kept for them take of the disk.
+fn exports(common: &Common, config: &crate::config::Exports, report: &mut Report) {
+    if config.most_mib == 0 {
+        report.put("exports", Level::Good, "none: `exports.most_mib` is 0".to_owned(), "");
+        return;
+    }
+    let (files, lines) = crate::fhir::disk_of_exports(&common.data.join("exports"));
+    let most = config.most_mib.saturating_mul(1 << 20);
+    let mut found = format!(
+        "{} MiB of exports and {} MiB of lines kept for them, of {} MiB",
+        files >> 20,
+        lines >> 20,
+        config.most_mib
+    );
+    let mut free = u64::MAX;
+    if let Ok(disk) = rustix::fs::statvfs(&common.data) {
+        free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    }
+    let (level, remedy) = if files.saturating_add(lines.saturating_mul(2)) > most {
+        (
+            Level::Advice,
+            "lines are kept ready only while an export of them fits beside them: raise \
+             `exports.most_mib`, or let clients delete exports that they have fetched",
+        )
+    } else if most.saturating_sub(files.saturating_add(lines)) > free {
+        found.push_str("; the disk has less left than they may take");
+        (Level::Advice, "free some space, or lower `exports.most_mib`")
+    } else {
+        (Level::Good, "")
+    };
+    report.put("exports", level, found, remedy);
+}
+
 fn disk(common: &Common, report: &mut Report) {
     use std::os::unix::fs::PermissionsExt as _;
     match std::fs::metadata(&common.data) {
@@ -298,7 +332,8 @@ fn disk(common: &Common, report: &mut Report) {
             let remedy = if level == Level::Good {
                 ""
             } else {
-                "an archive of a million series needs about 2 GiB; free some space"
+                "an archive of a million series needs about 2 GiB, and its lines for exports as much \
+                 again (`exports.keep_ready`); free some space"
             };
             report.put("free disk", level, format!("{free} MiB"), remedy);
         }

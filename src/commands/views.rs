@@ -20,14 +20,16 @@ enum Which {
     Index,
     /// Published documents.
     Catalogue,
-    /// Both.
+    /// Lines that are kept for exports: thrown away, and made again by the server.
+    Exports,
+    /// All of them.
     All,
 }
 
 pub(super) fn rebuild(common: &Common, command: &Rebuild) -> Result<Ended> {
     let node = Node::open(common)?;
     let began = Instant::now();
-    if command.view != Which::Catalogue {
+    if matches!(command.view, Which::Index | Which::All) {
         node.index.forget()?;
         let done = node.index.rebuild(&node.store)?;
         node.index.save()?;
@@ -38,8 +40,18 @@ pub(super) fn rebuild(common: &Common, command: &Rebuild) -> Result<Ended> {
             format!("index: {} studies in {seconds:.1} s", done.studies)
         });
     }
-    if command.view != Which::Index {
+    if matches!(command.view, Which::Catalogue | Which::All) {
         super::catalogue::rebuild(common, &node)?;
+    }
+    if matches!(command.view, Which::Exports | Which::All) {
+        let bytes = crate::fhir::forget_lines(&node.exports)?;
+        let value = serde_json::json!({ "view": "exports", "bytes": bytes });
+        say(common, "rebuilt", &value, || {
+            format!(
+                "exports: {} MiB of kept lines removed; the server makes them again",
+                bytes >> 20
+            )
+        });
     }
     Ok(Ended::Done)
 }

@@ -78,7 +78,7 @@ pub(super) fn statement(
         .map(|row| {
             let own = profiles.iter().filter(|(kind, _)| *kind == row.resource.name());
             let own: Vec<&str> = own.map(|(_, url)| url.as_str()).collect();
-            let mut entry = resource(table, operations, row);
+            let mut entry = resource(table, operations, guide, row);
             if !own.is_empty() {
                 entry["supportedProfile"] = json!(own);
             }
@@ -105,7 +105,7 @@ pub(super) fn statement(
         },
         "fhirVersion": "4.0.1",
         "format": ["json", "xml"],
-        "patchFormat": [super::handle::JSON_PATCH],
+        "patchFormat": [super::handle::JSON_PATCH, "application/fhir+json", "application/fhir+xml"],
         "implementationGuide": guide.canonical().into_iter().collect::<Vec<_>>(),
         "rest": [{
             "mode": "server",
@@ -120,7 +120,12 @@ pub(super) fn statement(
                 "description": "A bearer token with a role is needed for everything but this statement and /.well-known/smart-configuration. Its scopes, if it has any, narrow the role: `system/ImagingStudy.rs`, `system/*.r`, or in words `.read`, `.search`, `.read|search`. Writing needs a scope that says so: `system/Condition.cud`, `system/*.cruds`.",
             },
             "resource": resources,
-            "operation": routed(None).collect::<Vec<_>>(),
+            "operation": operations
+                .iter()
+                .filter(|of| of.serves(None, false))
+                .map(|of| json!({ "name": of.name(), "definition": of.definition(None) }))
+                .chain(routed(None))
+                .collect::<Vec<_>>(),
             "searchParam": [
                 { "name": "_type", "type": "special", "documentation": "The types that are searched, separated by commas: it must be given." },
                 { "name": "_id", "type": "token", "definition": "http://hl7.org/fhir/SearchParameter/Resource-id" },
@@ -144,14 +149,20 @@ fn supported(guide: &Guide, context: &Context) -> Vec<(String, String)> {
     all
 }
 
-fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow) -> Value {
+fn resource(
+    table: &Table,
+    operations: &[Box<dyn Operation>],
+    guide: &Guide,
+    row: &ResourceRow,
+) -> Value {
     let parameters: Vec<Value> = table
         .parameters(row.resource)
         .flat_map(|parameter| {
             std::iter::once(&parameter.name).chain(&parameter.aliases).map(move |name| {
+                let own = guide.parameter(row.resource, name);
                 let mut entry = json!({
                     "name": name,
-                    "definition": parameter.definition,
+                    "definition": own.unwrap_or(&parameter.definition),
                     "type": parameter.kind.code(),
                 });
                 let alias = (*name != parameter.name)
@@ -203,7 +214,7 @@ fn resource(table: &Table, operations: &[Box<dyn Operation>], row: &ResourceRow)
     let called: Vec<Value> = operations
         .iter()
         .filter(|of| [false, true].iter().any(|has_id| of.serves(Some(row.resource), *has_id)))
-        .map(|of| json!({ "name": of.name(), "definition": of.definition(row.resource) }))
+        .map(|of| json!({ "name": of.name(), "definition": of.definition(Some(row.resource)) }))
         .chain(routed(Some(row.resource)))
         .collect();
     if !called.is_empty() {

@@ -12,6 +12,8 @@ use crate::openapi::{Access, Operation, Parameter, Path, Place};
 
 const JSON: &str = "application/fhir+json";
 const XML: &str = "application/fhir+xml";
+/// Of patches: JSON Patch, and FHIRPath Patch as Parameters.
+const PATCHES: &[&str] = &[JSON_PATCH, JSON, XML];
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What every request can be told.
@@ -183,7 +185,7 @@ fn of_type(table: &Table, row: &ResourceRow, operations: &[Box<dyn Called>]) -> 
                 &format!("change parts of the {name} that a search finds"),
                 &[&[200], WRITE, ALWAYS],
             )
-            .takes(&[JSON_PATCH])
+            .takes(PATCHES)
             .parameters(criteria()),
             of(
                 "delete",
@@ -201,7 +203,7 @@ fn of_type(table: &Table, row: &ResourceRow, operations: &[Box<dyn Called>]) -> 
             .takes(takes)
             .parameters([id(), if_match()]),
             of("patch", &format!("change parts of a {name}"), &[&[200], WRITE, ALWAYS])
-                .takes(&[JSON_PATCH])
+                .takes(PATCHES)
                 .parameters([id(), if_match()]),
             of("delete", &format!("delete a {name}"), &[&[200, 204], WRITE, ALWAYS])
                 .parameters([id(), if_match()]),

@@ -1,5 +1,5 @@
 //! The implementation guide (`ig/compiled/`): profiles, extensions, value sets, code systems,
-//! concept maps, the guide itself and what it asks of servers, to read and to search (FHIR R4
+//! concept maps, operations, search parameters, the guide itself and what it asks of servers, to read and to search (FHIR R4
 //! conformance-module.html).
 //!
 //! The texts are public and about nobody, so every role with a token reads them (`is_public` of
@@ -27,6 +27,8 @@ const FILES: &[(Resource, &str)] = &[
     (Resource::CodeSystem, include_str!("../../ig/compiled/CodeSystem.ndjson")),
     (Resource::ConceptMap, include_str!("../../ig/compiled/ConceptMap.ndjson")),
     (Resource::CapabilityStatement, include_str!("../../ig/compiled/CapabilityStatement.ndjson")),
+    (Resource::OperationDefinition, include_str!("../../ig/compiled/OperationDefinition.ndjson")),
+    (Resource::SearchParameter, include_str!("../../ig/compiled/SearchParameter.ndjson")),
 ];
 
 const TYPES: &[Resource] = &[
@@ -36,6 +38,8 @@ const TYPES: &[Resource] = &[
     Resource::CodeSystem,
     Resource::ConceptMap,
     Resource::CapabilityStatement,
+    Resource::OperationDefinition,
+    Resource::SearchParameter,
 ];
 
 /// The provider.
@@ -72,6 +76,15 @@ impl Guide {
             .of(Resource::StructureDefinition)
             .map(|json| (text(json, "type"), text(json, "url")))
             .filter(|(kind, _)| *kind != "Extension")
+    }
+
+    /// The canonical URL of the search parameter of that name, if the guide defines it.
+    pub(super) fn parameter(&self, resource: Resource, name: &str) -> Option<&str> {
+        let own = |json: &&Value| {
+            text(json, "code") == name
+                && list(json, "base").any(|base| base.as_str() == Some(resource.name()))
+        };
+        self.0.of(Resource::SearchParameter).find(own).map(|json| text(json, "url"))
     }
 
     /// The canonical URL of the guide, with its version.

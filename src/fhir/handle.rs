@@ -444,16 +444,18 @@ impl State {
                 Act::Update { incoming: incoming()?, target: target(parameters)?, conditions }
             }
             Method::PATCH => {
-                if bare != JSON_PATCH {
+                let patch = if bare == JSON_PATCH {
+                    Patch::read(&body)
+                } else if is_fhir {
+                    let (_, body) = as_json(bare.clone(), body.clone())?;
+                    Patch::read_fhir(&body)
+                } else {
                     return Err(Failure::other_media_type(
-                        "a JSON Patch (RFC 6902) as `application/json-patch+json`",
+                        "a JSON Patch (RFC 6902) as `application/json-patch+json`, or a FHIRPath \
+                         Patch, which is Parameters, as a type of FHIR",
                     ));
-                }
-                let patch = Patch::read(&body).map_err(|fault| match fault {
-                    Fault::Unreadable(reason) | Fault::Unfit(reason) => {
-                        Failure::unreadable(&reason)
-                    }
-                })?;
+                };
+                let patch = patch.map_err(Fault::told)?;
                 Act::Patch { resource, target: target(parameters)?, patch, conditions }
             }
             _ => Act::Delete { resource, target: target(parameters)?, conditions },

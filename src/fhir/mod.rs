@@ -7,7 +7,7 @@
 //! which takes away what the actor may not see before anything is counted, sorted or included.
 //! Governed by FHIR R4 4.0.1 (http.html, search.html), HL7 Europe Imaging for the names of R5.
 //! What clients write is a provider of its own (`records`); the archive's rows are changed by
-//! ingest alone. Absent: FHIRPath Patch, `_filter`, `_text`, named queries.
+//! ingest alone. Absent: XML Patch, `_filter`, `_text`, named queries.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -57,6 +57,7 @@ pub mod validate;
 mod xml;
 
 use archive::Archive;
+pub use bulk::{Turn, disk_of_exports, forget_lines};
 use cache::Cache;
 use derived::Derived;
 use documents::{Convert, Documents};

@@ -37,9 +37,10 @@ pub(super) trait Operation: Send + Sync {
     /// The name without `$`.
     fn name(&self) -> &'static str;
 
-    /// The URL of its definition, for the CapabilityStatement.
-    fn definition(&self, resource: Resource) -> String {
-        let of = if self.name() == "validate" { "Resource" } else { resource.name() };
+    /// The URL of its definition, for the CapabilityStatement; by default R4's own of the type,
+    /// `None` of all resources.
+    fn definition(&self, resource: Option<Resource>) -> String {
+        let of = resource.map_or("Resource", Resource::name);
         format!("http://hl7.org/fhir/OperationDefinition/{of}-{}", self.name())
     }
 

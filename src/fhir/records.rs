@@ -9,6 +9,7 @@
 pub(super) mod batch;
 pub(super) mod checked;
 pub(super) mod everything;
+mod fhirpath_patch;
 pub(super) mod history;
 mod import;
 mod index;

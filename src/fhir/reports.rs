@@ -431,6 +431,10 @@ impl Operation for FhirReport {
         "fhir-report"
     }
 
+    fn definition(&self, _resource: Option<Resource>) -> String {
+        "http://hl7.eu/fhir/imaging/OperationDefinition/DiagnosticReport-fhir-report".to_owned()
+    }
+
     fn serves(&self, resource: Option<Resource>, has_id: bool) -> bool {
         resource == Some(Resource::DiagnosticReport) && has_id
     }

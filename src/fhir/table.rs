@@ -120,6 +120,10 @@ resources! {
     ValueSet,
     /// What the guide asks of servers.
     CapabilityStatement,
+    /// Operations of the guide.
+    OperationDefinition,
+    /// Search parameters of the guide.
+    SearchParameter,
     /// For how long somebody is responsible for a patient.
     EpisodeOfCare,
     /// Several patients together.

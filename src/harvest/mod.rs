@@ -30,9 +30,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
-use crate::catalogue::sparql::Endpoint;
+use crate::catalogue::sparql::{Answer, Endpoint};
 use crate::catalogue::{Release, Shelf, Snapshot, Writer};
 use crate::config::Config;
+use crate::error::Result;
 
 pub use described::described;
 pub use ping::Pinger;
@@ -47,28 +48,8 @@ pub enum Topic {
     Dataset(String),
     /// The quality label of a dataset, by its slug.
     Label(String),
-    /// The SPARQL form; after it was sent, with what came of the query.
-    Sparql(Option<Box<Tried>>),
-}
-
-/// A query that somebody tried on the page.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Tried {
-    /// Its text.
-    pub query: String,
-    /// The answer, or what is wrong, for people.
-    pub answer: Result<Told, String>,
-}
-
-/// An answer to a query.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Told {
-    /// Media type: SPARQL results in JSON, or Turtle.
-    pub media_type: String,
-    /// What it says.
-    pub body: Vec<u8>,
-    /// Whether rows were left off.
-    pub is_truncated: bool,
+    /// The SPARQL form; with a query, and its answer or why there is none.
+    Sparql(Option<(String, Result<Answer, String>)>),
 }
 
 /// The pages' handler: set by `web` through [`State::with_page`].
@@ -147,6 +128,7 @@ impl State {
         if cache.bytes + size > budget {
             // Everything can be made again; a walk of a harvester refills what is asked for.
             cache.renditions.clear();
+            cache.answers.clear();
             cache.bytes = 0;
         }
         if size <= budget && cache.renditions.insert(key, Arc::clone(rendition)).is_none() {
@@ -159,6 +141,8 @@ impl State {
 struct Cache {
     renditions: HashMap<Key, Arc<Rendition>>,
     bytes: usize,
+    /// What requests were answered with since the catalogue changed last.
+    answers: answer::Answers,
 }
 
 /// What is cached: a resource at a state, in a form and coding.

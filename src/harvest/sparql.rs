@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answer::answer;
 use super::doors::{Door, Found};
 use super::negotiate::preferred;
-use super::{State, Told, Topic, Tried, problem};
+use super::{State, Topic, problem};
 use crate::catalogue::Format;
 use crate::catalogue::sparql::{Graphs, Question, ResultsFormat, WORKERS};
 use crate::error::{Error, Result};
@@ -66,10 +66,7 @@ static DESCRIPTION: Door = Door {
 
 /// `GET /sparql?query=…`; without any parameter the description, or the page with a form.
 pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    // Who asks nothing gets the description; the page has a language and an example.
-    let asks =
-        |pair: &str| !["", "lang", "example"].contains(&pair.split('=').next().unwrap_or(""));
-    if !request.query_string().split('&').any(asks) {
+    if request.query_string().is_empty() {
         return answer(&DESCRIPTION, state, request).await;
     }
     match read(request.query_string().as_bytes()).and_then(Asked::query) {
@@ -186,15 +183,23 @@ fn read(form: &[u8]) -> Result<Asked> {
     Ok(asked)
 }
 
+/// Whether a page is preferred to every form of results and graphs.
+fn is_for_people(request: &HttpRequest) -> bool {
+    let results = ResultsFormat::ALL.iter().map(|(_, media_type)| *media_type);
+    let graphs = Format::ALL.iter().map(|format| format.media_type());
+    let offers: Vec<&str> = results.chain(graphs).chain(["text/html"]).collect();
+    preferred(request, &offers) == Some("text/html")
+}
+
 async fn run(
     state: web::Data<State>,
     request: HttpRequest,
     (text, graphs): (String, Graphs),
 ) -> HttpResponse {
-    let mut results_types: Vec<&str> =
+    let mut results: Vec<&str> =
         ResultsFormat::ALL.iter().map(|(_, media_type)| *media_type).collect();
-    results_types.extend(["application/json", "application/xml"]);
-    let results = preferred(&request, &results_types).and_then(|media_type| match media_type {
+    results.extend(["application/json", "application/xml"]);
+    let results = preferred(&request, &results).and_then(|media_type| match media_type {
         "application/json" => Some(ResultsFormat::Json),
         "application/xml" => Some(ResultsFormat::Xml),
         other => {
@@ -205,21 +210,14 @@ async fn run(
     let graph = preferred(&request, &forms).and_then(|media_type| {
         Format::ALL.iter().find(|format| format.media_type() == media_type).copied()
     });
-    // A person who tries a query reads a page, whatever is wrong with it.
-    let mut offers: Vec<&str> = results_types.clone();
-    offers.extend(&forms);
-    offers.push("text/html");
-    let page = state.page.clone().filter(|_| preferred(&request, &offers) == Some("text/html"));
-    let tried = page.is_some().then(|| text.clone());
-    let question = match &page {
-        None => Question { text, results, graph, graphs },
-        Some(_) => Question {
-            text,
-            results: Some(ResultsFormat::Json),
-            graph: Some(Format::Turtle),
-            graphs,
-        },
+    // Who reads HTML gets a page, made of what programs get.
+    let page = state.page.as_ref().filter(|_| is_for_people(&request));
+    let (results, graph) = match page {
+        Some(_) => (Some(ResultsFormat::Json), Some(Format::Turtle)),
+        None => (results, graph),
     };
+    let asked = page.map(|_| text.clone());
+    let question = Question { text, results, graph, graphs };
     let patience = Duration::from_secs(state.config.sparql.seconds.max(1));
     let turn = match state.queue.turn(patience).await {
         Ok(turn) => turn,
@@ -231,20 +229,18 @@ async fn run(
         worker.endpoint.ask(worker.writer(), &*worker.shelf, &question)
     })
     .await;
-    if let (Some(page), Some(query)) = (page, tried) {
-        let answer = match done {
-            Ok(Ok(told)) => Ok(Told {
-                media_type: told.media_type,
-                body: told.body,
-                is_truncated: told.is_truncated,
-            }),
-            Ok(Err(failure)) => Err(failure.to_string()),
-            Err(failure) => {
-                tracing::error!(%failure, "a query broke off");
-                Err("the query broke off".to_owned())
+    if let (Some(page), Some(text)) = (page, asked) {
+        match done {
+            Ok(Ok(answer)) => {
+                return page(request.clone(), Topic::Sparql(Some((text, Ok(answer))))).await;
             }
-        };
-        return page(request, Topic::Sparql(Some(Box::new(Tried { query, answer })))).await;
+            // What the query is to blame for is said beside it.
+            Ok(Err(Error::Invalid(why))) => {
+                return page(request.clone(), Topic::Sparql(Some((text, Err(why))))).await;
+            }
+            Ok(Err(failure)) => return problem(&failure),
+            Err(failure) => return problem(&Error::Internal(failure.to_string())),
+        }
     }
     match done {
         Ok(Ok(answer)) => {

@@ -66,6 +66,8 @@ pub enum Facet {
     Requested,
     /// How many orders the study answers, `1`; none when it names none. Of a study.
     Orders,
+    /// `counted`: the archive knows how many instances the series has, and not which. Of a series.
+    Listing,
 }
 
 impl Facet {
@@ -94,6 +96,7 @@ impl Facet {
         Self::Procedure,
         Self::Requested,
         Self::Orders,
+        Self::Listing,
     ];
 }
 

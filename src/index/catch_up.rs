@@ -32,6 +32,9 @@ pub struct Index {
     file: Option<PathBuf>,
 }
 
+/// The term of [`Facet::Listing`].
+pub const COUNTED: &str = "counted";
+
 /// How many changes are applied under one write lock: readers wait a few milliseconds at most.
 const STEP: usize = 1_000;
 
@@ -250,6 +253,8 @@ impl Index {
             .collect::<crate::store::QueryResult<_>>()?;
         let nobody = Attributes::new();
         let mut facts = Vec::with_capacity(rows.len());
+        let studies: Vec<i64> = rows.iter().map(|row| row.number).collect();
+        let counted: HashSet<i64> = archive::list_counted(db, &studies)?.into_iter().collect();
         for (row, series) in read::list_aggregates(db, rows)? {
             if row.deleted {
                 facts.push((row.number, None));
@@ -274,6 +279,9 @@ impl Index {
                     mapping::series_facts(&self.context, &attributes, &row.sop_class_uids());
                 let of_series = attributes.iter().map(|(keyword, _)| keyword);
                 facts.terms.extend(of_series.chain(present.iter().copied()).map(present_term));
+                if counted.contains(&row.number) {
+                    facts.terms.push((Facet::Listing, COUNTED.to_owned()));
+                }
                 let told = [(Facet::Licence, &row.licence), (Facet::SourceDoi, &row.source_doi)];
                 for (facet, text) in told {
                     if let Some(text) = text {

@@ -17,7 +17,7 @@ use crate::imaging::{Facet, Started};
 use crate::mapping::Context;
 
 const MAGIC: &[u8; 8] = b"vesalidx";
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 pub(super) fn save(path: &Path, view: &View, context: &Context) -> std::io::Result<()> {
     let mut out = Out(Vec::with_capacity(1 << 20));

@@ -17,7 +17,7 @@ mod view;
 
 pub mod disclosure;
 
-pub use catch_up::{CaughtUp, Index};
+pub use catch_up::{COUNTED, CaughtUp, Index};
 pub use census::{Census, TermCount};
 pub use query::{Counts, Criteria, FacetCount, Query, Sort};
 pub use view::{Row, View};

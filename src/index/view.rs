@@ -108,6 +108,7 @@ const OF_SERIES: &[Facet] = &[
     Facet::Licence,
     Facet::SourceDoi,
     Facet::Attribute,
+    Facet::Listing,
 ];
 
 fn slot(number: i64) -> Option<u32> {

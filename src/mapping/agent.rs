@@ -1,4 +1,4 @@
-//! Persons and devices that an object names: how the index writes them, and the logical ids under
+//! Persons, devices and institutions that an object names: how the index writes them, and the logical ids under
 //! which they are resources.
 //!
 //! DICOM names persons by PN and, seldom, by the Person Identification Macro (PS3.3 Table 10-1);
@@ -10,11 +10,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use super::codes::manufacturer;
+use super::codes::{code_of, manufacturer};
 use super::person::Person;
 use crate::imaging::{Attributes, IdSpace, fold, public_id};
 
-/// A person or a device, as a term of the index.
+/// A person, a device or an institution, as a term of the index.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Agent {
     /// Somebody.
@@ -23,6 +23,30 @@ pub enum Agent {
     /// Something.
     #[serde(rename = "device")]
     Device(Device),
+    /// Where a series was made, if a code says so: no resource, a reference by identifier.
+    #[serde(rename = "institution")]
+    Institution(Institution),
+}
+
+/// An institution, by its code (PS3.3 C.7.5.1, InstitutionCodeSequence).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Institution {
+    system: String,
+    value: String,
+}
+
+impl Institution {
+    /// The institution of a series, if it has a code.
+    pub(super) fn of(context: &Context, series: &Attributes) -> Option<Self> {
+        let item = series.items("InstitutionCodeSequence").first()?;
+        let code = code_of(context, item)?;
+        Some(Self { system: code.system.to_string(), value: code.code.to_string() })
+    }
+
+    /// As FHIR's Identifier.
+    pub(super) fn identifier(&self) -> (String, String) {
+        (self.system.clone(), self.value.clone())
+    }
 }
 
 /// A device that made a series. Absent texts are empty.
@@ -69,6 +93,9 @@ impl Agent {
         match self {
             Self::Person(person) => person.id(context),
             Self::Device(device) => device.id(context, space),
+            Self::Institution(Institution { system, value }) => {
+                public_id(&context.0.key, space, "Organization", &[system, value])
+            }
         }
     }
 
@@ -78,6 +105,7 @@ impl Agent {
         match self {
             Self::Person(person) => person.identifier(),
             Self::Device(device) => device.identifier(context),
+            Self::Institution(institution) => Some(institution.identifier()),
         }
     }
 }

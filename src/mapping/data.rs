@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::element::{Element, Elements};
-use super::profiles::Profiles;
+use super::manifest::Coded;
+use super::profiles::{Profiles, Switch};
 use crate::error::{Error, Result};
 use crate::imaging::Laterality;
 
@@ -400,6 +401,29 @@ impl Tables {
 }
 
 impl Tables {
+    /// The priority category of imaging documents (conflict 4 of `eu-profiles.toml`): as it is
+    /// written first, then as others may call it.
+    #[must_use]
+    pub fn document_categories(&self) -> Vec<Coded> {
+        let row = &self.mado.document.category;
+        let name = Switch::DocumentCategorySystem;
+        let chosen = self.profiles.chosen(name);
+        let mut systems: Vec<&str> = Vec::new();
+        for option in chosen.chain(self.profiles.options(name)) {
+            if let Some(system) = option.values.first()
+                && !systems.contains(&system.as_str())
+            {
+                systems.push(system);
+            }
+        }
+        let of = |system: &str| Coded {
+            system: system.to_owned(),
+            code: row.code.clone(),
+            display: Some(row.display.clone()),
+        };
+        systems.into_iter().map(of).collect()
+    }
+
     /// Administrative gender of a value of PatientSex, if a row knows it.
     #[must_use]
     pub fn gender(&self, sex: &str) -> Option<&str> {

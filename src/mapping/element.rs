@@ -134,6 +134,30 @@ pub enum Transform {
     UsedDevices,
 }
 
+impl Transform {
+    /// Whether the rule reads nothing of a series but its attributes, and of these none of
+    /// [`OF_ONE_SERIES`] unless the row names it.
+    pub(super) const fn is_of_make(self) -> bool {
+        matches!(
+            self,
+            Self::Modality
+                | Self::Endpoint
+                | Self::BodySite
+                | Self::Laterality
+                | Self::Specimen
+                | Self::PerformingPhysician
+                | Self::Operator
+                | Self::Device
+                | Self::Custodian
+                | Self::Institution
+        )
+    }
+}
+
+/// Attributes that tell series of one make apart.
+pub(super) const OF_ONE_SERIES: [&str; 4] =
+    ["SeriesDate", "SeriesDescription", "SeriesNumber", "SeriesTime"];
+
 impl Element {
     /// The rules that a single row must hold to.
     pub(super) fn check(&self) -> Result<(), String> {
@@ -159,7 +183,21 @@ impl Element {
 
 /// The mapped elements of one level, ready to be filled in.
 #[derive(Debug)]
-pub(super) struct Elements(pub(super) Vec<Place>);
+pub(super) struct Elements {
+    pub(super) places: Vec<Place>,
+    /// The places of each name, in the order in which the names first appear.
+    pub(super) members: Vec<Member>,
+}
+
+/// What is written under one name.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// Indexes of places.
+    pub(super) places: Vec<usize>,
+    pub(super) is_list: bool,
+    /// Whether series of one make have the same: see [`Transform::is_of_make`].
+    pub(super) is_of_make: bool,
+}
 
 /// An element and where its value goes.
 #[derive(Debug)]
@@ -174,25 +212,40 @@ pub(super) struct Place {
 impl Elements {
     /// The elements right below `prefix`, in the order of the file.
     pub(super) fn of(elements: &[Element], prefix: &str) -> Self {
-        Self(
-            elements
-                .iter()
-                .filter(|element| element.transform != Transform::None)
-                .filter_map(|element| {
-                    let rest = element.r4.strip_prefix(prefix)?;
-                    let (name, is_list) = match rest.strip_suffix("[]") {
-                        Some(name) => (name, true),
-                        None => (rest, false),
-                    };
-                    let element = element.clone();
-                    let of_primitive =
-                        name.strip_suffix(".extension").filter(|name| name.starts_with('_'));
-                    let is_extension = of_primitive.is_some();
-                    let (name, is_list) = of_primitive.map_or((name, is_list), |of| (of, false));
-                    let place = Place { name: name.into(), is_list, is_extension, element };
-                    (!place.name.contains('.')).then_some(place)
-                })
-                .collect(),
-        )
+        let places: Vec<Place> = elements
+            .iter()
+            .filter(|element| element.transform != Transform::None)
+            .filter_map(|element| {
+                let rest = element.r4.strip_prefix(prefix)?;
+                let (name, is_list) = match rest.strip_suffix("[]") {
+                    Some(name) => (name, true),
+                    None => (rest, false),
+                };
+                let element = element.clone();
+                let of_primitive =
+                    name.strip_suffix(".extension").filter(|name| name.starts_with('_'));
+                let is_extension = of_primitive.is_some();
+                let (name, is_list) = of_primitive.map_or((name, is_list), |of| (of, false));
+                let place = Place { name: name.into(), is_list, is_extension, element };
+                (!place.name.contains('.')).then_some(place)
+            })
+            .collect();
+        let mut members: Vec<(&str, Member)> = Vec::new();
+        for (at, place) in places.iter().enumerate() {
+            let is_of_make = place.element.transform.is_of_make();
+            match members.iter_mut().find(|(name, _)| *name == &*place.name) {
+                Some((_, member)) => {
+                    member.places.push(at);
+                    member.is_list |= place.is_list;
+                    member.is_of_make &= is_of_make;
+                }
+                None => {
+                    let is_list = place.is_list;
+                    members.push((&place.name, Member { places: vec![at], is_list, is_of_make }));
+                }
+            }
+        }
+        let members = members.into_iter().map(|(_, member)| member).collect();
+        Self { places, members }
     }
 }

@@ -1,7 +1,7 @@
 //! What the index counts and the store looks up.
 
 use super::Context;
-use super::agent::{Agent, Device};
+use super::agent::{Agent, Device, Institution};
 use super::body::{body_site, side, side_code};
 use super::codes::{code_of, gender, manufacturer, modality, species};
 use super::moment::{Day, Moment};
@@ -94,6 +94,9 @@ pub fn series_facts(context: &Context, series: &Attributes, sop_classes: &[Uid])
     }
     if let Some(device) = Device::of(series) {
         terms.push((Facet::Performer, Agent::Device(device).term()));
+    }
+    if let Some(institution) = Institution::of(context, series) {
+        terms.push((Facet::Performer, Agent::Institution(institution).term()));
     }
     SeriesFacts { terms, spacing: spacing(series) }
 }

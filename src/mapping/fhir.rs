@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use super::element::{Element, Elements, Secondary};
+use super::element::{Element, Elements, Member, Place, Secondary};
 use crate::actor::Purpose;
 use crate::config::Identity;
 use crate::imaging::{Attributes, keyed};
@@ -20,6 +20,7 @@ mod agents;
 mod deployment;
 mod derived;
 mod patient;
+mod renderer;
 mod series;
 mod study;
 
@@ -34,8 +35,8 @@ pub use derived::{
     ORDER_SUFFIX, PROCEDURE_SUFFIX, order_id, order_place, render_orders, render_procedure,
 };
 pub use patient::render_patient;
+pub use renderer::{RenderedStudy, Renderer, render_study};
 pub(super) use study::mapped_uid;
-pub use study::{RenderedStudy, render_study};
 
 /// Which rendering of a resource somebody gets.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -154,20 +155,8 @@ fn fill(
     view: View,
     mut value: impl FnMut(&Element) -> Vec<Value>,
 ) {
-    for place in &elements.0 {
-        if view == View::Pseudonymous && place.element.secondary == Secondary::Drop {
-            continue;
-        }
-        let mut values = match (view, place.element.secondary) {
-            (View::Pseudonymous, Secondary::Mask) => {
-                vec![json!({ "extension": [absent("masked")] })]
-            }
-            _ => value(&place.element),
-        };
-        values.retain_mut(tidy);
-        if place.is_extension && !values.is_empty() {
-            values = vec![json!({ "extension": values })];
-        }
+    for place in &elements.places {
+        let mut values = values_of(place, view, &mut value);
         if place.is_list {
             if values.is_empty() {
                 continue;
@@ -180,6 +169,85 @@ fn fill(
             }
         } else if let Some(value) = values.into_iter().next() {
             object.insert(place.name.to_string(), value);
+        }
+    }
+}
+
+/// The values of one row, tidy.
+fn values_of(
+    place: &Place,
+    view: View,
+    value: &mut impl FnMut(&Element) -> Vec<Value>,
+) -> Vec<Value> {
+    let mut values = match (view, place.element.secondary) {
+        (View::Pseudonymous, Secondary::Drop) => return Vec::new(),
+        (View::Pseudonymous, Secondary::Mask) => {
+            vec![json!({ "extension": [absent("masked")] })]
+        }
+        _ => value(&place.element),
+    };
+    values.retain_mut(tidy);
+    if place.is_extension && !values.is_empty() {
+        values = vec![json!({ "extension": values })];
+    }
+    values
+}
+
+/// Writes a member of an object that is open, as [`fill`] would put it; nothing when it has no
+/// value.
+fn write_member(
+    out: &mut Vec<u8>,
+    elements: &Elements,
+    member: &Member,
+    view: View,
+    value: &mut impl FnMut(&Element) -> Vec<Value>,
+) {
+    let begin = out.len();
+    let places = member.places.iter().filter_map(|at| elements.places.get(*at));
+    for place in places {
+        for one in values_of(place, view, value) {
+            if out.len() > begin && member.is_list {
+                out.push(b',');
+            } else {
+                // Of several rows for one value the last that has one counts.
+                out.truncate(begin);
+                out.push(b'"');
+                out.extend_from_slice(place.name.as_bytes());
+                out.extend_from_slice(if member.is_list { b"\":[" } else { b"\":" });
+            }
+            // A Vec as sink: it cannot fail.
+            let _ = serde_json::to_writer(&mut *out, &one);
+            if !member.is_list {
+                break;
+            }
+        }
+    }
+    if out.len() > begin && member.is_list {
+        out.push(b']');
+    }
+}
+
+/// A comma where an object goes on.
+fn go_on(out: &mut Vec<u8>) {
+    if !matches!(out.last(), None | Some(b'{')) {
+        out.push(b',');
+    }
+}
+
+/// Writes the members of an object that is open.
+fn write_members(
+    out: &mut Vec<u8>,
+    elements: &Elements,
+    view: View,
+    mut value: impl FnMut(&Element) -> Vec<Value>,
+) {
+    for member in &elements.members {
+        let before = out.len();
+        go_on(out);
+        let begin = out.len();
+        write_member(out, elements, member, view, &mut value);
+        if out.len() == begin {
+            out.truncate(before);
         }
     }
 }

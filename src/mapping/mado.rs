@@ -74,14 +74,14 @@ pub struct Document {
     pub kos: EncodingRow,
 }
 
-/// A code that is written, and code systems that a search may name for it.
+/// The category of documents; its code system is a switch of `eu-profiles.toml`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Category {
-    /// What is written.
-    pub coding: Coded,
-    /// Other code systems that mean the same.
-    pub also: Vec<String>,
+    /// The code.
+    pub code: String,
+    /// Its words.
+    pub display: String,
     /// Why.
     pub reason: String,
 }

@@ -202,7 +202,7 @@ impl Writer<'_> {
             "identifier": self.document_identifier(),
             "status": document.status,
             "type": concept_of(&document.kind),
-            "category": [concept_of(&document.category.coding)],
+            "category": self.context.tables().document_categories().first().map(|of| [concept_of(of)]),
             "subject": self.reference(SUBJECT, "Patient"),
             "date": manifest.created.as_str(),
             "author": [self.reference(DEVICE, "Device"), self.reference(ORGANISATION, "Organization")],

@@ -195,6 +195,11 @@ impl Profiles {
         self.conflict.iter().filter_map(|row| row.switch.as_ref()).find(|of| of.name == name)
     }
 
+    /// Every option of a switch.
+    pub fn options(&self, name: Switch) -> impl Iterator<Item = &ChoiceOption> {
+        self.choice(name).into_iter().flat_map(|choice| &choice.option)
+    }
+
     /// The options that are chosen, in the order of the choice.
     pub fn chosen(&self, name: Switch) -> impl Iterator<Item = &ChoiceOption> {
         self.choice(name).into_iter().flat_map(|choice| {

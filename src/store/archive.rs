@@ -185,6 +185,16 @@ pub fn list_packed(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<(i64, Vec<u8
     Ok(rows.into_iter().filter_map(|(number, packed)| Some((number, packed?))).collect())
 }
 
+/// The series of studies of which only the number of instances is known.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_counted(db: &mut Db, studies: &[i64]) -> QueryResult<Vec<i64>> {
+    of_any!(db, studies, series::study, |is| series::table
+        .filter(is.and(series::instances.is_null()))
+        .select(series::number))
+}
+
 /// Inserts patients.
 ///
 /// # Errors

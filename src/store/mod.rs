@@ -6,6 +6,8 @@
 //! Absent: FHIR, RDF, HTTP, pixel data.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use diesel::QueryResult;
@@ -170,6 +172,8 @@ enum Pools {
 #[derive(Clone)]
 pub struct Store {
     pools: Pools,
+    /// How often this process began or ended a write.
+    writes: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -361,7 +365,7 @@ impl Store {
                 Pools::Sqlite { writer: pool(1, WRITER)?, readers: pool(8, READER)?, path }
             }
         };
-        Ok(Self { pools })
+        Ok(Self { pools, writes: Arc::default() })
     }
 
     /// Takes the right to read a source into the store; nobody else has it until it is dropped.
@@ -454,7 +458,20 @@ impl Store {
     /// # Errors
     /// When the database does not answer, or the write fails; nothing of it is stored then.
     pub fn write<T>(&self, work: impl FnOnce(&mut Db) -> QueryResult<T>) -> Result<T> {
+        let _writing = self.writing();
         Ok(self.writer()?.transaction(work)?)
+    }
+
+    /// A number that is another one once this process began to write, and again when it has: while it
+    /// stays, nothing that was read since has been changed from here.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    fn writing(&self) -> Writing<'_> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Writing(&self.writes)
     }
 
     /// Writes in one transaction, of which nothing is stored when `work` refuses.
@@ -466,6 +483,7 @@ impl Store {
         work: impl FnOnce(&mut Db) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut refused = None;
+        let _writing = self.writing();
         let done = self.writer()?.transaction(|db| {
             work(db).map_err(|failure| {
                 refused = Some(failure);
@@ -490,6 +508,15 @@ impl Store {
             Db::Postgres(mut conn) => conn.batch_execute("ANALYZE")?,
         }
         Ok(())
+    }
+}
+
+/// Counts the end of a write, by whatever way it came.
+struct Writing<'s>(&'s AtomicU64);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -84,6 +84,9 @@ pub struct Card {
     pub access: Access,
     /// Its values per dimension.
     pub terms: BTreeMap<Dimension, Vec<String>>,
+    /// Its keywords in other languages than the list's: an address that names one of them finds it,
+    /// whoever shares it with whom.
+    pub also: Vec<String>,
     /// Published studies.
     pub records: Option<u64>,
     /// Published persons.
@@ -96,12 +99,27 @@ pub struct Card {
     pub text: String,
 }
 
+impl Card {
+    /// Its values in a dimension.
+    pub(super) fn values(&self, dimension: Dimension) -> &[String] {
+        self.terms.get(&dimension).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Values as people read them.
+type Labels = HashMap<(Dimension, String), Phrase>;
+
 /// Every published dataset, ready to be searched.
 pub struct CatalogView {
     site: Arc<Site>,
-    cards: Vec<Card>,
-    finder: Finder,
-    labels: HashMap<(Dimension, String), Phrase>,
+    cards: Arc<Vec<Card>>,
+    finder: Arc<Finder>,
+    labels: Arc<Labels>,
+    /// What changed since, while the list is made anew: datasets that are there no more, and those
+    /// that are shown as they are now.
+    gone: RoaringBitmap,
+    newer: HashMap<usize, Card>,
+    more_labels: Labels,
 }
 
 impl CatalogView {
@@ -123,17 +141,9 @@ impl CatalogView {
         mut cards: Vec<Card>,
         label: impl Fn(Dimension, &str) -> Phrase,
     ) -> Self {
-        let mut labels = HashMap::new();
+        let mut labels = Labels::new();
         for card in &mut cards {
-            for (dimension, values) in &mut card.terms {
-                values.sort();
-                values.dedup();
-                for value in values {
-                    labels
-                        .entry((*dimension, value.clone()))
-                        .or_insert_with(|| label(*dimension, value));
-                }
-            }
+            name_values(card, &mut labels, &label);
         }
         let read = |dimension: Dimension, value: &str| {
             let known = labels.get(&(dimension, value.to_owned()));
@@ -148,26 +158,97 @@ impl CatalogView {
             let (same, folded) = known.get(card.slug.as_str())?;
             (*same == card).then(|| Arc::clone(folded))
         };
-        let finder = Finder::new(&cards, read, known);
-        Self { site, cards, finder, labels }
+        let finder = Arc::new(Finder::new(&cards, read, known));
+        Self {
+            site,
+            cards: Arc::new(cards),
+            finder,
+            labels: Arc::new(labels),
+            gone: RoaringBitmap::new(),
+            newer: HashMap::new(),
+            more_labels: Labels::new(),
+        }
+    }
+
+    /// The same list, for the moment that it takes to make it anew: of the datasets that changed, those
+    /// that are no longer published are not in it, and the others are shown as they are now, though
+    /// still found by what they were. New ones come with the new list.
+    #[must_use]
+    pub fn patched(
+        &self,
+        changed: &[String],
+        now: Vec<Card>,
+        label: impl Fn(Dimension, &str) -> Phrase,
+    ) -> Self {
+        let (mut gone, mut newer) = (self.gone.clone(), self.newer.clone());
+        let mut more_labels = self.more_labels.clone();
+        let mut now: HashMap<String, Card> =
+            now.into_iter().map(|card| (card.slug.clone(), card)).collect();
+        for slug in changed {
+            // The cards come by slug.
+            let Ok(at) = self.cards.binary_search_by(|card| card.slug.as_str().cmp(slug)) else {
+                continue;
+            };
+            let place = u32::try_from(at).unwrap_or(u32::MAX);
+            match now.remove(slug) {
+                Some(mut card) => {
+                    name_values(&mut card, &mut more_labels, &label);
+                    gone.remove(place);
+                    newer.insert(at, card);
+                }
+                None => {
+                    newer.remove(&at);
+                    gone.insert(place);
+                }
+            }
+        }
+        Self {
+            site: Arc::clone(&self.site),
+            cards: Arc::clone(&self.cards),
+            finder: Arc::clone(&self.finder),
+            labels: Arc::clone(&self.labels),
+            gone,
+            newer,
+            more_labels,
+        }
     }
 
     /// The datasets, in the order they came.
     pub fn cards(&self) -> impl Iterator<Item = &Card> {
-        self.cards.iter()
+        (0..self.cards.len()).filter_map(|at| self.card(at))
+    }
+
+    fn card(&self, at: usize) -> Option<&Card> {
+        if u32::try_from(at).is_ok_and(|at| self.gone.contains(at)) {
+            return None;
+        }
+        self.newer.get(&at).or_else(|| self.cards.get(at))
     }
 
     /// A value as people read it.
     #[must_use]
     pub fn label(&self, dimension: Dimension, value: &str) -> Phrase {
-        let known = self.labels.get(&(dimension, value.to_owned()));
+        let key = (dimension, value.to_owned());
+        let known = self.labels.get(&key).or_else(|| self.more_labels.get(&key));
         known.cloned().unwrap_or_else(|| Phrase::plain(value))
     }
 
     /// How many datasets have each value, the most frequent first.
     #[must_use]
     pub fn values(&self, dimension: Dimension) -> Vec<(String, usize)> {
-        self.finder.values(dimension)
+        let there = self.finder.all() - &self.gone;
+        self.finder.count(&there, dimension, usize::MAX).0
+    }
+}
+
+/// Brings a card's values in order, and notes what each is called.
+fn name_values(card: &mut Card, labels: &mut Labels, label: &impl Fn(Dimension, &str) -> Phrase) {
+    for (dimension, values) in &mut card.terms {
+        values.sort();
+        values.dedup();
+        for value in values {
+            labels.entry((*dimension, value.clone())).or_insert_with(|| label(*dimension, value));
+        }
     }
 }
 
@@ -328,7 +409,8 @@ fn remove(side: &mut BTreeMap<Dimension, Vec<String>>, dimension: Dimension, val
 struct FacetValue {
     label: Phrase,
     action: String,
-    count: usize,
+    count: String,
+    noun: String,
     is_included: bool,
     is_excluded: bool,
     include: String,
@@ -378,8 +460,8 @@ struct CatalogPage<'v> {
     total: String,
     is_everything: bool,
     is_empty: bool,
-    page: usize,
-    pages: usize,
+    /// Which page of how many; empty: there is only one.
+    place: String,
     previous: Option<String>,
     next: Option<String>,
 }
@@ -392,7 +474,7 @@ pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Resul
     let tongue = reader.tongue;
     let mut query = CatalogQuery::parse(query);
     let finder = &view.finder;
-    let with_text = finder.with_text(&query.text);
+    let with_text = finder.with_text(&query.text) - &view.gone;
     let found = finder.filtered(&with_text, &query, None);
     let facets = Dimension::ALL
         .iter()
@@ -415,7 +497,7 @@ pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Resul
     let hits = finder
         .page(&found, &query, (page - 1) * RESULTS_PER_PAGE, RESULTS_PER_PAGE)
         .into_iter()
-        .filter_map(|at| view.cards.get(at))
+        .filter_map(|at| view.card(at))
         .map(|card| hit(view, card, tongue))
         .collect();
     let mut layout =
@@ -438,8 +520,11 @@ pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Resul
         total: tongue.counted("dataset", total as u64),
         is_everything: !query.is_filtered(),
         is_empty: view.cards.is_empty(),
-        page,
-        pages,
+        place: if pages > 1 {
+            tongue.put_two("paging.page", tongue.count(page as u64), tongue.count(pages as u64))
+        } else {
+            String::new()
+        },
         previous: (page > 1).then(|| at(page - 1)),
         next: (page < pages).then(|| at(page + 1)),
         query: &query,
@@ -477,7 +562,8 @@ fn facet_block(
             FacetValue {
                 action: tongue.put(action, &label.text),
                 label,
-                count,
+                count: tongue.count(count as u64),
+                noun: tongue.noun("dataset", &count),
                 is_included: CatalogQuery::has(&query.include, dimension, &value),
                 is_excluded,
                 include: query.toggled(dimension, &value, false).address(),

@@ -76,7 +76,7 @@ fn line(state: &State, tongue: &'static Tongue, entry: Entry) -> DatasetLine {
         state: tongue.word(standing),
         style,
         modified: (entry.state != Standing::Failed)
-            .then(|| Moment::new(entry.modified.as_microsecond())),
+            .then(|| Moment::new(entry.modified.as_microsecond(), tongue)),
         next_release: entry.next_release.map_or_else(String::new, |next| {
             tongue.day(next.to_zoned(jiff::tz::TimeZone::UTC).date())
         }),

@@ -378,7 +378,7 @@ async fn one(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
             catalogue: outside(&of.url),
             origin: outside(&row.iri),
             document: address("document", &source, &row.iri),
-            changed: Moment::new(row.changed),
+            changed: Moment::new(row.changed, tongue),
             facts: facts
                 .into_iter()
                 .filter(|(_, items)| !items.is_empty())

@@ -4,7 +4,7 @@
 //! are kept once each, with the datasets that have them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -117,8 +117,18 @@ impl Words {
 impl Values {
     fn new(cards: &[Card], dimension: Dimension, label: impl Fn(&str) -> String) -> Self {
         let mut values = Self { starts: vec![0], ..Self::default() };
+        // Words in another language are found and not listed, unless a dataset has them in this one:
+        // then they count, so that a value leads to as many datasets as it says.
+        let is_worded = dimension == Dimension::Keyword;
+        let own = |card| Card::values(card, dimension);
+        let listed: HashSet<&str> = if is_worded {
+            cards.iter().flat_map(own).map(String::as_str).collect()
+        } else {
+            HashSet::new()
+        };
         for (at, card) in (0..).zip(cards) {
-            for name in card.terms.get(&dimension).into_iter().flatten() {
+            let also: &[String] = if is_worded { &card.also } else { &[] };
+            for name in own(card).iter().chain(also) {
                 let number = match values.by_name.get(name) {
                     Some(number) => *number,
                     None => {
@@ -131,6 +141,7 @@ impl Values {
                 };
                 if let Some(having) = values.having.get_mut(number as usize)
                     && having.insert(at)
+                    && (!is_worded || listed.contains(name.as_str()))
                 {
                     values.of.push(number);
                 }
@@ -322,9 +333,9 @@ impl Finder {
         usize::try_from(having.intersection_len(of)).unwrap_or(usize::MAX)
     }
 
-    /// Every value with its count.
-    pub(super) fn values(&self, dimension: Dimension) -> Vec<Counted> {
-        self.count(&self.all, dimension, usize::MAX).0
+    /// Every dataset.
+    pub(super) const fn all(&self) -> &RoaringBitmap {
+        &self.all
     }
 
     /// Some of the datasets in an order: `count` of them after the first `skip`.
@@ -439,6 +450,7 @@ mod tests {
             title: Phrase::plain(dice.text(2)),
             description: Phrase::plain(dice.text(3)),
             terms: dice.terms(),
+            also: dice.terms().into_values().next().unwrap_or_default(),
             records: (dice.below(3) > 0).then(|| dice.below(5) as u64),
             modified: dice.below(4) as i64,
             text: dice.text(2),
@@ -487,8 +499,10 @@ mod tests {
                 fold(&query.text).split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
             let fits = |card: &Card, text: &str, but: Option<Dimension>| {
                 let has = |dimension: &Dimension, values: &Vec<String>| {
-                    let own = card.terms.get(dimension);
-                    own.is_some_and(|own| values.iter().any(|value| own.contains(value)))
+                    let own = Card::values(card, *dimension);
+                    let is_also =
+                        |value| *dimension == Dimension::Keyword && card.also.contains(value);
+                    values.iter().any(|value| own.contains(value) || is_also(value))
                 };
                 needles.iter().all(|needle| text.contains(needle.as_str()))
                     && query.include.iter().all(|(d, v)| Some(*d) == but || has(d, v))
@@ -517,6 +531,10 @@ mod tests {
                 });
                 all.truncate(3);
                 assert_eq!(counts, all);
+                // What is told of a keyword is what choosing it finds, in whichever language others have it.
+                for (word, count) in finder.count(&found, Dimension::Keyword, usize::MAX).0 {
+                    assert_eq!(count, finder.count_of(&found, Dimension::Keyword, &word), "{word}");
+                }
             }
             let found = finder.filtered(&with_text, &query, None);
             let mut expected: Vec<usize> = found.iter().map(|at| at as usize).collect();

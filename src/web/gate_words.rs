@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn every_text_is_found_with_whatever_is_put_in() {
-        let hostile = ["x7", "y is no slug", "{0}", "is missing", "7; 8, 9"];
+        let hostile = ["x7", "{0}", "is missing", "7; 8, 9"];
         for tongue in Tongue::all().iter().filter(|tongue| *tongue != Tongue::english()) {
             for english in said() {
                 for value in hostile {

@@ -95,8 +95,13 @@ fn walk(tongue: &'static Tongue, row: &RunRow) -> (Walk, Summary) {
         .map(|(key, count)| Tally { label: tongue.word(key), count: tongue.count(count as u64) })
         .collect();
     #[allow(clippy::cast_precision_loss, reason = "seconds of a walk")]
-    let took = words::seconds(row.ended.saturating_sub(row.started).max(0) as f64 / 1e6);
-    let walk = Walk { started: Moment::new(row.started), took, is_complete: row.complete, figures };
+    let took = tongue.seconds(row.ended.saturating_sub(row.started).max(0) as f64 / 1e6);
+    let walk = Walk {
+        started: Moment::new(row.started, tongue),
+        took,
+        is_complete: row.complete,
+        figures,
+    };
     (walk, summary)
 }
 
@@ -106,7 +111,7 @@ fn next(tongue: &'static Tongue, source: Option<&HarvestSource>, last: Option<&R
     match (source.next_walk(last.map(|last| last.started)), last) {
         (None, _) => Next::Words(tongue.word("harvest.by-hand")),
         (Some(_), None) => Next::Words(tongue.word("harvest.soon")),
-        (Some(next), Some(_)) => Next::At(Moment::new(next)),
+        (Some(next), Some(_)) => Next::At(Moment::new(next, tongue)),
     }
 }
 
@@ -278,7 +283,7 @@ fn dataset_line(tongue: &'static Tongue, row: HarvestedRow) -> DatasetLine {
         meaning: meaning(tongue, code),
         detail: tongue.gate_list(detail),
         missed: (missing > 0).then(|| tongue.counted("walk", missing)),
-        changed: Moment::new(row.changed),
+        changed: Moment::new(row.changed, tongue),
         document: (!row.document.is_empty()).then_some(address),
         iri: row.iri,
     }

@@ -30,9 +30,9 @@ mod quality_label;
 mod reader;
 mod reasons;
 mod session;
+mod sparql;
 mod steward;
 mod tongue;
-mod try_sparql;
 mod words;
 
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,6 @@ pub use pages::Pages;
 pub use problem::{not_found, page_or_problem, problems_as_pages};
 pub use reader::Reader;
 pub use tongue::{Forms, Plural, Tongue};
-pub use try_sparql::{Results, Tried};
 pub use words::{Href, Item, Phrase};
 
 /// What the pages need: registered by the app as `web::Data<State>`.

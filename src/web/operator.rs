@@ -20,6 +20,7 @@ use super::layout::Layout;
 use super::problem::{page_or_problem, render};
 use super::reader::Reader;
 use super::session::{operator, private};
+use super::tongue::Tongue;
 use super::words;
 use crate::actor::{Actor, Purpose};
 use crate::error::{Error, Result};
@@ -99,9 +100,17 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub(super) fn new(microseconds: i64) -> Self {
-        Self { shown: words::moment(microseconds), machine: words::machine_moment(microseconds) }
+    pub(super) fn new(microseconds: i64, tongue: &Tongue) -> Self {
+        Self { shown: tongue.moment(microseconds), machine: words::machine_moment(microseconds) }
     }
+}
+
+/// Who did something: whoever was at the command line has no name of a token.
+pub(super) fn who(name: &str, tongue: &'static Tongue) -> String {
+    name.strip_prefix("command line").map_or_else(
+        || name.to_owned(),
+        |user| format!("{}{user}", tongue.word("operator.command-line")),
+    )
 }
 
 #[derive(Template)]
@@ -134,19 +143,19 @@ async fn overview(request: HttpRequest, state: web::Data<State>) -> HttpResponse
         render(&OverviewPage {
             layout: viewer.layout(state, viewer.w("operator.overview"), "/operator"),
             totals: vec![
-                (viewer.w("operator.patients"), words::signed(totals.patients)),
-                (viewer.w("operator.studies"), words::signed(totals.studies)),
-                (viewer.w("operator.series"), words::signed(totals.series)),
-                (viewer.w("operator.images"), words::signed(totals.images)),
+                (viewer.w("operator.patients"), viewer.reader.tongue.signed(totals.patients)),
+                (viewer.w("operator.studies"), viewer.reader.tongue.signed(totals.studies)),
+                (viewer.w("operator.series"), viewer.reader.tongue.signed(totals.series)),
+                (viewer.w("operator.images"), viewer.reader.tongue.signed(totals.images)),
             ],
-            change: words::signed(change),
-            index: words::signed(seen),
+            change: viewer.reader.tongue.signed(change),
+            index: viewer.reader.tongue.signed(seen),
             behind: change.saturating_sub(seen),
-            behind_shown: words::signed(change.saturating_sub(seen)),
+            behind_shown: viewer.reader.tongue.signed(change.saturating_sub(seen)),
             quarantined,
-            quarantined_shown: words::signed(quarantined),
+            quarantined_shown: viewer.reader.tongue.signed(quarantined),
             findings,
-            findings_shown: words::signed(findings),
+            findings_shown: viewer.reader.tongue.signed(findings),
             published: ledger.published(),
             refused: ledger.refused(),
             sources,

@@ -1,7 +1,9 @@
 //! The published datasets as pages: what the harvest room's doors hand readers of HTML over to.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -25,21 +27,88 @@ pub struct Pages {
     names: Names,
     shelf: Arc<dyn Shelf>,
     site: Arc<Site>,
-    /// The list per language, under the shelf's change that it was made at.
-    kept: Mutex<BTreeMap<&'static str, (u64, Arc<CatalogView>)>>,
+    /// The list per language.
+    kept: Mutex<BTreeMap<&'static str, Kept>>,
+    /// Who makes a list holds it: others who have none wait, and do not make it too.
+    making: Mutex<()>,
+    /// When somebody last saw to it that the lists follow the catalogue ([`Pages::keep_lists`]).
+    followed: Mutex<Option<Instant>>,
     ledger: Mutex<Arc<Ledger>>,
+}
+
+/// A list.
+#[derive(Clone)]
+struct Kept {
+    /// The shelf's change that it was made at.
+    change: u64,
+    view: Arc<CatalogView>,
+    /// The same with what changed since, and which change that is of.
+    patched: Option<(u64, Arc<CatalogView>)>,
 }
 
 /// Entries that are read from the shelf at once.
 const CHUNK: usize = 500;
+
+/// How often it is looked whether the catalogue changed.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Making lists takes at most this part of the time, so that a catalogue that changes all the time does
+/// not keep a core busy.
+const SHARE: u32 = 5;
+
+/// When the shelf is asked again that failed.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Followed longer ago than this, a list is made by whoever asks for it.
+const TRUST: Duration = Duration::from_secs(60);
 
 impl Pages {
     /// Pages of a shelf.
     #[must_use]
     pub fn new(config: Arc<Config>, names: Names, shelf: Arc<dyn Shelf>) -> Self {
         let site = Arc::new(Site::new(&config));
-        let (kept, ledger) = (Mutex::default(), Mutex::default());
-        Self { config, names, shelf, site, kept, ledger }
+        Self {
+            config,
+            names,
+            shelf,
+            site,
+            kept: Mutex::default(),
+            making: Mutex::default(),
+            followed: Mutex::default(),
+            ledger: Mutex::default(),
+        }
+    }
+
+    /// Makes the lists, and makes them anew behind every change, until the server ends. Readers do not
+    /// wait meanwhile: they are shown the list of before with what changed put in.
+    pub fn keep_lists(&self, stop: &AtomicBool) {
+        let is_stopped = || stop.load(Ordering::Relaxed);
+        while !is_stopped() {
+            let began = Instant::now();
+            let mut pause = LOOK;
+            for tongue in Tongue::all() {
+                if is_stopped() {
+                    break;
+                }
+                *self.followed.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Instant::now());
+                if let Err(failure) = self.made(tongue) {
+                    tracing::warn!(%failure, "the list of datasets could not be made");
+                    pause = RETRY;
+                    break;
+                }
+            }
+            let until = Instant::now() + pause.max(began.elapsed() * (SHARE - 1)).min(TRUST / 2);
+            while !is_stopped() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn is_followed(&self) -> bool {
+        let followed = *self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.is_some_and(|at| at.elapsed() < TRUST)
     }
 
     /// What the node says of itself.
@@ -73,25 +142,76 @@ impl Pages {
         Ledger::refresh(&self.ledger, self.shelf())
     }
 
-    /// Every published dataset, made again when the shelf has changed.
+    /// Every published dataset. When the shelf has changed, the list is made again, or, if somebody else
+    /// does that, what changed is put into the one that there is.
     ///
     /// # Errors
     /// When the shelf does not answer.
     pub fn view(&self, tongue: &'static Tongue) -> Result<Arc<CatalogView>> {
         let change = self.shelf.state()?.change;
-        let kept = {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.get(tongue.code.as_str()).cloned()
-        };
-        if let Some((of, view)) = &kept
+        if let Some(kept) = self.kept_in(tongue) {
+            if kept.change == change {
+                return Ok(kept.view);
+            }
+            if self.is_followed()
+                && let Some(view) = self.patched(change, &kept, tongue)?
+            {
+                return Ok(view);
+            }
+        }
+        self.made(tongue)
+    }
+
+    fn kept_in(&self, tongue: &Tongue) -> Option<Kept> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(tongue.code.as_str()).cloned()
+    }
+
+    /// A list with the little that changed since; `None`: too much did.
+    fn patched(
+        &self,
+        change: u64,
+        kept: &Kept,
+        tongue: &'static Tongue,
+    ) -> Result<Option<Arc<CatalogView>>> {
+        if let Some((of, view)) = &kept.patched
             && *of == change
         {
-            return Ok(Arc::clone(view));
+            return Ok(Some(Arc::clone(view)));
+        }
+        let Some(changed) = self.shelf.changed_since(kept.change)? else { return Ok(None) };
+        if kept.change > change || changed.len() > CHUNK {
+            return Ok(None);
         }
         let converter = self.converter(tongue);
-        let before = kept.filter(|(of, _)| *of < change);
+        let label = |dimension, value: &str| converter.value(dimension, value);
+        let entries = self.shelf.entries(&changed)?;
+        let now = entries.iter().filter(|entry| entry.state == catalogue::State::Published);
+        let now = now.map(|entry| converter.card(entry)).collect();
+        let view = Arc::new(kept.view.patched(&changed, now, label));
+        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = all.get_mut(tongue.code.as_str())
+            && own.change == kept.change
+        {
+            own.patched = Some((change, Arc::clone(&view)));
+        }
+        Ok(Some(view))
+    }
+
+    /// The list as the shelf stands, made if nobody has.
+    fn made(&self, tongue: &'static Tongue) -> Result<Arc<CatalogView>> {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let change = self.shelf.state()?.change;
+        let kept = self.kept_in(tongue);
+        if let Some(kept) = &kept
+            && kept.change == change
+        {
+            return Ok(Arc::clone(&kept.view));
+        }
+        let converter = self.converter(tongue);
+        let before = kept.filter(|kept| kept.change < change);
         let cards = match &before {
-            Some((of, view)) => self.changed_cards(*of, view, &converter)?,
+            Some(kept) => self.changed_cards(kept.change, &kept.view, &converter)?,
             None => None,
         };
         let cards = match cards {
@@ -99,10 +219,11 @@ impl Pages {
             None => self.cards(&converter)?,
         };
         let label = |dimension, value: &str| converter.value(dimension, value);
-        let before = before.as_ref().map(|(_, view)| &**view);
+        let before = before.as_ref().map(|kept| &*kept.view);
         let view = Arc::new(CatalogView::after(before, Arc::clone(&self.site), cards, label));
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(&tongue.code, (change, Arc::clone(&view)));
+        let made = Kept { change, view: Arc::clone(&view), patched: None };
+        kept.insert(&tongue.code, made);
         Ok(view)
     }
 

@@ -41,7 +41,8 @@ struct AccessRow {
 
 struct Shortcut {
     label: words::Phrase,
-    count: usize,
+    count: String,
+    noun: String,
     href: String,
 }
 
@@ -100,7 +101,8 @@ pub(super) fn render_home(pages: &Pages, reader: &Reader, elsewhere: usize) -> R
         values
             .map(|(value, count)| Shortcut {
                 label: view.label(dimension, &value),
-                count,
+                count: tongue.count(count as u64),
+                noun: tongue.noun("dataset", &count),
                 href: address(dimension, &value),
             })
             .collect()
@@ -114,7 +116,7 @@ pub(super) fn render_home(pages: &Pages, reader: &Reader, elsewhere: usize) -> R
     }
     let modalities = view.values(Dimension::Modality).len();
     if modalities > 0 {
-        tiles.push((modalities.to_string(), tongue.noun("modality", &modalities)));
+        tiles.push((tongue.count(modalities as u64), tongue.noun("modality", &modalities)));
     }
     let years: Vec<(i16, i16)> = view.cards().filter_map(|card| card.years).collect();
     if let (Some(first), Some(last)) =

@@ -44,6 +44,7 @@ struct MetricLine {
 }
 
 struct VersionLine {
+    region: String,
     at: Moment,
     who: String,
     verdict: String,
@@ -81,16 +82,18 @@ async fn page(
         if entry.is_none() && revisions.is_empty() {
             return Err(unknown());
         }
+        let tongue = viewer.reader.tongue;
         let versions = revisions
             .into_iter()
-            .map(|revision| VersionLine {
-                at: Moment::new(revision.at.as_microsecond()),
-                who: revision.who,
+            .map(|revision| (Moment::new(revision.at.as_microsecond(), tongue), revision))
+            .map(|(at, revision)| VersionLine {
+                region: tongue.put_two("steward.changes-of", &at.shown, revision.number),
+                at,
+                who: super::operator::who(&revision.who, tongue),
                 verdict: viewer.w(super::steward::verdict_word(revision.verdict)).to_owned(),
                 changes: revision.changes,
             })
             .collect();
-        let tongue = viewer.reader.tongue;
         let shows_uids = viewer.may_name_persons();
         let release = state.pages.release();
         let mut page = QualityPage {
@@ -170,7 +173,7 @@ fn measured(
             value: measure.map_or_else(
                 || tongue.word("operator.not-shown").to_owned(),
                 |measure| match metric.figure {
-                    Figure::Days {} => format!("{} {}", measure.value, tongue.noun("day", &2)),
+                    Figure::Days {} => tongue.counted("day", whole(measure.value)),
                     _ => format!("{:.0} %", measure.value * 100.0),
                 },
             ),
@@ -185,7 +188,7 @@ fn measured(
                 None => "plain",
             },
             lowering: lowering.studies,
-            lowering_shown: words::count(lowering.studies),
+            lowering_shown: tongue.count(lowering.studies),
             studies: lowering
                 .numbers
                 .iter()
@@ -198,4 +201,11 @@ fn measured(
         });
     }
     Ok(())
+}
+
+/// Days, of which a metric has whole ones.
+fn whole(days: f64) -> u64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let whole = days.round() as u64;
+    whole
 }

@@ -236,6 +236,29 @@ impl Tongue {
             .replace("{year}", &date.year().to_string())
     }
 
+    /// A number that may be below zero.
+    #[must_use]
+    pub fn signed(&self, number: i64) -> String {
+        let sign = if number < 0 { "−" } else { "" };
+        format!("{sign}{}", self.count(number.unsigned_abs()))
+    }
+
+    /// A length of time: `0.4 s`, `3 min 12 s`, `2 h 5 min`.
+    #[must_use]
+    pub fn seconds(&self, length: f64) -> String {
+        super::words::seconds(length).replace('.', &self.decimal)
+    }
+
+    /// A moment in UTC as the language writes it: `21 November 2026, 14:03 UTC`.
+    #[must_use]
+    pub fn moment(&self, microseconds: i64) -> String {
+        let Ok(time) = jiff::Timestamp::from_microsecond(microseconds) else {
+            return "–".to_owned();
+        };
+        let time = time.to_zoned(jiff::tz::TimeZone::UTC);
+        format!("{}, {} UTC", self.day(time.date()), time.strftime("%H:%M"))
+    }
+
     /// What a code means, where this language says it.
     #[must_use]
     pub fn explained(&'static self, part: &str, code: &str) -> Option<&'static Explained> {

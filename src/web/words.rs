@@ -143,12 +143,6 @@ impl Item {
     }
 }
 
-/// `1234567` as `1,234,567`.
-#[must_use]
-pub fn count(number: u64) -> String {
-    grouped(number, ",")
-}
-
 /// A number with something between its thousands.
 #[must_use]
 pub fn grouped(number: u64, between: &str) -> String {
@@ -161,13 +155,6 @@ pub fn grouped(number: u64, between: &str) -> String {
         out.push(digit);
     }
     out
-}
-
-/// As [`count`], for the store's signed numbers.
-#[must_use]
-pub fn signed(number: i64) -> String {
-    let sign = if number < 0 { "−" } else { "" };
-    format!("{sign}{}", count(number.unsigned_abs()))
 }
 
 /// A size with a decimal prefix: `7.3 GB`.
@@ -190,16 +177,7 @@ pub fn bytes(size: u64) -> String {
     if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
-/// A moment in UTC for tables: `2026-11-21 14:03 UTC`.
-#[must_use]
-pub fn moment(microseconds: i64) -> String {
-    match jiff::Timestamp::from_microsecond(microseconds) {
-        Ok(time) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-        Err(_) => "unknown".to_owned(),
-    }
-}
-
-/// The same moment for `datetime` attributes.
+/// A moment for `datetime` attributes.
 #[must_use]
 pub fn machine_moment(microseconds: i64) -> String {
     match jiff::Timestamp::from_microsecond(microseconds) {
@@ -212,7 +190,7 @@ pub fn machine_moment(microseconds: i64) -> String {
 #[must_use]
 pub fn seconds(length: f64) -> String {
     if !length.is_finite() || length < 0.0 {
-        return "unknown".to_owned();
+        return "–".to_owned();
     }
     if length < 10.0 {
         return format!("{length:.1} s");
@@ -302,7 +280,7 @@ fn decode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Href, Phrase, bytes, count, cut, encode, pairs, parts, seconds, signed};
+    use super::{Href, Phrase, bytes, cut, encode, grouped, pairs, parts, seconds};
 
     #[test]
     fn only_harmless_addresses_become_links() {
@@ -330,17 +308,16 @@ mod tests {
 
     #[test]
     fn numbers_are_written_for_people() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(58_784_975), "58,784,975");
-        assert_eq!(signed(-1_234), "−1,234");
+        assert_eq!(grouped(0, ","), "0");
+        assert_eq!(grouped(999, ","), "999");
+        assert_eq!(grouped(58_784_975, ","), "58,784,975");
         assert_eq!(bytes(999), "999 bytes");
         assert_eq!(bytes(7_345_678_901), "7.3 GB");
         assert_eq!(bytes(999_999), "1.0 MB");
         assert_eq!(bytes(u64::MAX), "18447 PB");
         assert_eq!(seconds(0.42), "0.4 s");
         assert_eq!(seconds(192.0), "3 min 12 s");
-        assert_eq!(seconds(f64::NAN), "unknown");
+        assert_eq!(seconds(f64::NAN), "–");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::order::Order;
 use crate::actor::{Actor, Role};
 use crate::config::Exports;
 use crate::error::{Error, Result};
+use crate::mapping::fhir::View;
 use crate::store::create_private;
 
 /// The file that says what a folder's job is.
@@ -148,6 +149,10 @@ pub(in crate::fhir) struct Desk {
     used: AtomicU64,
     /// Of those, bytes of the lines that are kept for the next export.
     kept: AtomicU64,
+    /// Whether lines are kept before an export asks for them.
+    keeps_ahead: bool,
+    /// What lines of everything would take, as far as it is known.
+    wanted: AtomicU64,
 }
 
 impl Desk {
@@ -199,6 +204,8 @@ impl Desk {
             folder: folder.to_owned(),
             put: Condvar::new(),
             kept: AtomicU64::new(kept),
+            keeps_ahead: config.keep_ready,
+            wanted: AtomicU64::new(0),
             most_bytes: config.most_mib.saturating_mul(1 << 20),
             lifetime: i64::from(config.lifetime_hours).saturating_mul(3_600_000_000),
             most_jobs: config.most_jobs,
@@ -299,7 +306,8 @@ impl Desk {
             self.remove(&job);
         }
         // A nightly export finds what the one before kept.
-        if self.kept.load(Ordering::Relaxed) > 0
+        if !self.keeps_ahead
+            && self.kept.load(Ordering::Relaxed) > 0
             && kept::used(&self.folder)
                 .is_none_or(|used| now.saturating_sub(used) > 2 * self.lifetime)
         {
@@ -332,16 +340,57 @@ impl Desk {
         is_taken
     }
 
-    /// Gives back room of lines that are kept no longer.
-    pub(super) fn release_kept(&self, bytes: u64) {
-        let less = |kept: u64| Some(kept.saturating_sub(bytes));
-        let before = self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        self.release(before.unwrap_or_default().min(bytes));
+    /// Counts the kept lines that are on the disk: others were forgotten, or removed by
+    /// `vesalius rebuild`.
+    pub(super) fn count_kept(&self) {
+        let there = kept::bytes(&self.folder);
+        let before = self.kept.swap(there, Ordering::Relaxed);
+        self.used.fetch_add(there, Ordering::Relaxed);
+        self.release(before);
+    }
+
+    /// Whether lines are kept before an export asks for them.
+    pub(super) fn keeps_ahead(&self) -> bool {
+        self.keeps_ahead
+    }
+
+    /// Whether kept lines and so many bytes of others leave room beside them for an export of
+    /// them: one that had to remove them would have to render them again.
+    pub(super) fn has_room_ahead(&self, more: u64) -> bool {
+        let kept = self.kept.load(Ordering::Relaxed);
+        let others = self.used.load(Ordering::Relaxed).saturating_sub(kept);
+        let kept = kept.saturating_add(more).max(self.wanted.load(Ordering::Relaxed));
+        others.saturating_add(kept.saturating_mul(2)) <= self.most_bytes
+    }
+
+    /// Remembers what lines of everything would take.
+    pub(super) fn want(&self, bytes: u64) {
+        self.wanted.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Tells how far lines are kept ahead.
+    #[allow(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
+    pub(super) fn tell_ahead(&self, view: View, missing: usize, is_full: bool) {
+        let name = kept::name(view);
+        metrics::gauge!("vesalius_export_lines_missing", "view" => name).set(missing as f64);
+        metrics::gauge!("vesalius_export_lines_without_room", "view" => name).set(if is_full {
+            missing as f64
+        } else {
+            0.0
+        });
+        metrics::gauge!("vesalius_export_lines_bytes")
+            .set(self.kept.load(Ordering::Relaxed) as f64);
+    }
+
+    /// Whether a job waits.
+    pub(super) fn is_asked(&self) -> bool {
+        lock(&self.jobs).values().any(|job| lock(&job.ticket).end.is_none())
     }
 
     /// Removes the lines that are kept. Whether that made room.
     pub(super) fn forget_kept(&self) -> bool {
         let kept = self.kept.swap(0, Ordering::Relaxed);
+        self.wanted.fetch_max(kept, Ordering::Relaxed);
         self.release(kept);
         kept::remove(&self.folder);
         kept > 0

@@ -1,22 +1,37 @@
-//! Lines that exports wrote, kept for the next one: rendering an archive costs much more than
+//! Lines of whole studies, kept ready for exports: rendering an archive costs much more than
 //! copying it. A view like any other: it knows the last change that it has seen, forgets what
-//! changed since, and can be thrown away. Its bytes count among those that exports may use, and
-//! give way to a job that needs the room.
+//! changed since, and can be thrown away. [`super::ahead`] keeps it up with the change feed; an
+//! export adds what is still missing. Every line has a checksum, which is looked at before the
+//! line is handed out: what a power cut tore, or a disk damaged, is rendered again. Its bytes count
+//! among those that exports may use, and give way to a job that needs the room.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use flate2::Crc;
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
+use crate::mapping::fhir::View;
 use crate::store::changes::{self, Kind, Seen};
 use crate::store::{Db, create_private, read};
 
 /// The folder beside the jobs.
 pub(super) const FOLDER: &str = "kept";
 
-const MAGIC: &[u8; 8] = b"vesalixp";
+/// The name of a rendering.
+pub(super) const fn name(view: View) -> &'static str {
+    match view {
+        View::Care => "care",
+        View::DeIdentified => "de-identified",
+        View::Pseudonymous => "pseudonymous",
+    }
+}
+
+const MAGIC: &[u8; 8] = b"vesalixq";
 
 /// Where the line of a study is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -24,15 +39,47 @@ struct Line {
     at: u64,
     /// With the line's end; 0: there is none.
     length: u32,
+    /// CRC-32 of the line.
+    sum: u32,
 }
 
-/// Bytes that stand together in the file of lines.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Run {
-    pub(super) at: u64,
-    pub(super) length: u64,
-    /// How many lines.
-    pub(super) count: u64,
+impl Line {
+    /// A line as the file of places has it.
+    const BYTES: usize = 16;
+
+    fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut out = [0; Self::BYTES];
+        let (at, rest) = out.split_at_mut(8);
+        let (length, sum) = rest.split_at_mut(4);
+        at.copy_from_slice(&self.at.to_le_bytes());
+        length.copy_from_slice(&self.length.to_le_bytes());
+        sum.copy_from_slice(&self.sum.to_le_bytes());
+        out
+    }
+
+    fn of_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let (at, rest) = bytes.split_at(8);
+        let (length, sum) = rest.split_at(4);
+        Some(Self {
+            at: u64::from_le_bytes(at.try_into().ok()?),
+            length: u32::from_le_bytes(length.try_into().ok()?),
+            sum: u32::from_le_bytes(sum.try_into().ok()?),
+        })
+    }
+
+    fn end(self) -> u64 {
+        self.at.saturating_add(self.length.into())
+    }
+
+    fn holds(self, bytes: &[u8]) -> bool {
+        sum(bytes) == self.sum
+    }
+}
+
+fn sum(bytes: &[u8]) -> u32 {
+    let mut sum = Crc::new();
+    sum.update(bytes);
+    sum.sum()
 }
 
 /// The lines of one rendering of the studies.
@@ -49,22 +96,32 @@ pub(super) struct Lines {
     /// By the store's number of the study.
     of: Vec<Line>,
     seen: Option<(i64, Seen)>,
+    /// Whether the file of places says all of this.
+    is_saved: bool,
+    /// No other process has them open meanwhile.
+    _lock: File,
 }
 
-/// So many bytes are written at once.
-const PIECE: usize = 1 << 20;
+/// So many bytes are written at once, and read at once but for a line that is longer.
+const PIECE: usize = 2 << 20;
 
 impl Lines {
     /// Opens what was kept under a name, if it was made by the same rules; else there is nothing.
-    pub(super) fn open(exports: &Path, name: &str, fingerprint: [u8; 32]) -> std::io::Result<Self> {
+    /// `None`: another process has it open.
+    pub(super) fn open(
+        exports: &Path,
+        name: &str,
+        fingerprint: [u8; 32],
+    ) -> std::io::Result<Option<Self>> {
         let folder = exports.join(FOLDER);
         create_private(&folder)?;
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(folder.join(format!("{name}.ndjson")))?;
+        let lock = File::open(&folder)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(failure) => return Err(failure.into()),
+        }
+        let file = open(&folder.join(format!("{name}.ndjson")))?;
         let mut lines = Self {
             name: name.to_owned(),
             fingerprint,
@@ -74,14 +131,16 @@ impl Lines {
             of: Vec::new(),
             seen: None,
             folder,
+            is_saved: false,
+            _lock: lock,
         };
-        let is_whole = fs::read(lines.place()).is_ok_and(|bytes| lines.parse(&bytes).is_some());
-        if !is_whole || lines.file.metadata()?.len() < lines.end {
+        lines.is_saved = fs::read(lines.place()).is_ok_and(|bytes| lines.parse(&bytes).is_some());
+        if !lines.is_saved || lines.file.metadata()?.len() < lines.end {
             lines.clear()?;
         }
         // What was written behind it belongs to nobody.
         lines.file.set_len(lines.end)?;
-        Ok(lines)
+        Ok(Some(lines))
     }
 
     fn place(&self) -> PathBuf {
@@ -90,15 +149,14 @@ impl Lines {
 
     /// Throws everything away.
     pub(super) fn clear(&mut self) -> std::io::Result<()> {
-        (self.end, self.seen) = (0, None);
+        (self.end, self.seen, self.is_saved) = (0, None, false);
         self.of.clear();
         self.fresh.clear();
         let _ = fs::remove_file(self.place());
         self.file.set_len(0)
     }
 
-    /// Forgets the lines of what changed, and all of them when they are of another store, or when
-    /// more than half of the file is of lines that were replaced.
+    /// Forgets the lines of what changed, and all of them when they are of another store.
     pub(super) fn refresh(&mut self, db: &mut Db) -> Result<()> {
         let failed = |failure: std::io::Error| crate::error::Error::Internal(failure.to_string());
         let last = changes::last_change(db)?;
@@ -107,28 +165,63 @@ impl Lines {
             Some((seen, was)) => *seen <= last && changes::seen(db, *seen)? == *was,
             None => false,
         };
-        let used: u64 = self.of.iter().map(|line| u64::from(line.length)).sum();
-        if !is_same || used < self.end / 2 {
+        if !is_same {
             self.clear().map_err(failed)?;
             self.seen = Some((last, now));
             return Ok(());
         }
+        if self.seen.as_ref().is_some_and(|(seen, _)| *seen == last) {
+            return Ok(());
+        }
+        self.is_saved = false;
         if let Some((seen, _)) = self.seen {
             let mut studies = changes::list_changed(db, Kind::Study, seen)?;
             let patients = changes::list_changed(db, Kind::Patient, seen)?;
             studies.extend(read::list_studies_of_patients(db, &patients)?);
             for study in studies {
                 let Some(line) = slot(study).and_then(|at| self.of.get_mut(at)) else { continue };
-                let Line { at, length } = std::mem::take(line);
+                let Line { at, length, .. } = std::mem::take(line);
                 // Of what was removed from the archive nothing stays here.
                 let blank = vec![b' '; usize::try_from(length).unwrap_or(0)];
-                let write =
-                    self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.write_all(&blank));
-                write.map_err(failed)?;
+                self.file.write_all_at(&blank, at).map_err(failed)?;
             }
         }
         self.seen = Some((last, now));
+        if self.bytes() < self.end / 2 {
+            self.compact().map_err(failed)?;
+        }
         Ok(())
+    }
+
+    /// Bytes of the lines that there are.
+    pub(super) fn bytes(&self) -> u64 {
+        self.of.iter().map(|line| u64::from(line.length)).sum()
+    }
+
+    /// How many lines there are.
+    pub(super) fn count(&self) -> usize {
+        self.of.iter().filter(|line| line.length > 0).count()
+    }
+
+    /// Writes the file anew without what was replaced. A process that is killed meanwhile leaves
+    /// lines without places, which are thrown away.
+    fn compact(&mut self) -> std::io::Result<()> {
+        self.flush()?;
+        let beside = self.folder.join(format!("{}.part", self.name));
+        let mut out = std::io::BufWriter::with_capacity(PIECE, open(&beside)?);
+        out.get_ref().set_len(0)?;
+        let (mut end, mut piece) = (0, Vec::new());
+        for line in &mut self.of {
+            piece.resize(usize::try_from(line.length).unwrap_or(0), 0);
+            self.file.read_exact_at(&mut piece, line.at)?;
+            out.write_all(&piece)?;
+            line.at = end;
+            end += u64::from(line.length);
+        }
+        self.file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        self.end = end;
+        let _ = fs::remove_file(self.place());
+        fs::rename(beside, self.folder.join(format!("{}.ndjson", self.name)))
     }
 
     fn line(&self, number: i64) -> Option<Line> {
@@ -149,7 +242,8 @@ impl Lines {
             self.of.resize(at + 1, Line::default());
         }
         if let Some(known) = self.of.get_mut(at) {
-            *known = Line { at: self.end, length };
+            self.is_saved = false;
+            *known = Line { at: self.end, length, sum: sum(line) };
         }
         self.end += u64::from(length);
         self.fresh.extend_from_slice(line);
@@ -157,17 +251,19 @@ impl Lines {
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.end - self.fresh.len() as u64))?;
-        self.file.write_all(&self.fresh)?;
+        self.file.write_all_at(&self.fresh, self.end - self.fresh.len() as u64)?;
         self.fresh.clear();
         Ok(())
     }
 
-    /// Makes what was put outlive this process and a power cut.
+    /// Makes what was put outlive this process. What a power cut takes of it is missed by its
+    /// checksum; so nobody waits for the disk.
     pub(super) fn save(&mut self) -> std::io::Result<()> {
+        if self.is_saved {
+            return Ok(());
+        }
         self.flush()?;
-        self.file.sync_all()?;
-        let mut out = Vec::with_capacity(self.of.len() * 12 + 256);
+        let mut out = Vec::with_capacity(self.of.len() * Line::BYTES + 256);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&self.fingerprint);
         let seen = serde_json::to_vec(
@@ -177,16 +273,15 @@ impl Lines {
         out.extend_from_slice(&seen);
         out.extend_from_slice(&self.end.to_le_bytes());
         for line in &self.of {
-            out.extend_from_slice(&line.at.to_le_bytes());
-            out.extend_from_slice(&line.length.to_le_bytes());
+            out.extend_from_slice(&line.to_bytes());
         }
         let digest = Sha256::digest(&out);
         out.extend_from_slice(&digest);
         let beside = self.place().with_extension("part");
-        let mut file = File::create(&beside)?;
-        file.write_all(&out)?;
-        file.sync_all()?;
-        fs::rename(beside, self.place())
+        fs::write(&beside, &out)?;
+        fs::rename(beside, self.place())?;
+        self.is_saved = true;
+        Ok(())
     }
 
     fn parse(&mut self, bytes: &[u8]) -> Option<()> {
@@ -202,55 +297,87 @@ impl Lines {
         let seen: Kept = serde_json::from_slice(seen).ok()?;
         let (end, rest) = rest.split_at_checked(8)?;
         self.end = u64::from_le_bytes(end.try_into().ok()?);
-        let (lines, rest) = rest.as_chunks::<12>();
+        let (lines, rest) = rest.as_chunks::<{ Line::BYTES }>();
         for line in lines {
-            let (at, length) = line.split_at(8);
-            let at = u64::from_le_bytes(at.try_into().ok()?);
-            let length = u32::from_le_bytes(length.try_into().ok()?);
-            if at.checked_add(u64::from(length))? > self.end {
+            let line = Line::of_bytes(line)?;
+            if line.end() > self.end {
                 return None;
             }
-            self.of.push(Line { at, length });
+            self.of.push(line);
         }
         self.seen = seen.map(|(seen, store, entry)| (seen, Seen { store, entry }));
         rest.is_empty().then_some(())
     }
 
-    /// The lines of studies in their order, as few runs as they stand in; none is longer than
-    /// `longest`, unless a line is. Studies without a line have none.
-    pub(super) fn runs(&self, numbers: &[i64], longest: u64) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for line in numbers.iter().filter_map(|number| self.line(*number)) {
-            let length = u64::from(line.length);
-            match runs.last_mut() {
-                Some(run) if run.at + run.length == line.at && run.length + length <= longest => {
-                    run.length += length;
-                    run.count += 1;
+    /// Hands out the lines of studies, as many at once as stand together, and how many they are.
+    /// Studies without a line are passed over; those whose line is damaged come back, and have
+    /// none any more.
+    pub(super) fn copy<E: From<std::io::Error>>(
+        &mut self,
+        numbers: &[i64],
+        mut give: impl FnMut(&[u8], u64) -> Result<(), E>,
+    ) -> Result<Vec<i64>, E> {
+        self.flush()?;
+        let mut damaged = Vec::new();
+        let mut numbers = numbers.iter().copied().peekable();
+        let (mut piece, mut run) = (Vec::new(), Vec::new());
+        while let Some(first) = numbers.next() {
+            let Some(mut last) = self.line(first) else { continue };
+            let from = last.at;
+            run.clear();
+            run.push((first, last));
+            while let Some(number) = numbers.peek().copied() {
+                match self.line(number) {
+                    None => {}
+                    Some(line) if line.at == last.end() && line.end() - from <= PIECE as u64 => {
+                        last = line;
+                        run.push((number, line));
+                    }
+                    Some(_) => break,
                 }
-                _ => runs.push(Run { at: line.at, length, count: 1 }),
+                numbers.next();
+            }
+            let length = usize::try_from(last.end() - from).unwrap_or(usize::MAX);
+            piece.resize(length, 0);
+            self.file.read_exact_at(&mut piece, from)?;
+            let mut rest = piece.as_slice();
+            let mut is_whole = true;
+            let lines: Vec<(i64, &[u8], bool)> = run
+                .iter()
+                .map(|(number, known)| {
+                    let length = usize::try_from(known.length).unwrap_or(usize::MAX);
+                    let (line, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                    rest = after;
+                    let holds = known.holds(line);
+                    is_whole &= holds;
+                    (*number, line, holds)
+                })
+                .collect();
+            if is_whole {
+                give(&piece, lines.len() as u64)?;
+                continue;
+            }
+            for (number, line, is_whole) in lines {
+                if is_whole {
+                    give(line, 1)?;
+                } else {
+                    damaged.push(number);
+                }
             }
         }
-        runs
-    }
-
-    /// Copies a run.
-    pub(super) fn copy(
-        &mut self,
-        run: Run,
-        mut put: impl FnMut(&[u8]) -> std::io::Result<()>,
-    ) -> std::io::Result<()> {
-        self.file.seek(SeekFrom::Start(run.at))?;
-        let mut piece = vec![0_u8; PIECE];
-        let mut left = run.length;
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-            let piece = piece.get_mut(..most).unwrap_or_default();
-            self.file.read_exact(piece)?;
-            put(piece)?;
-            left -= piece.len() as u64;
+        for number in &damaged {
+            if let Some(line) = slot(*number).and_then(|at| self.of.get_mut(at)) {
+                self.is_saved = false;
+                *line = Line::default();
+            }
         }
-        Ok(())
+        Ok(damaged)
     }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 /// The bytes of all lines that are kept beside the exports.
@@ -260,6 +387,34 @@ pub(super) fn bytes(exports: &Path) -> u64 {
         file.path().extension().is_some_and(|extension| extension == "ndjson")
     };
     files.filter(is_lines).filter_map(|file| file.metadata().ok()).map(|known| known.len()).sum()
+}
+
+/// Bytes of the files in the folder of exports: of exports, and of the lines that are kept for them.
+#[must_use]
+pub fn disk_of_exports(exports: &Path) -> (u64, u64) {
+    let of_job = |job: fs::DirEntry| {
+        let files = fs::read_dir(job.path()).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|known| known.len()).sum::<u64>()
+    };
+    let all = fs::read_dir(exports).into_iter().flatten().flatten();
+    let jobs = all.filter(|job| job.file_name() != FOLDER).map(of_job).sum();
+    (jobs, bytes(exports))
+}
+
+/// Removes the lines that are kept in the folder of exports, and tells how many bytes they were.
+/// A server that runs finds them gone.
+///
+/// # Errors
+/// When they cannot be removed.
+pub fn forget_lines(exports: &Path) -> Result<u64> {
+    let bytes = bytes(exports);
+    let folder = exports.join(FOLDER);
+    match fs::remove_dir_all(&folder) {
+        Err(failure) if failure.kind() != std::io::ErrorKind::NotFound => {
+            Err(crate::error::Error::Internal(format!("{}: {failure}", folder.display())))
+        }
+        _ => Ok(bytes),
+    }
 }
 
 /// When they were last used, in microseconds since 1970-01-01T00:00:00Z.
@@ -272,11 +427,8 @@ pub(super) fn used(exports: &Path) -> Option<i64> {
 
 /// Removes them. Who copies from them meanwhile goes on.
 pub(super) fn remove(exports: &Path) {
-    let folder = exports.join(FOLDER);
-    if let Err(failure) = fs::remove_dir_all(&folder)
-        && failure.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(%failure, folder = %folder.display(), "kept lines were not removed");
+    if let Err(failure) = forget_lines(exports) {
+        tracing::warn!(%failure, "kept lines were not removed");
     }
 }
 

@@ -1,15 +1,16 @@
 //! Studies and patients of an export, straight from their rows: rendered by some threads side by
-//! side, past the cache, which belongs to care. Whole studies are kept for the next export
-//! ([`super::kept`]), which renders only what changed since.
+//! side, past the cache, which belongs to care. Whole studies are copied from the lines that are
+//! kept ([`super::kept`]); only what changed since is rendered.
 
 use std::borrow::Cow;
 
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
+use super::desk::Desk;
 use super::kept::{self, Lines};
 use super::order::TypeOrder;
-use super::write::{Halt, LONGEST_FILE, Writer, lower};
+use super::write::{Halt, Writer, lower};
 use crate::error::Error;
 use crate::fhir::cache::Shape;
 use crate::fhir::search::{Search, patients, studies};
@@ -17,15 +18,22 @@ use crate::fhir::subset::Subset;
 use crate::fhir::table::Resource;
 use crate::fhir::{Asking, State};
 use crate::index::Sort;
-use crate::mapping::fhir::{View, render_patient, render_study};
+use crate::mapping::fhir::{Renderer, View, render_patient};
 use crate::store::read;
 
 /// Studies and patients that a thread renders at once.
 const ROWS: usize = 64;
+/// Pieces of so many that a thread may be ahead of who writes them.
+const AHEAD: usize = 4;
+
+/// The machine's cores.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
 
 /// Resources as lines, with the store's number and the length of each.
 #[derive(Default)]
-struct Rendered {
+pub(super) struct Rendered {
     bytes: Vec<u8>,
     lines: Vec<(i64, usize)>,
 }
@@ -39,7 +47,11 @@ impl Rendered {
         Ok(())
     }
 
-    fn iter(&self) -> impl Iterator<Item = (i64, &[u8])> {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i64, &[u8])> {
         let mut rest = self.bytes.as_slice();
         self.lines.iter().map(move |(number, length)| {
             let (line, after) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
@@ -60,10 +72,10 @@ pub(super) fn one_line(resource: &[u8]) -> Result<Cow<'_, [u8]>, Halt> {
 }
 
 /// What of a type is rendered.
-struct Part<'a> {
-    asking: &'a Asking<'a>,
-    resource: Resource,
-    subset: Subset,
+pub(super) struct Part<'a> {
+    pub(super) asking: &'a Asking<'a>,
+    pub(super) resource: Resource,
+    pub(super) subset: Subset,
 }
 
 impl State {
@@ -106,15 +118,33 @@ impl State {
             return Ok(());
         }
         let total = numbers.len() as u64;
-        self.render_lines(&part, &numbers, |rendered, done| {
+        self.render_lines(&part, &numbers, cores(), |rendered, done| {
             for (_, line) in rendered.iter() {
-                writer.line(line)?;
+                writer.lines(line, 1)?;
             }
             writer.look(resource, done, total)
         })
     }
 
-    /// Whole studies: copies what earlier exports rendered and what did not change since. `false`:
+    /// The kept lines of a rendering, without those of what changed. `None`: another process has
+    /// them open.
+    pub(super) fn open_lines(&self, desk: &Desk, view: View) -> Result<Option<Lines>, Error> {
+        let failed = |failure: std::io::Error| {
+            Error::Internal(format!("lines cannot be kept for exports: {failure}"))
+        };
+        let rules = self.context.rendering_fingerprint();
+        let Some(mut lines) =
+            Lines::open(desk.folder(), kept::name(view), rules).map_err(failed)?
+        else {
+            tracing::warn!(folder = %desk.folder().display(), "another process keeps lines here");
+            return Ok(None);
+        };
+        lines.refresh(&mut self.store.reader()?)?;
+        desk.count_kept();
+        Ok(Some(lines))
+    }
+
+    /// Whole studies: copies the lines that are kept, and adds those that are missing. `false`:
     /// there is no room to keep them, and nothing was written.
     fn export_kept(
         &self,
@@ -122,23 +152,15 @@ impl State {
         numbers: &[i64],
         writer: &mut Writer<'_>,
     ) -> Result<bool, Halt> {
-        let name = match part.asking.view {
-            View::Care => "care",
-            View::DeIdentified => "de-identified",
-            View::Pseudonymous => "pseudonymous",
-        };
         let desk = writer.desk;
-        let before = kept::bytes(desk.folder());
-        let mut lines = Lines::open(desk.folder(), name, self.context.rendering_fingerprint())?;
-        lines.refresh(&mut self.store.reader()?)?;
-        desk.release_kept(before.saturating_sub(kept::bytes(desk.folder())));
+        let Some(mut lines) = self.open_lines(desk, part.asking.view)? else { return Ok(false) };
+        let total = numbers.len() as u64;
         let missing = lines.missing(numbers);
         let known = numbers.len() - missing.len();
-        let mut has_room = true;
         if !missing.is_empty() {
-            let total = numbers.len() as u64;
-            let rendered = self.render_lines(part, &missing, |rendered, done| {
-                if !desk.reserve_kept(rendered.bytes.len() as u64) {
+            let mut has_room = true;
+            let rendered = self.render_lines(part, &missing, cores(), |rendered, done| {
+                if !desk.reserve_kept(rendered.len() as u64) {
                     has_room = false;
                     return Err(Halt::Stopped);
                 }
@@ -161,52 +183,79 @@ impl State {
             }
         }
         lines.save()?;
-        for run in lines.runs(numbers, LONGEST_FILE) {
-            writer.look(part.resource, numbers.len(), numbers.len() as u64)?;
-            writer.run(&mut lines, run)?;
+        let damaged = lines.copy(numbers, |bytes, count| {
+            writer.look(part.resource, numbers.len(), total)?;
+            writer.lines(bytes, count)
+        })?;
+        if !damaged.is_empty() {
+            tracing::warn!(count = damaged.len(), "damaged lines of exports are made again");
+            self.render_lines(part, &damaged, cores(), |rendered, _| {
+                for (number, line) in rendered.iter() {
+                    lines.put(number, line)?;
+                    writer.lines(line, 1)?;
+                }
+                writer.look(part.resource, numbers.len(), total)
+            })?;
+            lines.save()?;
         }
         Ok(true)
     }
 
-    /// Renders some at a time on each of the machine's cores, and gives them in order; `done`
-    /// tells how many were given.
-    fn render_lines(
+    /// Renders on so many threads, and gives the lines in the order of the numbers; `done` tells
+    /// how many were given. Each thread is a few pieces ahead at the most.
+    pub(super) fn render_lines(
         &self,
         part: &Part<'_>,
         numbers: &[i64],
+        threads: usize,
         mut give: impl FnMut(&Rendered, usize) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut done = 0;
-        for numbers in numbers.chunks(ROWS * cores) {
-            let rendered: Vec<Result<Rendered, Halt>> = std::thread::scope(|scope| {
-                let mut pieces = numbers.chunks(ROWS);
-                let own = pieces.next().unwrap_or_default();
-                let others: Vec<_> = pieces
-                    .map(|piece| {
-                        scope.spawn(move || {
-                            lower();
-                            self.render_piece(part, piece)
-                        })
-                    })
-                    .collect();
-                let own = self.render_piece(part, own);
-                let others = others.into_iter().map(|thread| {
-                    let panicked = |_| Err(Halt::Failed("a resource could not be made".to_owned()));
-                    thread.join().unwrap_or_else(panicked)
-                });
-                std::iter::once(own).chain(others).collect()
-            });
-            for rendered in rendered {
-                let rendered = rendered?;
-                done += rendered.lines.len();
-                give(&rendered, done)?;
-            }
+        let mut give = |rendered: Rendered| {
+            done += rendered.lines.len();
+            give(&rendered, done)
+        };
+        if threads < 2 || numbers.len() <= ROWS {
+            let mut renderer = Renderer::new(&self.context, part.asking.view);
+            return numbers
+                .chunks(ROWS)
+                .try_for_each(|piece| give(self.render_piece(part, piece, &mut renderer)?));
         }
-        Ok(())
+        let panicked = || Halt::Failed("a resource could not be made".to_owned());
+        std::thread::scope(|scope| {
+            let (threads, mut ends): (Vec<_>, Vec<_>) = (0..threads)
+                .map(|first| {
+                    let (send, receive) = std::sync::mpsc::sync_channel(AHEAD);
+                    let thread = scope.spawn(move || {
+                        lower();
+                        let mut renderer = Renderer::new(&self.context, part.asking.view);
+                        for piece in numbers.chunks(ROWS).skip(first).step_by(threads) {
+                            if send.send(self.render_piece(part, piece, &mut renderer)).is_err() {
+                                break;
+                            }
+                        }
+                    });
+                    (thread, receive)
+                })
+                .unzip();
+            let turns = 0..numbers.chunks(ROWS).len();
+            let given = turns.zip((0..threads.len()).cycle()).try_for_each(|(_, thread)| {
+                let end = ends.get(thread).ok_or_else(panicked)?;
+                give(end.recv().map_err(|_| panicked())??)
+            });
+            // Whoever waits to send ends.
+            ends.clear();
+            let is_whole = threads.into_iter().map(|thread| thread.join().is_ok());
+            if is_whole.fold(true, |all, one| all & one) { given } else { Err(panicked()) }
+        })
     }
 
-    fn render_piece(&self, part: &Part<'_>, numbers: &[i64]) -> Result<Rendered, Halt> {
+    fn render_piece(
+        &self,
+        part: &Part<'_>,
+        numbers: &[i64],
+        renderer: &mut Renderer<'_>,
+    ) -> Result<Rendered, Halt> {
         let Part { asking, resource, subset } = part;
         let row = self.table.row(*resource);
         let has_instances = subset.shape() == Shape::Whole;
@@ -225,7 +274,7 @@ impl State {
         }
         let loaded = read::load_studies(&mut db, numbers, asking.ids(), has_instances);
         for study in loaded.map_err(Error::from)? {
-            let bare = render_study(&self.context, &study, asking.view);
+            let bare = renderer.render(&study);
             if has_instances && study.series.iter().any(|series| !series.instances.is_empty()) {
                 put(study.number, &bare.with_instances(&self.context, &study, asking.view))?;
             } else {

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
 use serde_json::{Value, json};
 
+use super::ahead::{Pace, Turn};
 use super::desk::{Desk, End, Job, Ticket, Written};
-use super::kept::{Lines, Run};
 use super::order::{TypeOrder, instant, knows_changes};
 use super::rows::one_line;
 use crate::actor::{Actor, Purpose, Role};
@@ -28,7 +28,7 @@ use crate::store::read;
 /// Resources that a provider is asked for at once.
 const PAGE: usize = 200;
 /// A file that is larger is not continued.
-pub(super) const LONGEST_FILE: u64 = 512 << 20;
+const LONGEST_FILE: u64 = 512 << 20;
 /// By how much the transaction time lies before the export begins, in microseconds: a row tells
 /// when its batch was made, and appears when the batch was committed. Who asks with `_since`
 /// gets what lies between twice rather than never.
@@ -53,6 +53,16 @@ pub(super) enum Halt {
     Failed(String),
 }
 
+impl Halt {
+    /// For who makes no export.
+    pub(super) fn into_error(self) -> Error {
+        Error::Internal(match self {
+            Self::Cancelled | Self::Stopped => "it was stopped".to_owned(),
+            Self::Type(reason) | Self::Failed(reason) => reason,
+        })
+    }
+}
+
 impl From<Failure> for Halt {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure.told().to_owned())
@@ -75,14 +85,24 @@ impl From<std::io::Error> for Halt {
 impl State {
     /// Makes exports until told to stop; the thread gives way to all others.
     pub fn work_exports(&self, stop: &AtomicBool) {
+        let Some(desk) = &self.exports else { return };
         lower();
+        let clock = || jiff::Timestamp::now().as_microsecond();
+        let mut pace = Pace::default();
         while !stop.load(Ordering::Relaxed) {
-            if !self.export_next(&|| jiff::Timestamp::now().as_microsecond(), stop) {
-                match &self.exports {
-                    Some(desk) => desk.wait(LOOK),
-                    None => std::thread::sleep(LOOK),
-                }
+            if self.export_next(&clock, stop) {
+                continue;
             }
+            let seen = self.index.read().seq();
+            if desk.keeps_ahead() && pace.is_due(seen, Instant::now()) {
+                match self.keep_lines(clock(), stop) {
+                    Ok(Turn::Interrupted) => continue,
+                    Ok(Turn::Whole | Turn::Full) => {}
+                    Err(failure) => tracing::warn!(%failure, "no lines are kept for exports"),
+                }
+                pace.done(seen, Instant::now());
+            }
+            desk.wait(LOOK);
         }
     }
 
@@ -340,15 +360,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes a line that has its end.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), Halt> {
-        Ok(self.room(line.len() as u64, 1)?.write_all(line)?)
-    }
-
-    /// Writes lines that were kept.
-    pub(super) fn run(&mut self, lines: &mut Lines, run: Run) -> Result<(), Halt> {
-        let out = self.room(run.length, run.count)?;
-        Ok(lines.copy(run, |piece| out.write_all(piece))?)
+    /// Writes lines that have their ends.
+    pub(super) fn lines(&mut self, lines: &[u8], count: u64) -> Result<(), Halt> {
+        Ok(self.room(lines.len() as u64, count)?.write_all(lines)?)
     }
 
     /// Room for lines of a length, and the file that they go to.

@@ -37,7 +37,12 @@ fn facets(resource: Resource) -> &'static [Facet] {
 }
 
 fn is_of(resource: Resource, agent: &Agent) -> bool {
-    matches!(agent, Agent::Device(_)) == (resource == Resource::Device)
+    match agent {
+        Agent::Person(_) => resource != Resource::Device,
+        Agent::Device(_) => resource == Resource::Device,
+        // A reference by identifier leads to no resource.
+        Agent::Institution(_) => false,
+    }
 }
 
 /// Everything that visible studies say of the agents with these ids, or of all, by id.
@@ -81,6 +86,7 @@ fn render(asking: &Asking<'_>, resource: Resource, said: Vec<Agent>) -> Option<F
         match agent {
             Agent::Person(person) => persons.push(person),
             Agent::Device(device) => devices.push(device),
+            Agent::Institution(_) => {}
         }
     }
     let bytes = match resource {

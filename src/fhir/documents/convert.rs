@@ -30,6 +30,10 @@ impl Operation for Convert {
         "mado-convert"
     }
 
+    fn definition(&self, _resource: Option<Resource>) -> String {
+        "https://vesalius.example/fhir/OperationDefinition/mado-convert".to_owned()
+    }
+
     fn serves(&self, resource: Option<Resource>, has_id: bool) -> bool {
         resource.is_none() && !has_id
     }

@@ -108,9 +108,12 @@ impl Provider for Documents {
         let bytes: Bytes = match resource {
             Resource::Bundle => bundle(asking, &study)?.into(),
             Resource::Binary => binary(asking, &study)?.into(),
-            Resource::List => render::list(asking, &study)?.into(),
+            Resource::List => render::list(asking, &study, render::is_listed(&study))?.into(),
             _ => {
                 let sized = render::Sized::of(asking, &study);
+                if part == Part::Kos && !sized.has_kos {
+                    return Err(no_kos());
+                }
                 render::reference(asking, &study, part, &sized)?.into()
             }
         };
@@ -179,12 +182,16 @@ fn bundle(asking: &Asking<'_>, study: &Study) -> Result<Vec<u8>> {
 fn file(asking: &Asking<'_>, study: &Study) -> Result<Vec<u8>> {
     let manifest = manifest(asking, study)?;
     if !manifest.is_complete() {
-        return Err(Failure::unavailable(
-            "the archive knows how many instances a series of this study has, and not which: its \
-             manifest exists in FHIR only",
-        ));
+        return Err(no_kos());
     }
     Ok(kos::write(&asking.state.context, &manifest)?)
+}
+
+fn no_kos() -> Failure {
+    Failure::unavailable(
+        "the archive knows how many instances a series of this study has, and not which: its \
+         manifest exists in FHIR only",
+    )
 }
 
 /// The DICOM encoding as resource Binary.

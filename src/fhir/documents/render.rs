@@ -17,9 +17,12 @@ use crate::mapping::manifest_write::{coding, concept_of, identifier, tidied};
 /// of larger ones it would cost more than it tells.
 pub(super) const SIZED: u64 = 100;
 
-/// Size and SHA-1 (FHIR R4 Attachment.hash) of both documents, where they are cheap.
-#[derive(Debug, Default)]
+/// Which documents there are, and size and SHA-1 (FHIR R4 Attachment.hash) of both, where they are
+/// cheap.
+#[derive(Debug)]
 pub(super) struct Sized {
+    /// Whether there is a KOS: the archive knows every instance.
+    pub(super) has_kos: bool,
     fhir: Option<(usize, String)>,
     kos: Option<(usize, String)>,
 }
@@ -27,12 +30,24 @@ pub(super) struct Sized {
 impl Sized {
     /// Of a study that was loaded with its instances.
     pub(super) fn of(asking: &Asking<'_>, study: &Study) -> Self {
+        let has_kos = is_listed(study);
         if study.images() > SIZED {
-            return Self::default();
+            return Self::bare(has_kos);
         }
         let tell = |bytes: Vec<u8>| (bytes.len(), STANDARD.encode(Sha1::digest(&bytes)));
-        Self { fhir: bundle(asking, study).ok().map(tell), kos: file(asking, study).ok().map(tell) }
+        let kos = if has_kos { file(asking, study).ok().map(tell) } else { None };
+        Self { has_kos, fhir: bundle(asking, study).ok().map(tell), kos }
     }
+
+    /// Of a study that came without its instances.
+    pub(super) const fn bare(has_kos: bool) -> Self {
+        Self { has_kos, fhir: None, kos: None }
+    }
+}
+
+/// Whether every instance of a study is known that was loaded with them: only then there is a KOS.
+pub(super) fn is_listed(study: &Study) -> bool {
+    study.series.iter().all(|series| !series.instances.is_empty())
 }
 
 /// `MadoFhirDocumentReference`, `MadoDicomKosDocumentReference`.
@@ -46,7 +61,7 @@ pub(super) fn reference(
     let mado = &state.context.tables().mado;
     let document = &mado.document;
     let manifest = manifest(asking, study)?;
-    let (row, other, home, sized) = match part {
+    let (row, other, home, size) = match part {
         Part::Kos => (&document.kos, Part::Fhir, "Binary", &sized.kos),
         Part::Fhir | Part::Set => (&document.fhir, Part::Kos, "Bundle", &sized.fhir),
     };
@@ -91,6 +106,15 @@ pub(super) fn reference(
             })
         }))
         .collect();
+    // Two encodings of one document, where there are two.
+    let other = if sized.has_kos {
+        json!([{
+            "code": "transforms",
+            "target": { "reference": format!("DocumentReference/{}", other.id(&study.public_id)) },
+        }])
+    } else {
+        Value::Null
+    };
     let period = match &manifest.started {
         Some(started) => json!({ "start": started.as_str() }),
         None => json!({ "_start": { "extension": [{
@@ -107,15 +131,12 @@ pub(super) fn reference(
         "identifier": [master],
         "status": "current",
         "type": concept_of(&document.kind),
-        "category": [concept_of(&document.category.coding)],
+        "category": state.context.tables().document_categories().first().map(|of| [concept_of(of)]),
         "subject": { "reference": format!("Patient/{}", study.patient.public_id) },
         "date": instant(study.updated),
         "author": [organisation(&manifest.creator.organisation), device(asking)],
         "custodian": organisation(&manifest.creator.organisation),
-        "relatesTo": [{
-            "code": "transforms",
-            "target": { "reference": format!("DocumentReference/{}", other.id(&study.public_id)) },
-        }],
+        "relatesTo": other,
         "description": manifest.shown_title(),
         "securityLabel": [concept_of(&document.security.coding)],
         "content": [{
@@ -124,8 +145,8 @@ pub(super) fn reference(
                 "contentType": row.content_type,
                 "language": document.language,
                 "url": format!("{}/{home}/{id}", state.base),
-                "size": sized.as_ref().map(|(size, _)| size),
-                "hash": sized.as_ref().map(|(_, hash)| hash),
+                "size": size.as_ref().map(|(size, _)| size),
+                "hash": size.as_ref().map(|(_, hash)| hash),
                 "title": row.title,
                 "creation": manifest.created.as_str(),
             },
@@ -142,12 +163,13 @@ pub(super) fn reference(
 }
 
 /// The submission set (`IHE.MHD.Minimal.SubmissionSet`).
-pub(super) fn list(asking: &Asking<'_>, study: &Study) -> Result<Vec<u8>> {
+pub(super) fn list(asking: &Asking<'_>, study: &Study, has_kos: bool) -> Result<Vec<u8>> {
     let mado = &asking.state.context.tables().mado;
     let document = &mado.document;
     let manifest = manifest(asking, study)?;
     let entries: Vec<Value> = [Part::Fhir, Part::Kos]
         .into_iter()
+        .filter(|part| has_kos || *part != Part::Kos)
         .map(|part| part.id(&study.public_id))
         .map(|id| json!({ "item": { "reference": format!("DocumentReference/{id}") } }))
         .collect();

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use actix_web::web::Bytes;
+use roaring::RoaringBitmap;
 
 use super::{Part, render};
 use crate::actor::Role;
@@ -14,11 +15,11 @@ use crate::fhir::bundle::Total;
 use crate::fhir::outcome::Result;
 use crate::fhir::provider::{Entry, Page};
 use crate::fhir::search::{
-    Criterion, Place, Search, Test, Token, constant, foreign_cursor, studies, unsupported,
+    Criterion, Include, Place, Search, Test, Token, constant, foreign_cursor, studies, unsupported,
 };
 use crate::fhir::table::{Answer, Resource};
-use crate::imaging::Study;
-use crate::index::{Query, Sort};
+use crate::imaging::{Facet, Study};
+use crate::index::{COUNTED, Query, Sort};
 use crate::mapping::fhir::render_patient;
 use crate::store::Db;
 use crate::store::read;
@@ -63,21 +64,36 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
             Some((beginning(found)?, *key, part))
         }
     };
-    let is_asked = |number: i64, part: Part| {
-        picked.as_ref().is_none_or(|picked| picked.contains(&(number, part)))
-    };
-    let (total, mut found, keys) = {
+    let (total, mut found, keys, counted) = {
         let index = state.index.read();
-        let hits = index.search(asking.actor, &query);
+        let mut hits = index.search(asking.actor, &query);
+        // Of these there is no KOS.
+        let counted = Query::Has(Facet::Listing, vec![COUNTED.to_owned()]);
+        let counted = index.search(asking.actor, &counted);
+        let is_in = |set: &RoaringBitmap, number: i64| {
+            u32::try_from(number).is_ok_and(|slot| set.contains(slot))
+        };
+        if parts.iter().all(|part| *part == Part::Kos) {
+            hits -= &counted;
+        }
+        let is_asked = |number: i64, part: Part| {
+            (part != Part::Kos || !is_in(&counted, number))
+                && picked.as_ref().is_none_or(|picked| picked.contains(&(number, part)))
+        };
         if asking.actor.role == Role::Ehr && index.patients_of(&hits).len() > 1 {
             return Err(several_patients());
         }
-        let has = |number: i64| u32::try_from(number).is_ok_and(|slot| hits.contains(slot));
+        let has = |number: i64| is_in(&hits, number);
         let total = match &picked {
-            None => hits.len().saturating_mul(parts.len() as u64),
+            None => {
+                let of_all = hits.len().saturating_mul(parts.len() as u64);
+                let has_both = parts.contains(&Part::Kos);
+                of_all - if has_both { hits.intersection_len(&counted) } else { 0 }
+            }
             Some(picked) => {
-                let known =
-                    picked.iter().filter(|(number, part)| has(*number) && parts.contains(part));
+                let known = picked.iter().filter(|(number, part)| {
+                    has(*number) && parts.contains(part) && is_asked(*number, *part)
+                });
                 known.count() as u64
             }
         };
@@ -94,7 +110,8 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         }
         let want = control.count.saturating_add(1);
         let more = match &picked {
-            None => want.div_ceil(parts.len()),
+            // Each has at least one.
+            None => want,
             Some(picked) => picked.len(),
         };
         let from = before.map(|(number, key, _)| (number, key));
@@ -104,13 +121,13 @@ pub(super) fn search(asking: &Asking<'_>, search: &Search, after: Option<&Place>
         found.retain(|(number, part)| is_asked(*number, *part));
         let keys: HashMap<i64, i64> =
             found.iter().map(|(number, _)| (*number, index.sort_key(sort, *number))).collect();
-        (total, found, keys)
+        (total, found, keys, counted)
     };
     let has_more = found.len() > control.count;
     found.truncate(control.count);
     let mut numbers: Vec<i64> = found.iter().map(|(number, _)| *number).collect();
     numbers.dedup();
-    let studies = loaded(asking, &mut db, &numbers)?;
+    let studies = loaded(asking, &mut db, &numbers, &counted)?;
     let row = state.table.row(search.resource);
     let mut matches = Vec::with_capacity(found.len());
     for (number, part) in &found {
@@ -142,7 +159,7 @@ fn rendered(
     sized: &render::Sized,
 ) -> Result<Vec<u8>> {
     match part {
-        Part::Set => render::list(asking, study),
+        Part::Set => render::list(asking, study, sized.has_kos),
         Part::Fhir | Part::Kos => render::reference(asking, study, part, sized),
     }
 }
@@ -153,6 +170,7 @@ fn loaded(
     asking: &Asking<'_>,
     db: &mut Db,
     numbers: &[i64],
+    counted: &RoaringBitmap,
 ) -> Result<HashMap<i64, (Study, render::Sized)>> {
     let bare = read::load_studies(db, numbers, asking.ids(), false).map_err(Error::from)?;
     let small: Vec<i64> = bare
@@ -161,8 +179,12 @@ fn loaded(
         .map(|study| study.number)
         .collect();
     let whole = read::load_studies(db, &small, asking.ids(), true).map_err(Error::from)?;
-    let mut all: HashMap<i64, (Study, render::Sized)> =
-        bare.into_iter().map(|study| (study.number, (study, render::Sized::default()))).collect();
+    let has_kos = |number: i64| !u32::try_from(number).is_ok_and(|slot| counted.contains(slot));
+    let mut all: HashMap<i64, (Study, render::Sized)> = bare
+        .into_iter()
+        .map(|study| (study.number, (render::Sized::bare(has_kos(study.number)), study)))
+        .map(|(number, (sized, study))| (number, (study, sized)))
+        .collect();
     for study in whole {
         let sized = render::Sized::of(asking, &study);
         all.insert(study.number, (study, sized));
@@ -195,9 +217,23 @@ fn included(
             key: 0,
         }));
     }
+    let is_item = |asked: &Include| asked.source == Resource::List && asked.name == "item";
+    if search.resource == Resource::DocumentReference
+        && search.control.revinclude.iter().any(is_item)
+    {
+        for (study, sized) in numbers.iter().filter_map(|number| studies.get(number)) {
+            found.push(Entry {
+                resource: Resource::List,
+                id: Part::Set.id(&study.public_id),
+                bytes: render::list(asking, study, sized.has_kos)?.into(),
+                key: 0,
+            });
+        }
+    }
     if asks(&["item"], Resource::DocumentReference) {
         for (study, sized) in numbers.iter().filter_map(|number| studies.get(number)) {
-            for part in Part::all(Resource::DocumentReference) {
+            let parts = Part::all(Resource::DocumentReference).iter();
+            for part in parts.filter(|part| sized.has_kos || **part != Part::Kos) {
                 found.push(Entry {
                     resource: Resource::DocumentReference,
                     id: part.id(&study.public_id),

@@ -16,6 +16,7 @@ use super::super::search::Handling;
 use super::super::table::Resource;
 use super::super::{Asking, State};
 use super::json;
+use super::patch::{Fault, Patch};
 use super::write::{Act, Conditions, Incoming, Return, Target, Written, shorten};
 use crate::error::Error;
 use crate::mapping::fhir::instant;
@@ -51,8 +52,7 @@ impl State {
         handling: Handling,
         wanted: Return,
     ) -> Result<Reply> {
-        let (json, _) = json::read(bytes)
-            .map_err(|reason| Failure::unreadable(&format!("the body is no Bundle: {reason}")))?;
+        let (json, _) = json::read(bytes).map_err(|why| why.told("the body is no Bundle"))?;
         if json["resourceType"] != "Bundle" {
             return Err(Failure::unreadable(
                 "the base takes a Bundle of type `batch` or `transaction`; POST another resource \
@@ -120,10 +120,11 @@ impl State {
             Some("HEAD") => Method::HEAD,
             Some("POST") => Method::POST,
             Some("PUT") => Method::PUT,
+            Some("PATCH") => Method::PATCH,
             Some("DELETE") => Method::DELETE,
             Some(other) => {
                 return Err(wrong(&format!(
-                    "`request.method` is `{}`, and GET, POST, PUT and DELETE are done",
+                    "`request.method` is `{}`, and GET, POST, PUT, PATCH and DELETE are done",
                     shorten(other)
                 )));
             }
@@ -179,7 +180,7 @@ impl State {
         // Rights first: who may not write learns nothing of what is wrong with it.
         let right = match entry.method {
             Method::POST => 'c',
-            Method::PUT => 'u',
+            Method::PUT | Method::PATCH => 'u',
             _ => 'd',
         };
         self.permit_write(asking, resource, right)?;
@@ -196,6 +197,13 @@ impl State {
                 Act::Create { incoming: incoming()?, unless: unless.transpose()? }
             }
             Method::PUT => Act::Update { target: target(id)?, incoming: incoming()?, conditions },
+            Method::PATCH => {
+                let place = entry.resource.clone();
+                let place = place.ok_or_else(|| Failure::unreadable("`resource` is missing"))?;
+                let patch = Patch::of_entry(bytes.get(place).unwrap_or_default());
+                let patch = patch.map_err(Fault::told)?;
+                Act::Patch { resource, target: target(id)?, patch, conditions }
+            }
             _ => Act::Delete { resource, target: target(id)?, conditions },
         };
         Ok(Asked::Write(Box::new(act)))
@@ -293,7 +301,7 @@ impl State {
         Ok(answers)
     }
 
-    /// Plans everything in the state before, then does it: DELETE, POST, PUT.
+    /// Plans everything in the state before, then does it: DELETE, POST, PUT and PATCH.
     fn commit(
         &self,
         asking: &Asking<'_>,

@@ -1,5 +1,6 @@
 //! `$validate` (FHIR R4 resource-operation-validate), and the same check on every write.
 
+use actix_web::http::StatusCode;
 use serde_json::Value as Json;
 
 use super::super::operation::{Call, Operation, Reply};
@@ -51,8 +52,7 @@ impl Asked {
 
     /// A body is the resource, or Parameters with it.
     fn read(bytes: &[u8]) -> Result<Self> {
-        let (json, _) = json::read(bytes)
-            .map_err(|reason| Failure::unreadable(&format!("the body is no resource: {reason}")))?;
+        let (json, _) = json::read(bytes).map_err(|why| why.told("the body is no resource"))?;
         let mut asked = Self::default();
         if json["resourceType"] != "Parameters" {
             asked.resource = Some(json);
@@ -76,6 +76,10 @@ impl Asked {
 impl Operation for Validate {
     fn name(&self) -> &'static str {
         "validate"
+    }
+
+    fn definition(&self, _resource: Option<Resource>) -> String {
+        "http://hl7.org/fhir/OperationDefinition/Resource-validate".to_owned()
     }
 
     fn serves(&self, resource: Option<Resource>, _has_id: bool) -> bool {
@@ -173,6 +177,23 @@ impl Operation for Validate {
         }
         if mode == Mode::Update && call.id.is_some() && json["id"].as_str() != call.id.as_deref() {
             refuse("value", "the resource has another id than the address");
+        }
+        // Who may not write must not learn from it who is a patient.
+        let right = if mode == Mode::Create { 'c' } else { 'u' };
+        if matches!(mode, Mode::Create | Mode::Update)
+            && row.is_written
+            && asking.actor.may_write(resource.name(), right)
+        {
+            let text = json.to_string();
+            let (_, links) = json::read(text.as_bytes())
+                .map_err(|why| why.told("the resource cannot be read"))?;
+            let mut db = state.store.reader()?;
+            match state.check_patients(asking, &mut db, resource, &links) {
+                Err(refused) if refused.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+                    refuse("business-rule", refused.told());
+                }
+                done => done?,
+            }
         }
         let asked: Vec<&str> = asked.profiles.iter().map(String::as_str).collect();
         Ok(answer(outcome(&validate(&json, &asked)), issues))

@@ -83,9 +83,8 @@ impl Asked {
             if !super::super::negotiate::is_fhir_json(&call.media) {
                 return Err(Failure::unsupported_media(&call.media));
             }
-            let (json, _) = json::read(&call.body).map_err(|reason| {
-                Failure::unreadable(&format!("the body is no Parameters: {reason}"))
-            })?;
+            let (json, _) =
+                json::read(&call.body).map_err(|why| why.told("the body is no Parameters"))?;
             for parameter in json["parameter"].as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap_or("").to_owned();
                 let value = parameter.as_object().and_then(|object| {

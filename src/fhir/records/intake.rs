@@ -356,7 +356,7 @@ impl Intake<'_> {
         }
         let (json, links) = match json::read(entry.bytes) {
             Ok(read) => read,
-            Err(detail) => return Ok(Err(("json-broken", detail))),
+            Err(why) => return Ok(Err(("json-broken", why.to_string()))),
         };
         let mut edits = Vec::new();
         let mut patients: Vec<i64> = Vec::new();

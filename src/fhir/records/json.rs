@@ -6,8 +6,40 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::super::outcome::Failure;
+use crate::error::Error;
+
 /// Deepest nesting of a resource.
 pub(in crate::fhir) const DEEPEST: usize = 64;
+
+/// Most entries of a Bundle or List: each is a resource to be checked.
+pub(in crate::fhir) const MOST_ENTRIES: usize = 10_000;
+
+/// Why a text is not read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::fhir) enum Unread {
+    /// It is no JSON, or not as a resource has it: what, and where.
+    Broken(String),
+    /// It would cost too much to look at.
+    Crowded(String),
+}
+
+impl Unread {
+    /// As the client sees it; `what` says what should have been read.
+    pub(in crate::fhir) fn told(self, what: &str) -> Failure {
+        match self {
+            Self::Broken(reason) => Failure::unreadable(&format!("{what}: {reason}")),
+            Self::Crowded(reason) => Error::TooCostly(reason).into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Broken(reason) | Self::Crowded(reason)) = self;
+        f.write_str(reason)
+    }
+}
 
 /// A member of an object, by its place in the text.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,14 +67,15 @@ struct Scan<'a> {
     links: Vec<Link>,
 }
 
-/// Reads a resource: bounded in depth, without a name that stands twice in an object.
+/// Reads a resource: bounded in depth and entries, without a name that stands twice in an object.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub(in crate::fhir) fn read(bytes: &[u8]) -> Result<(Value, Vec<Link>), String> {
+pub(in crate::fhir) fn read(bytes: &[u8]) -> Result<(Value, Vec<Link>), Unread> {
     let mut scan = Scan { bytes, at: 0, links: Vec::new() };
     scan.value("", 0)?;
-    let value = serde_json::from_slice(bytes).map_err(|failure| failure.to_string())?;
+    let value =
+        serde_json::from_slice(bytes).map_err(|failure| Unread::Broken(failure.to_string()))?;
     Ok((value, scan.links))
 }
 
@@ -110,13 +143,13 @@ impl Scan<'_> {
         }
     }
 
-    fn wrong<T>(&self, what: &str) -> Result<T, String> {
+    fn wrong<T>(&self, what: &str) -> Result<T, Unread> {
         let line = self.bytes.iter().take(self.at).filter(|byte| **byte == b'\n').count() + 1;
-        Err(format!("{what} at byte {} (line {line})", self.at))
+        Err(Unread::Broken(format!("{what} at byte {} (line {line})", self.at)))
     }
 
     /// Reads past a value; grammar is looked at as far as the places need it.
-    fn value(&mut self, name: &str, depth: usize) -> Result<(), String> {
+    fn value(&mut self, name: &str, depth: usize) -> Result<(), Unread> {
         if depth > DEEPEST {
             return self.wrong(&format!("the nesting is deeper than {DEEPEST}"));
         }
@@ -130,10 +163,18 @@ impl Scan<'_> {
                     self.at += 1;
                     return Ok(());
                 }
+                let mut items = 0;
                 loop {
                     self.value(name, depth + 1)?;
+                    items += 1;
                     self.space();
                     match self.peek() {
+                        Some(b',') if name == "entry" && items >= MOST_ENTRIES => {
+                            return Err(Unread::Crowded(format!(
+                                "there are more than {MOST_ENTRIES} entries, which are not taken \
+                                 at once; send several"
+                            )));
+                        }
                         Some(b',') => self.at += 1,
                         Some(b']') => {
                             self.at += 1;
@@ -168,7 +209,7 @@ impl Scan<'_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), String> {
+    fn object(&mut self, depth: usize) -> Result<(), Unread> {
         self.at += 1;
         let mut names = HashSet::new();
         self.space();
@@ -205,7 +246,7 @@ impl Scan<'_> {
         }
     }
 
-    fn skip_string(&mut self) -> Result<(), String> {
+    fn skip_string(&mut self) -> Result<(), Unread> {
         self.at += 1;
         loop {
             match self.peek() {
@@ -220,7 +261,7 @@ impl Scan<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<String, String> {
+    fn string(&mut self) -> Result<String, Unread> {
         let start = self.at;
         self.skip_string()?;
         let text = self.bytes.get(start..self.at).unwrap_or_default();
@@ -280,7 +321,7 @@ pub(in crate::fhir) fn with_head(bytes: &[u8], id: &str, version: i32, updated: 
 
 #[cfg(test)]
 mod tests {
-    use super::{read, with_head};
+    use super::{MOST_ENTRIES, Unread, read, with_head};
 
     #[test]
     fn a_resource_keeps_its_bytes_but_for_id_and_meta() {
@@ -315,8 +356,14 @@ mod tests {
             ("{\"a\":\"\n\"}", "control character"),
             ("", "the text ends"),
         ] {
-            let refused = read(text.as_bytes()).unwrap_err();
+            let refused = read(text.as_bytes()).unwrap_err().to_string();
             assert!(refused.contains(reason), "{text:.40}: {refused}");
+        }
+        for (entries, is_taken) in [(MOST_ENTRIES, true), (MOST_ENTRIES + 1, false)] {
+            let text = format!(r#"{{"entry":[{}]}}"#, vec!["{}"; entries].join(","));
+            let read = read(text.as_bytes());
+            assert_eq!(read.is_ok(), is_taken);
+            assert!(is_taken || matches!(read, Err(Unread::Crowded(_))));
         }
         let (_, links) =
             read(br#"{"subject":{"reference":"Patient/1"},"url":"urn:uuid:1","x":"y"}"#).unwrap();

@@ -1,19 +1,23 @@
-//! JSON Patch (RFC 6902) on the bytes of a resource: what a patch does not touch stays as it was
+//! Patches on the bytes of a resource: JSON Patch (RFC 6902), and FHIRPath Patch by way of it: what a patch does not touch stays as it was
 //! sent, numbers with their digits and members in their order.
 //!
 //! In: a resource that [`json::read`] accepted, and operations. Out: its bytes, changed; not yet
-//! known to be a resource. Absent: FHIRPath Patch.
+//! known to be a resource. Absent: XML Patch.
 
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::super::handle::JSON_PATCH;
 use super::super::outcome::{Failure, Result as Answer};
 use super::super::provider::not_found;
 use super::super::table::Resource;
 use super::super::{Asking, State};
+use super::fhirpath_patch::{self, Change};
 use super::json::{self, Member};
 use super::write::{Conditions, Plan, Target, What, compare, several_match};
 use crate::error::Error;
@@ -27,7 +31,7 @@ const LARGEST: usize = super::write::BODY_LIMIT;
 
 /// An operation (RFC 6902 section 4).
 #[derive(Debug)]
-enum Op {
+pub(in crate::fhir) enum Op {
     Add { path: String, value: Box<RawValue> },
     Remove { path: String },
     Replace { path: String, value: Box<RawValue> },
@@ -47,35 +51,88 @@ pub(in crate::fhir) enum Fault {
 
 /// The operations of a patch.
 #[derive(Debug)]
-pub(in crate::fhir) struct Patch(Vec<Op>);
+pub(in crate::fhir) enum Patch {
+    Json(Vec<Op>),
+    Fhir(Vec<Change>),
+}
 
 impl Patch {
-    /// Reads a patch.
+    /// Reads a JSON Patch.
     pub(in crate::fhir) fn read(bytes: &[u8]) -> Result<Self, Fault> {
         let wrong = |what: String| Fault::Unreadable(format!("the body is no JSON Patch: {what}"));
         // Names that stand twice and depths that overflow are refused as in resources.
-        json::read(bytes).map_err(wrong)?;
+        json::read(bytes).map_err(|why| wrong(why.to_string()))?;
         let parts: Vec<&RawValue> =
             serde_json::from_slice(bytes).map_err(|failure| wrong(failure.to_string()))?;
         if parts.len() > MOST {
             return Err(wrong(format!("it has more than {MOST} operations")));
         }
         let read = |(at, part): (usize, &&RawValue)| op(part.get(), at);
-        parts.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self).map_err(wrong)
+        parts.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self::Json).map_err(wrong)
+    }
+
+    /// Reads a FHIRPath Patch, the bytes of `Parameters`.
+    pub(in crate::fhir) fn read_fhir(bytes: &[u8]) -> Result<Self, Fault> {
+        let wrong =
+            |what: String| Fault::Unreadable(format!("the body is no FHIRPath Patch: {what}"));
+        fhirpath_patch::read(bytes).map(Self::Fhir).map_err(wrong)
+    }
+
+    /// Reads the patch of an entry of a Bundle (R4 http.html 3.1.0.11.2): a JSON Patch as Binary, a
+    /// FHIRPath Patch as Parameters.
+    pub(in crate::fhir) fn of_entry(bytes: &[u8]) -> Result<Self, Fault> {
+        let wrong = |what: &str| Fault::Unreadable(format!("the patch of an entry is {what}"));
+        let (json, _) = json::read(bytes).map_err(|why| wrong(&why.to_string()))?;
+        match json["resourceType"].as_str() {
+            Some("Parameters") => Self::read_fhir(bytes),
+            Some("Binary") => {
+                let media = json["contentType"].as_str().unwrap_or_default();
+                if media.split(';').next().unwrap_or_default().trim() != JSON_PATCH {
+                    return Err(wrong(&format!(
+                        "a Binary of `contentType` `{JSON_PATCH}`, and this one is of `{}`",
+                        shown(media)
+                    )));
+                }
+                let data = STANDARD.decode(json["data"].as_str().unwrap_or_default());
+                Self::read(&data.map_err(|_| wrong("base64 in `data`"))?)
+            }
+            _ => Err(wrong("a Binary with a JSON Patch, or Parameters with a FHIRPath Patch")),
+        }
     }
 
     /// The resource with everything done, or as it was with the first operation that cannot be.
     pub(in crate::fhir) fn apply(&self, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut now = bytes.to_vec();
-        for (at, op) in self.0.iter().enumerate() {
-            let done = op.apply(&now);
-            now = done.map_err(|reason| Fault::Unfit(format!("operation {at}: {reason}")))?;
-            if now.len() > LARGEST {
-                return Err(Fault::Unfit(format!("operation {at}: the resource is too large")));
+        match self {
+            Self::Json(ops) => {
+                for (at, op) in ops.iter().enumerate() {
+                    now = stepped(&now, at, op)?;
+                }
+            }
+            Self::Fhir(changes) => {
+                for (at, change) in changes.iter().enumerate() {
+                    let unfit = |reason| Fault::Unfit(format!("operation {at}: {reason}"));
+                    // Paths are followed in what the operations before have made.
+                    let json: Json = serde_json::from_slice(&now)
+                        .map_err(|failure| unfit(failure.to_string()))?;
+                    for op in change.on(&json).map_err(unfit)? {
+                        now = stepped(&now, at, &op)?;
+                    }
+                }
             }
         }
         Ok(now)
     }
+}
+
+/// The text with one operation done, the number `at` of its patch.
+fn stepped(bytes: &[u8], at: usize, op: &Op) -> Result<Vec<u8>, Fault> {
+    let done =
+        op.apply(bytes).map_err(|reason| Fault::Unfit(format!("operation {at}: {reason}")))?;
+    if done.len() > LARGEST {
+        return Err(Fault::Unfit(format!("operation {at}: the resource is too large")));
+    }
+    Ok(done)
 }
 
 /// Reads one operation; the value stays as it was sent.
@@ -302,6 +359,16 @@ impl Op {
     }
 }
 
+impl Fault {
+    /// As the client is told of a body that is no patch.
+    pub(in crate::fhir) fn told(self) -> Failure {
+        match self {
+            Self::Unreadable(reason) => Failure::unreadable(&reason),
+            Self::Unfit(reason) => Failure::rule(&reason),
+        }
+    }
+}
+
 impl State {
     /// What a patch makes of the present version (R4 http.html 3.1.0.6): held to the rules like
     /// every other version.
@@ -337,10 +404,7 @@ impl State {
         compare(conditions, Some(head))?;
         let body = rows::body(db, head.number, head.version).map_err(Error::from)?;
         let body = body.ok_or_else(|| not_found(resource, &id))?;
-        let bytes = patch.apply(&body).map_err(|fault| match fault {
-            Fault::Unreadable(reason) => Failure::unreadable(&reason),
-            Fault::Unfit(reason) => Failure::rule(&reason),
-        })?;
+        let bytes = patch.apply(&body).map_err(Fault::told)?;
         let incoming = self.incoming(resource, &bytes)?;
         if incoming.id() != Some(&id) {
             return Err(Failure::rule("a patch does not change the id"));

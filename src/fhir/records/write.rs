@@ -170,8 +170,7 @@ impl State {
 
     /// Reads and checks a body that is to become a resource of the type.
     pub(in crate::fhir) fn incoming(&self, resource: Resource, bytes: &[u8]) -> Result<Incoming> {
-        let (json, links) = json::read(bytes)
-            .map_err(|reason| Failure::unreadable(&format!("the body is no resource: {reason}")))?;
+        let (json, links) = json::read(bytes).map_err(|why| why.told("the body is no resource"))?;
         let kind = json.get("resourceType").and_then(Json::as_str);
         if kind != Some(resource.name()) {
             return Err(Failure::unreadable(&format!(
@@ -379,7 +378,7 @@ impl State {
             What::Nothing => return self.unchanged(asking, db, resource, id, before),
         };
         if let Some(incoming) = &incoming {
-            self.check_patients(asking, db, incoming)?;
+            self.check_patients(asking, db, incoming.resource, &incoming.links)?;
         }
         let is_new = before.as_ref().is_none_or(|before| before.is_deleted);
         let mut write = Write {
@@ -441,12 +440,18 @@ impl State {
 
     /// A reference to a patient of the archive must name one that is there: what belongs to
     /// nobody would be found by nobody.
-    fn check_patients(&self, asking: &Asking<'_>, db: &mut Db, of: &Incoming) -> Result<()> {
+    pub(super) fn check_patients(
+        &self,
+        asking: &Asking<'_>,
+        db: &mut Db,
+        resource: Resource,
+        links: &[Link],
+    ) -> Result<()> {
         // A document is kept as it was signed.
-        if of.resource == Resource::Bundle {
+        if resource == Resource::Bundle {
             return Ok(());
         }
-        for link in of.links.iter().filter(|link| link.is_reference) {
+        for link in links.iter().filter(|link| link.is_reference) {
             let Some(("Patient", id)) = local(&link.text, &self.base) else { continue };
             let found = read::find_patients_by_id(db, asking.ids(), &[id]).map_err(Error::from)?;
             if !found.iter().any(|found| !found.is_deleted) {

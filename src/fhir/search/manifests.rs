@@ -58,11 +58,7 @@ pub(super) fn constant_of<'q>(asking: &Asking<'_>, criterion: &Criterion) -> Res
         "status" => vec![code("http://hl7.org/fhir/document-reference-status", "current")],
         "list-status" => vec![code("http://hl7.org/fhir/list-status", "current")],
         "type" => of(&document.kind),
-        "category" => {
-            let coding = &document.category.coding;
-            let also = document.category.also.iter().map(|system| code(system, &coding.code));
-            std::iter::once(coding.clone()).chain(also).collect()
-        }
+        "category" => asking.state.context.tables().document_categories(),
         "facility" => of(&document.facility.coding),
         "setting" => of(&document.practice.coding),
         "security-label" => of(&document.security.coding),

@@ -352,6 +352,8 @@ fn agent<'q>(asking: &Asking<'_>, criterion: &Criterion, facet: Facet) -> Result
                 (Agent::Device(_), _) => "Device",
                 (Agent::Person(_), Facet::Performer) => "PractitionerRole",
                 (Agent::Person(_), _) => "Practitioner",
+                // It is named by its identifier alone.
+                (Agent::Institution(_), _) => return false,
             };
             let mut asked = references.iter().filter_map(|of| of.id_of(kind)).peekable();
             asked.peek().is_some() && {
@@ -360,9 +362,13 @@ fn agent<'q>(asking: &Asking<'_>, criterion: &Criterion, facet: Facet) -> Result
             }
         }),
         Test::Identifiers(tokens) => those(&|agent| {
-            agent.identifier(context).is_some_and(|(system, value)| {
-                tokens.iter().any(|token| token.matches(Some(&system), &value))
-            })
+            // Of an examination only the persons are named.
+            let is_named =
+                facet != Facet::Performer || is_of_series || matches!(agent, Agent::Person(_));
+            is_named
+                && agent.identifier(context).is_some_and(|(system, value)| {
+                    tokens.iter().any(|token| token.matches(Some(&system), &value))
+                })
         }),
         _ => return Err(unsupported(criterion, "the modifier")),
     })

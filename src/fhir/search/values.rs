@@ -51,8 +51,8 @@ pub(in crate::fhir) struct Path {
 #[derive(Clone, Debug, PartialEq)]
 struct Step {
     name: String,
-    /// Only items that have this value.
-    only: Option<(String, String)>,
+    /// Only items that have this value there.
+    only: Option<(Vec<String>, String)>,
 }
 
 impl Path {
@@ -65,14 +65,18 @@ impl Path {
                 None => (text, None),
                 Some((name, only)) => {
                     let (field, value) = only.strip_suffix(']')?.split_once('=')?;
-                    (name, Some((field.to_owned(), value.to_owned())))
+                    let fields: Vec<String> = field.split('.').map(str::to_owned).collect();
+                    if !fields.iter().all(|field| is_name(field)) {
+                        return None;
+                    }
+                    (name, Some((fields, value.to_owned())))
                 }
             };
             is_name(name).then(|| Step { name: name.to_owned(), only })
         };
         let alternatives = text
             .split(" | ")
-            .map(|path| path.split('.').map(step).collect::<Option<Vec<_>>>())
+            .map(|path| steps(path).into_iter().map(step).collect::<Option<Vec<_>>>())
             .collect::<Option<_>>()?;
         Some(Self { alternatives })
     }
@@ -91,11 +95,11 @@ impl Path {
                 None => found.push(value),
                 Some((step, rest)) => {
                     let Some(below) = value.get(&step.name) else { return };
-                    let Some((field, wanted)) = &step.only else {
+                    let Some((fields, wanted)) = &step.only else {
                         return walk(below, rest, found);
                     };
                     let items = below.as_array().map_or(std::slice::from_ref(below), Vec::as_slice);
-                    for item in items.iter().filter(|item| item[field] == wanted.as_str()) {
+                    for item in items.iter().filter(|item| has(item, fields, wanted)) {
                         walk(item, rest, found);
                     }
                 }
@@ -106,6 +110,31 @@ impl Path {
             walk(resource, steps, &mut found);
         }
         found
+    }
+}
+
+/// The steps of a path: the dots between brackets part none.
+fn steps(path: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    path.split(|letter| {
+        match letter {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == '.' && depth == 0
+    })
+    .collect()
+}
+
+/// Whether a value stands in an element below these.
+fn has(element: &Json, fields: &[String], wanted: &str) -> bool {
+    match (element, fields.split_first()) {
+        (Json::Array(items), _) => items.iter().any(|item| has(item, fields, wanted)),
+        (_, Some((field, rest))) => {
+            element.get(field).is_some_and(|below| has(below, rest, wanted))
+        }
+        (_, None) => element.as_str() == Some(wanted),
     }
 }
 
@@ -354,11 +383,14 @@ mod tests {
         let resource = json!({
             "a": [{ "b": [1, 2] }, { "b": 3 }], "c": 4,
             "t": [{ "system": "email", "v": 5 }, { "system": "phone", "v": 6 }],
+            "u": [{ "k": [{ "c": "y" }, { "c": "x" }], "v": 7 }, { "url": "http://a.b/c", "v": 8 }],
         });
         for (path, found) in [
             ("a.b", vec![1, 2, 3]),
             ("a.b | c", vec![1, 2, 3, 4]),
             ("t[system=email].v", vec![5]),
+            ("u[k.c=x].v", vec![7]),
+            ("u[url=http://a.b/c].v", vec![8]),
             ("x.y", vec![]),
         ] {
             let path = Path::parse(path).unwrap();
@@ -367,7 +399,7 @@ mod tests {
                 found.iter().map(|n| json!(n)).collect::<Vec<_>>().iter().collect::<Vec<_>>()
             );
         }
-        for wrong in ["", "a.", "a[b", "a[b]", "a|b", "a b"] {
+        for wrong in ["", "a.", "a[b", "a[b]", "a[.=c]", "a|b", "a b"] {
             assert!(Path::parse(wrong).is_none(), "{wrong}");
         }
     }

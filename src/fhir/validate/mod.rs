@@ -36,7 +36,7 @@ pub(in crate::fhir) use primitive::Primitive;
 use report::At;
 pub use report::{Code, Issue, Report, Severity, outcome};
 use rules::{BASE, Invariant};
-pub(in crate::fhir) use rules::{Kind, Node, Rules};
+pub(in crate::fhir) use rules::{Child, Kind, Node, Rules};
 pub(in crate::fhir) use table::JsonKind;
 use table::Strength;
 

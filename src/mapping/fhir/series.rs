@@ -6,9 +6,9 @@ use super::deployment::ORGANISATION_ID;
 use super::study::{Input, endpoint};
 use super::{absent, clean, text_of, unsigned};
 use crate::imaging::{Attributes, Instance, Series};
-use crate::mapping::agent::Device;
+use crate::mapping::agent::{Device, Institution};
 use crate::mapping::body::{body_site, side, side_code};
-use crate::mapping::codes::{self, DCM, code_of};
+use crate::mapping::codes::{self, DCM};
 use crate::mapping::element::{Element, Transform};
 use crate::mapping::facts::{PERFORMERS, moment};
 use crate::mapping::person::persons;
@@ -97,10 +97,9 @@ impl Input<'_> {
     fn institution(&self, series: &Attributes) -> Option<Value> {
         let mut actor = Map::new();
         actor.insert("type".to_owned(), "Organization".into());
-        let item = series.items("InstitutionCodeSequence").first();
-        if let Some(code) = item.and_then(|item| code_of(self.context, item)) {
-            let identifier = json!({ "system": code.system, "value": code.code });
-            actor.insert("identifier".to_owned(), identifier);
+        if let Some(institution) = Institution::of(self.context, series) {
+            let (system, value) = institution.identifier();
+            actor.insert("identifier".to_owned(), json!({ "system": system, "value": value }));
         }
         if let Some(display) = series.text("InstitutionName").and_then(clean) {
             actor.insert("display".to_owned(), display.into_owned().into());

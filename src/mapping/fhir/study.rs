@@ -1,12 +1,10 @@
 //! `ImagingStudy`.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 
 use super::deployment::{ENDPOINT_ID, VIEWER_SUFFIX};
 use super::derived::{order_id, procedure_id};
-use super::{View, clean, fill, head, is_deidentified, text_of, write};
+use super::{View, clean, text_of};
 use crate::imaging::{Attributes, IdSpace, Study, keyed};
 use crate::mapping::agent::Device;
 use crate::mapping::body::{body_site, region};
@@ -18,98 +16,6 @@ use crate::mapping::order::orders;
 use crate::mapping::person::{Person, persons};
 use crate::mapping::profiles::ExtensionName;
 use crate::mapping::{Context, identifier};
-
-/// A study without instances, and where they belong.
-#[derive(Clone, Debug)]
-pub struct RenderedStudy {
-    /// The complete resource, but for `series.instance`.
-    pub bytes: Arc<[u8]>,
-    /// For each series, in order, the offset of the brace that closes it.
-    series_ends: Box<[u32]>,
-}
-
-impl RenderedStudy {
-    /// The resource with the instances of `study`, which must be the study that was rendered,
-    /// loaded with them.
-    #[must_use]
-    pub fn with_instances(&self, context: &Context, study: &Study, view: View) -> Vec<u8> {
-        let count: usize = study.series.iter().map(|series| series.instances.len()).sum();
-        let mut out = Vec::with_capacity(self.bytes.len() + count * 300);
-        let mut from = 0;
-        for (series, end) in study.series.iter().zip(&self.series_ends) {
-            let end = usize::try_from(*end).unwrap_or(usize::MAX);
-            if series.instances.is_empty() {
-                continue;
-            }
-            out.extend_from_slice(self.bytes.get(from..end).unwrap_or_default());
-            from = end;
-            out.extend_from_slice(b",\"instance\":[");
-            for (at, instance) in series.instances.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                let mut object = Map::new();
-                let input = Input { context, view, study };
-                fill(&mut object, &context.0.tables.instance, view, |element| {
-                    input.instance(element, instance)
-                });
-                write(&mut out, &object);
-            }
-            out.push(b']');
-        }
-        out.extend_from_slice(self.bytes.get(from..).unwrap_or_default());
-        out
-    }
-}
-
-/// `ImagingStudy`, from a study that need not have its instances loaded.
-#[must_use]
-pub fn render_study(context: &Context, study: &Study, view: View) -> RenderedStudy {
-    let mut object = {
-        let is_labelled = is_deidentified(&study.patient.attributes) || view != View::Care;
-        let version = (study.version, study.updated);
-        head(context, "ImagingStudy", &study.public_id, version, is_labelled)
-    };
-    let input = Input { context, view, study };
-    fill(&mut object, &context.0.tables.study, view, |element| input.study(element));
-    if !holds_to_profiles(&object)
-        && let Some(Value::Object(meta)) = object.get_mut("meta")
-    {
-        meta.remove("profile");
-    }
-    let mut out = Vec::with_capacity(1024 + study.series.len() * 640);
-    write(&mut out, &object);
-    let mut series_ends = Vec::with_capacity(study.series.len());
-    if !study.series.is_empty() {
-        // The brace that closes the study moves behind its series.
-        out.pop();
-        out.extend_from_slice(b",\"series\":[");
-        for (at, series) in study.series.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            let mut object = Map::new();
-            let input = Input { context, view, study };
-            fill(&mut object, &context.0.tables.series, view, |element| {
-                input.series(element, series)
-            });
-            write(&mut out, &object);
-            series_ends.push(u32::try_from(out.len() - 1).unwrap_or(u32::MAX));
-        }
-        out.extend_from_slice(b"]}");
-    }
-    RenderedStudy { bytes: out.into(), series_ends: series_ends.into() }
-}
-
-/// Whether a study can be what HL7 Europe Imaging takes: one order at most, with an accession
-/// number. MADO's group case, and an order that only its placer numbered, are studies all the same.
-fn holds_to_profiles(study: &Map<String, Value>) -> bool {
-    match study.get("basedOn").and_then(Value::as_array).map(Vec::as_slice) {
-        None | Some([]) => true,
-        Some([one]) => one.get("identifier").is_some(),
-        Some(_) => false,
-    }
-}
 
 /// What the rules of a study and of what is derived from it read.
 pub(super) struct Input<'a> {
@@ -248,7 +154,7 @@ impl Input<'_> {
         persons(self.context, bag, element.keyword(), sequence)
     }
 
-    fn study(&self, element: &Element) -> Vec<Value> {
+    pub(super) fn study(&self, element: &Element) -> Vec<Value> {
         let (context, study) = (self.context, self.study);
         let bag = &study.attributes;
         match element.transform {

@@ -36,7 +36,7 @@ pub(super) fn composition(source: &Source<'_>, found: &Found) -> Value {
     let [_, status, _] = source.status();
     object.insert("status".to_owned(), status.into());
     object.insert("type".to_owned(), source.code());
-    object.insert("category".to_owned(), Source::categories());
+    object.insert("category".to_owned(), source.categories());
     object.insert("subject".to_owned(), source.subject());
     let date = source.written().unwrap_or_else(|| changed(source));
     object.insert("date".to_owned(), date.into());

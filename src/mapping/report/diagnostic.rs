@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Kind, LOINC, PRIORITY, Source, narrative, organisation, put, put_text};
+use super::{Kind, LOINC, Source, narrative, organisation, put, put_text};
 use crate::imaging::{Content, Item, Rank};
 use crate::mapping::body::{body_site, region};
 use crate::mapping::codes::{self, DCM};
@@ -30,7 +30,7 @@ pub(super) fn report(source: &Source<'_>, results: &[String]) -> Value {
     put(&mut object, "basedOn", source.based_on());
     let [status, ..] = source.status();
     object.insert("status".to_owned(), status.into());
-    object.insert("category".to_owned(), Source::categories());
+    object.insert("category".to_owned(), source.categories());
     object.insert("code".to_owned(), source.code());
     object.insert("subject".to_owned(), source.subject());
     put_text(&mut object, "effectiveDateTime", source.written());
@@ -191,7 +191,7 @@ pub(super) fn document_reference(source: &Source<'_>) -> Option<Value> {
     object.insert(
         "category".to_owned(),
         json!([{ "coding": [{
-            "system": PRIORITY, "code": "Medical-Imaging", "display": "medical imaging studies and related imaging reports",
+            "system": source.priority(), "code": "Medical-Imaging", "display": "medical imaging studies and related imaging reports",
         }] }]),
     );
     object.insert("subject".to_owned(), source.subject());

@@ -19,6 +19,7 @@ use super::Context;
 use super::codes::code_in;
 use super::fhir::{View, clean, head, instant, is_deidentified, mapped_uid, tidy};
 use super::moment::{Day, Moment};
+use super::profiles::Switch;
 use crate::imaging::{Code, StoredReport, Study};
 
 pub use composition::document;
@@ -92,10 +93,6 @@ pub fn render_report(
 
 /// LOINC.
 const LOINC: &str = "http://loinc.org";
-/// The priority categories of the European Electronic Health Record exchange Format: the canonical
-/// of the guide, not the one of MADO's examples (`fhir-imaging`, conflict 4).
-const PRIORITY: &str =
-    "http://hl7.eu/fhir/health-data-api/CodeSystem/eehrxf-document-priority-category-cs";
 /// DICOM elements that no terminology has a code for.
 const ELEMENTS: &str = "http://hl7.eu/fhir/imaging/CodeSystem/codesystem-missing-dicom-terminology";
 
@@ -212,8 +209,13 @@ impl<'a> Source<'a> {
         self.written().filter(|text| text.contains('T'))
     }
 
+    /// The code system of the Regulation's priority categories (conflict 4 of `eu-profiles.toml`).
+    fn priority(&self) -> &str {
+        self.context.tables().profiles.first(Switch::DocumentCategorySystem)
+    }
+
     /// Categories of an imaging report: the diagnostic service, LOINC's and the Regulation's.
-    fn categories() -> Value {
+    fn categories(&self) -> Value {
         json!([
             { "coding": [{
                 "system": "http://terminology.hl7.org/CodeSystem/v2-0074",
@@ -222,7 +224,7 @@ impl<'a> Source<'a> {
             }] },
             { "coding": [{ "system": LOINC, "code": "85430-7" }] },
             { "coding": [{
-                "system": PRIORITY,
+                "system": self.priority(),
                 "code": "Medical-Imaging",
                 "display": "medical imaging studies and related imaging reports",
             }] },

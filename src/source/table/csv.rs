@@ -1,6 +1,7 @@
 //! Columns of a CSV file (RFC 4180 with a header row), a row at a time.
 
-use std::cell::Cell as Counter;
+use std::cell::{Cell as Counter, RefCell};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::rc::Rc;
@@ -11,10 +12,39 @@ use crate::mapping::tables::Csv;
 /// A row beyond this size is not read: an unclosed quote would swallow the file.
 const LONGEST_ROW: usize = 4 << 20;
 
+/// The ends of lines that were read, by their place in the file.
+#[derive(Debug, Default)]
+struct Ends {
+    /// Where the next byte stands.
+    at: u64,
+    /// Carriage returns and line feeds (`true`) that no row has passed yet.
+    places: VecDeque<(u64, bool)>,
+    /// Line feeds that were passed.
+    passed: u64,
+}
+
+impl Ends {
+    /// The line on which the row begins whose reading began there. What ends the row before, and
+    /// empty lines, are read with the row that follows.
+    fn line(&mut self, start: u64) -> u64 {
+        let mut begin = start;
+        while let Some((at, is_feed)) = self.places.front().copied().filter(|(at, _)| *at <= begin)
+        {
+            self.places.pop_front();
+            self.passed += u64::from(is_feed);
+            if at == begin {
+                begin += 1;
+            }
+        }
+        self.passed + 1
+    }
+}
+
 /// Reads no further than [`LONGEST_ROW`] beyond the last row that was complete.
 struct Bounded {
     file: File,
     read: Rc<Counter<usize>>,
+    ends: Rc<RefCell<Ends>>,
 }
 
 impl Read for Bounded {
@@ -26,6 +56,14 @@ impl Read for Bounded {
         }
         let read = self.file.read(buffer)?;
         self.read.set(self.read.get() + read);
+        let mut ends = self.ends.borrow_mut();
+        let from = ends.at;
+        for (at, byte) in (from..).zip(buffer.iter().take(read)) {
+            if matches!(byte, b'\r' | b'\n') {
+                ends.places.push_back((at, *byte == b'\n'));
+            }
+        }
+        ends.at = from + read as u64;
         Ok(read)
     }
 }
@@ -38,6 +76,8 @@ pub(super) struct Reader {
     header: Vec<String>,
     wanted: Vec<usize>,
     row: csv::ByteRecord,
+    ends: Rc<RefCell<Ends>>,
+    line: u64,
 }
 
 /// What the next row is.
@@ -56,10 +96,11 @@ impl Reader {
         let encoding = encoding_rs::Encoding::for_label(how.encoding.as_bytes())
             .ok_or_else(|| format!("`{}` is no encoding", how.encoding))?;
         let read = Rc::new(Counter::new(0));
+        let ends = Rc::new(RefCell::new(Ends::default()));
         let mut csv = csv::ReaderBuilder::new()
             .delimiter(u8::try_from(how.delimiter).unwrap_or(b','))
             .flexible(true)
-            .from_reader(Bounded { file, read: Rc::clone(&read) });
+            .from_reader(Bounded { file, read: Rc::clone(&read), ends: Rc::clone(&ends) });
         let header = csv
             .byte_headers()
             .map_err(|failure| failure.to_string())?
@@ -69,7 +110,8 @@ impl Reader {
                 encoding.decode_without_bom_handling(name).0.trim().to_owned()
             })
             .collect();
-        Ok(Self { csv, read, encoding, header, wanted: Vec::new(), row: csv::ByteRecord::new() })
+        let (wanted, row) = (Vec::new(), csv::ByteRecord::new());
+        Ok(Self { csv, read, encoding, header, wanted, row, ends, line: 0 })
     }
 
     /// The names of the columns.
@@ -102,10 +144,12 @@ impl Reader {
         if !more {
             return Ok(Next::End);
         }
+        let start = self.row.position().map_or(0, csv::Position::byte);
+        self.line = self.ends.borrow_mut().line(start);
         if self.row.len() == self.header.len() {
             return Ok(Next::Row);
         }
-        let line = self.row.position().map_or(0, csv::Position::line);
+        let line = self.line;
         Ok(Next::Broken(format!(
             "line {line} has {} fields where the header has {}; is a delimiter or a quotation \
              mark missing?",
@@ -115,8 +159,8 @@ impl Reader {
     }
 
     /// The line that the row begins on.
-    pub(super) fn line(&self) -> u64 {
-        self.row.position().map_or(0, csv::Position::line)
+    pub(super) const fn line(&self) -> u64 {
+        self.line
     }
 
     /// The value of the row.
@@ -133,5 +177,37 @@ impl Reader {
         scratch.clear();
         scratch.push_str(&self.encoding.decode_without_bom_handling(bytes).0);
         Cell::Bytes(scratch.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, Write as _};
+
+    use super::{Next, Reader};
+    use crate::mapping::tables::Csv;
+
+    #[test]
+    fn a_row_has_the_line_that_an_editor_shows() {
+        let how = Csv::default();
+        for end in ["\n", "\r\n"] {
+            let text = ["a,b", "1,x", "2,\"y", "z\"", "3,w", "", "", "4,v", "5", "6,u"].join(end);
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file.rewind().unwrap();
+            let mut reader = Reader::open(file, &how).unwrap();
+            let mut lines = Vec::new();
+            loop {
+                match reader.next_row().unwrap() {
+                    Next::Row => lines.push(reader.line()),
+                    Next::Broken(reason) => {
+                        assert!(reason.starts_with(&format!("line {} has 1", reader.line())));
+                        lines.push(reader.line());
+                    }
+                    Next::End => break,
+                }
+            }
+            assert_eq!(lines, [2, 3, 5, 8, 9, 10], "{end:?}");
+        }
     }
 }

@@ -21,6 +21,9 @@ impl Converter<'_> {
             .map(|licence| self.licence(licence).0)
             .collect();
         licences.extend(named(Facet::Licence).iter().map(|licence| self.licence(licence).0));
+        let keywords = self.keywords(&description.keywords);
+        let also = description.keywords.iter().map(|(_, word)| word.trim().to_owned());
+        let also = also.filter(|word| !keywords.contains(word)).collect();
         let terms = [
             (Dimension::Access, vec![access.code().to_owned()]),
             (Dimension::Theme, description.health_themes.clone()),
@@ -29,7 +32,7 @@ impl Converter<'_> {
             (Dimension::BodySite, named(Facet::BodySite)),
             (Dimension::Year, named(Facet::Year)),
             (Dimension::Licence, licences),
-            (Dimension::Keyword, self.keywords(&description.keywords)),
+            (Dimension::Keyword, keywords),
         ];
         let mut text = String::new();
         let all = description
@@ -55,6 +58,7 @@ impl Converter<'_> {
             description: self.best(&description.description),
             access,
             terms: terms.into_iter().filter(|(_, values)| !values.is_empty()).collect(),
+            also,
             records: figures.records,
             individuals: figures.individuals,
             years: figures.from.zip(figures.to).map(|(from, to)| (from.0.year(), to.0.year())),

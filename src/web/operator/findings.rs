@@ -44,8 +44,8 @@ pub(super) async fn findings_page(request: HttpRequest, state: web::Data<State>)
                 FindingLine {
                     meaning,
                     remedy,
-                    studies: words::signed(row.studies),
-                    count: words::signed(row.count),
+                    studies: viewer.reader.tongue.signed(row.studies),
+                    count: viewer.reader.tongue.signed(row.count),
                     code: row.code,
                 }
             })
@@ -136,7 +136,7 @@ pub(super) async fn finding(
                     is_uid: uid.is_some(),
                     attribute: row.attribute.clone(),
                     value: row.value.clone(),
-                    count: words::signed(row.count),
+                    count: viewer.reader.tongue.signed(row.count),
                 }
             })
             .collect();

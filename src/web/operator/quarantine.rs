@@ -36,9 +36,9 @@ struct QuarantineLine {
 /// A row number, or a byte offset in both spellings that viewers of files use.
 fn offset(place: i64, is_row: bool, tongue: &'static Tongue) -> String {
     if is_row || place < 0 {
-        tongue.put("operator.row", words::signed(place))
+        tongue.put("operator.row", tongue.signed(place))
     } else {
-        format!("{} (0x{place:X})", words::signed(place))
+        format!("{} (0x{place:X})", tongue.signed(place))
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn quarantine(request: HttpRequest, state: web::Data<State>) ->
             next: has_more.then(|| format!("/operator/quarantine?after={}", place + ROWS)),
             is_first: place == 0,
             shows_origin,
-            total: words::signed(total),
+            total: viewer.reader.tongue.signed(total),
             buttons: sources
                 .into_iter()
                 .filter(|source| source.quarantined > 0 || source.retry > 0)

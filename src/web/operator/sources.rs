@@ -16,7 +16,6 @@ use crate::web::State;
 use crate::web::layout::Layout;
 use crate::web::problem::render;
 use crate::web::tongue::Tongue;
-use crate::web::words;
 
 /// Runs that are shown of a source.
 const RUNS: i64 = 50;
@@ -44,6 +43,8 @@ pub(super) struct RunLine {
     pub(super) state: &'static str,
     pub(super) style: &'static str,
     pub(super) summary: Option<RunSummary>,
+    /// Of an import of rows, which has other figures.
+    pub(super) rows: Option<String>,
 }
 
 pub(super) struct RunSummary {
@@ -72,22 +73,56 @@ pub(super) fn source_lines(state: &State, tongue: &'static Tongue) -> Result<Vec
     let lines = rows.into_iter().map(|(source, counts, last)| {
         let of = |state: InputState| counts.get(&state).copied().unwrap_or(0);
         let name = source_name(&source, tongue);
+        let rows = last.as_ref().and_then(Rows::of);
+        let taken = rows.and_then(|rows| i64::try_from(rows.taken).ok());
         SourceLine {
             number: source.number,
             is_table: ["table", "clinical"].contains(&source.kind.as_str()),
             kind: kind_name(&source.kind, tongue),
             locator: source.locator.clone(),
-            ingested: words::signed(of(InputState::Ingested)),
+            ingested: tongue.signed(taken.unwrap_or_else(|| of(InputState::Ingested))),
             quarantined: of(InputState::Quarantined),
-            quarantined_shown: words::signed(of(InputState::Quarantined)),
-            not_dicom: words::signed(of(InputState::NotDicom)),
-            vanished: words::signed(of(InputState::Vanished)),
+            quarantined_shown: tongue.signed(of(InputState::Quarantined)),
+            not_dicom: tongue.signed(of(InputState::NotDicom)),
+            vanished: tongue.signed(of(InputState::Vanished)),
             retry: of(InputState::Retry),
             last: last.map(|run| run_line(&run, &name, tongue)),
             name,
         }
     });
     Ok(lines.collect())
+}
+
+/// What an import of rows wrote of itself (`vesalius ingest table`, kind `clinical`).
+#[derive(serde::Deserialize)]
+struct Rows {
+    rows: u64,
+    taken: u64,
+    quarantined: u64,
+    created: u64,
+    changed: u64,
+    unchanged: u64,
+    vanished: u64,
+}
+
+impl Rows {
+    fn of(row: &RunRow) -> Option<Self> {
+        serde_json::from_str(&row.summary).ok()
+    }
+
+    fn shown(&self, tongue: &'static Tongue) -> String {
+        let figures = [
+            ("operator.ingested", self.taken),
+            ("operator.quarantined", self.quarantined),
+            ("operator.resources-new", self.created),
+            ("operator.changed", self.changed),
+            ("operator.unchanged", self.unchanged),
+            ("operator.vanished", self.vanished),
+        ];
+        let figures =
+            figures.map(|(key, count)| format!("{}: {}", tongue.word(key), tongue.count(count)));
+        format!("{}. {}", tongue.counted("row", self.rows), figures.join(", "))
+    }
 }
 
 fn run_line(row: &RunRow, source: &str, tongue: &'static Tongue) -> RunLine {
@@ -103,25 +138,26 @@ fn run_line(row: &RunRow, source: &str, tongue: &'static Tongue) -> RunLine {
     #[allow(clippy::cast_precision_loss, reason = "seconds of a run")]
     let duration = row.finished.map_or_else(
         || tongue.word("operator.not-ended").to_owned(),
-        |end| words::seconds(end.saturating_sub(row.started).max(0) as f64 / 1e6),
+        |end| tongue.seconds(end.saturating_sub(row.started).max(0) as f64 / 1e6),
     );
     RunLine {
         number: row.number,
         source: source.to_owned(),
-        started: Moment::new(row.started),
+        started: Moment::new(row.started, tongue),
         duration,
         state: tongue.word(state),
         style,
+        rows: Rows::of(row).map(|rows| rows.shown(tongue)),
         summary: summary.map(|s| RunSummary {
-            seen: words::count(s.files.seen),
-            ingested: words::count(s.files.ingested),
-            unchanged: words::count(s.files.unchanged),
-            quarantined: words::count(s.files.quarantined),
-            not_dicom: words::count(s.files.not_dicom),
-            changed: words::count(s.changed),
-            vanished: words::count(s.vanished),
-            studies_changed: words::count(s.studies_changed),
-            findings: words::count(s.findings),
+            seen: tongue.count(s.files.seen),
+            ingested: tongue.count(s.files.ingested),
+            unchanged: tongue.count(s.files.unchanged),
+            quarantined: tongue.count(s.files.quarantined),
+            not_dicom: tongue.count(s.files.not_dicom),
+            changed: tongue.count(s.changed),
+            vanished: tongue.count(s.vanished),
+            studies_changed: tongue.count(s.studies_changed),
+            findings: tongue.count(s.findings),
         }),
     }
 }

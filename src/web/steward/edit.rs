@@ -8,6 +8,7 @@ use super::super::State;
 use super::super::layout::Layout;
 use super::super::operator::Moment;
 use super::super::problem::render;
+use super::super::tongue::Tongue;
 use super::super::words::Phrase;
 use super::view::{self, ChangeView, Finding, GroupView, Maker};
 use super::{Answer, Asking, address, answer, posted, unknown};
@@ -69,8 +70,8 @@ pub(super) struct DraftLine {
 }
 
 impl DraftLine {
-    pub(super) fn of(draft: &DraftRow) -> Self {
-        Self { who: draft.who.clone(), at: Moment::new(draft.at) }
+    pub(super) fn of(draft: &DraftRow, tongue: &Tongue) -> Self {
+        Self { who: draft.who.clone(), at: Moment::new(draft.at, tongue) }
     }
 }
 
@@ -156,7 +157,7 @@ fn page(
             .map(|tag| name(tag))
             .collect(),
         groups,
-        draft: ground.draft.as_ref().map(DraftLine::of),
+        draft: ground.draft.as_ref().map(|draft| DraftLine::of(draft, asking.reader.tongue)),
         rival: shown.rival,
         is_file: ground.is_file,
         is_checked: shown.checked.is_some(),
@@ -265,7 +266,7 @@ async fn send(
                     Err(theirs) => {
                         let rival = Rival {
                             changes: view::changes(&theirs.text, &text, form, asking.reader.tongue),
-                            draft: DraftLine::of(&theirs),
+                            draft: DraftLine::of(&theirs, asking.reader.tongue),
                         };
                         // Saving again overwrites knowingly.
                         let ground =
@@ -349,7 +350,7 @@ fn text_page(
         version: ground.version,
         base: ground.base.clone(),
         text: ground.text.clone(),
-        draft: ground.draft.as_ref().map(DraftLine::of),
+        draft: ground.draft.as_ref().map(|draft| DraftLine::of(draft, asking.reader.tongue)),
         rival,
         findings,
         is_checked: checked.is_some(),
@@ -405,7 +406,7 @@ async fn send_text(
                 let form = &state.pages.release().form;
                 let rival = Rival {
                     changes: view::changes(&theirs.text, &ground.text, form, asking.reader.tongue),
-                    draft: DraftLine::of(&theirs),
+                    draft: DraftLine::of(&theirs, asking.reader.tongue),
                 };
                 let ground = Ground { version: theirs.version, draft: Some(theirs), ..ground };
                 text_page(state, asking, &ground, None, Some(rival), false).map(Answer::Conflict)

@@ -83,7 +83,7 @@ fn page(
         layout: asking.layout(state, &format!("{} {}", asking.w("steward.review"), ground.slug)),
         slug: ground.slug.clone(),
         version: ground.version,
-        draft: ground.draft.as_ref().map(DraftLine::of),
+        draft: ground.draft.as_ref().map(|draft| DraftLine::of(draft, tongue)),
         changes: view::changes(old, &ground.text, form, tongue),
         is_same_document: outcome.verdict == Verdict::Unchanged,
         is_new: published.is_none(),
@@ -239,6 +239,7 @@ pub(super) fn turtle(state: &State, entry: &Entry) -> Result<Vec<u8>> {
 
 struct VersionLine {
     number: i64,
+    region: String,
     at: Moment,
     who: String,
     verdict: &'static str,
@@ -295,10 +296,13 @@ fn versions_page(
         } else {
             Vec::new()
         };
+        let at = Moment::new(revision.at.as_microsecond(), tongue);
         VersionLine {
             number: revision.number,
-            at: Moment::new(revision.at.as_microsecond()),
-            who: revision.who.clone(),
+            // Two versions of one minute are two regions.
+            region: tongue.put_two("steward.changes-of", &at.shown, revision.number),
+            at,
+            who: super::super::operator::who(&revision.who, tongue),
             verdict: asking.w(word),
             style,
             changes,
@@ -312,7 +316,7 @@ fn versions_page(
         layout: asking.layout(state, &format!("{} {slug}", asking.w("steward.versions"))),
         slug: slug.to_owned(),
         draft_version: draft.as_ref().map_or(0, |draft| draft.version),
-        draft: draft.as_ref().map(DraftLine::of),
+        draft: draft.as_ref().map(|draft| DraftLine::of(draft, tongue)),
         versions: versions.collect(),
         is_published: entry.as_ref().is_some_and(|entry| entry.state == rdf::State::Published),
         is_withdrawn: entry.as_ref().is_some_and(|entry| entry.state == rdf::State::Withdrawn),

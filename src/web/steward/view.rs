@@ -58,6 +58,7 @@ const fn facet_key(facet: Facet) -> &'static str {
         Facet::Procedure => "selects.procedure",
         Facet::Requested => "selects.requested",
         Facet::Orders => "selects.orders",
+        Facet::Listing => "selects.listing",
     }
 }
 

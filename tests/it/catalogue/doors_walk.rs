@@ -234,3 +234,35 @@ fn a_store_that_is_older_than_the_log_is_logged_when_it_is_opened() {
         }
     });
 }
+
+#[actix_web::test]
+async fn an_answer_is_given_again_until_somebody_changes_the_catalogue() {
+    use vesalius::catalogue::StoreShelf;
+    use vesalius::store::Store;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Arc::new(StoreShelf(Arc::new(Store::open(folder.path(), "").unwrap())));
+    // A server, and a publishing command on the same database.
+    let (here, elsewhere) = (open(), open());
+    let state = doors_of(here.clone());
+    let sample = super::published(&config()).find("lung-ldct").unwrap().unwrap();
+    let entry = |state: State, text: &str| Entry {
+        state,
+        document: format!("<https://node.example.org/dataset/lung-ldct> <urn:p> \"{text}\" .\n"),
+        ..sample.clone()
+    };
+    let ask = async || knock(&state, "/dataset/lung-ldct.nt", &[]).await;
+    here.put(&entry(State::Published, "first")).unwrap();
+    for _ in 0..3 {
+        let (status, headers, body) = ask().await;
+        assert!(status == 200 && body.contains("first"), "{status} {body}");
+        assert!(headers.contains_key("etag"));
+    }
+    here.put(&entry(State::Published, "second")).unwrap();
+    assert!(ask().await.2.contains("second"), "its own change shows at once");
+    elsewhere.put(&entry(State::Published, "third")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(21));
+    assert!(ask().await.2.contains("third"), "another's in a moment");
+    elsewhere.put(&entry(State::Withdrawn, "gone")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(21));
+    assert_eq!(ask().await.0, 410);
+}

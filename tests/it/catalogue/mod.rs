@@ -149,7 +149,7 @@ pub(crate) async fn knock(
 
 /// The doors of a shelf without pages, two datasets on a page of the listing.
 pub(crate) fn doors_of(
-    shelf: std::sync::Arc<MemoryShelf>,
+    shelf: std::sync::Arc<dyn vesalius::catalogue::Shelf>,
 ) -> actix_web::web::Data<vesalius::harvest::State> {
     let mut config = config();
     config.catalogue.page_size = 2;

@@ -13,9 +13,9 @@ use vesalius::index::Criteria;
 
 use super::server::{Reply, Server, archive};
 
-const STUDIES: usize = 150;
+pub(super) const STUDIES: usize = 150;
 
-fn server() -> Server {
+pub(super) fn server() -> Server {
     Server::new(archive(STUDIES, 7), |_| ())
 }
 
@@ -33,19 +33,19 @@ fn path_of(url: &str) -> String {
 
 impl Server {
     /// Makes every export that waits.
-    fn export(&self) {
+    pub(super) fn export(&self) {
         let clock = || jiff::Timestamp::now().as_microsecond();
         while self.state().export_next(&clock, &AtomicBool::new(false)) {}
     }
 
     /// Asks for an export and gives the address of its status.
-    async fn ask(&self, role: Role, path: &str) -> String {
+    pub(super) async fn ask(&self, role: Role, path: &str) -> String {
         let reply = self.send(Some(role), kick_off(path)).await;
         assert_eq!(reply.status, StatusCode::ACCEPTED, "{path}: {}", text(&reply));
         path_of(reply.header("content-location"))
     }
 
-    async fn manifest(&self, role: Role, path: &str) -> Value {
+    pub(super) async fn manifest(&self, role: Role, path: &str) -> Value {
         let status = self.ask(role, path).await;
         self.export();
         let reply = self.get(role, &status).await;
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// Every resource of a list of the manifest.
-    async fn lines(&self, role: Role, manifest: &Value, list: &str) -> Vec<Value> {
+    pub(super) async fn lines(&self, role: Role, manifest: &Value, list: &str) -> Vec<Value> {
         let mut found = Vec::new();
         for file in manifest[list].as_array().unwrap() {
             let reply = self.get(role, &path_of(file["url"].as_str().unwrap())).await;
@@ -80,7 +80,7 @@ fn text(reply: &Reply) -> String {
     String::from_utf8_lossy(&reply.bytes).into_owned()
 }
 
-fn ids(resources: &[Value]) -> BTreeSet<String> {
+pub(super) fn ids(resources: &[Value]) -> BTreeSet<String> {
     resources.iter().map(|of| of["id"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -322,7 +322,8 @@ async fn an_export_is_told_of_fetched_in_parts_and_deleted() {
 
 #[actix_web::test]
 async fn exports_survive_a_restart_and_expire() {
-    let server = server();
+    // Lines that are kept ready stay.
+    let server = Server::new(archive(STUDIES, 7), |config| config.exports.keep_ready = false);
     let done = server.ask(Role::ImagingIt, "/fhir/$export?_type=Patient").await;
     server.export();
     let waiting = server.ask(Role::ImagingIt, "/fhir/$export?_type=ImagingStudy").await;
@@ -350,14 +351,14 @@ async fn exports_survive_a_restart_and_expire() {
 }
 
 /// What exports keep of their lines.
-fn kept(server: &Server) -> Option<Vec<u8>> {
+pub(super) fn kept(server: &Server) -> Option<Vec<u8>> {
     let files = std::fs::read_dir(server.exports().join("kept")).ok()?.flatten();
     let is_lines = |path: &std::path::PathBuf| path.extension().is_some_and(|of| of == "ndjson");
     std::fs::read(files.map(|file| file.path()).find(is_lines)?).ok()
 }
 
 /// The studies of an export, each as GET gives it.
-async fn exported_as_read(server: &Server, query: &str) -> Vec<Value> {
+pub(super) async fn exported_as_read(server: &Server, query: &str) -> Vec<Value> {
     let path = format!("/fhir/$export?_type=ImagingStudy{query}");
     let manifest = server.manifest(Role::ImagingIt, &path).await;
     let mut studies = Vec::new();

@@ -253,6 +253,74 @@ async fn pages_of_any_size_give_each_document_once_and_the_same_total() {
 }
 
 #[actix_web::test]
+async fn a_study_of_which_only_numbers_are_known_has_one_manifest() {
+    let mut records = archive(30, 3);
+    let counted = |record: &vesalius::imaging::Record| record.study_uid.as_str().ends_with('7');
+    for record in records.iter_mut().filter(|record| counted(record)) {
+        let instance = record.instance.take().unwrap();
+        record.sop_classes = vec![instance.sop_class];
+    }
+    // A row says how many instances a series has.
+    records.dedup_by_key(|record| {
+        (
+            record.series_uid.clone(),
+            record.instance.is_none().then_some(()).ok_or(record.origin.clone()),
+        )
+    });
+    let server = Server::new(records, |_| ());
+    let studies = server.all("/fhir/ImagingStudy?_count=100").await;
+    let is_counted = |study: &Value| study["series"][0]["instance"].is_null();
+    let few = studies.iter().filter(|study| is_counted(study)).count();
+    assert_eq!((studies.len(), few), (30, 3));
+    for study in &studies {
+        let id = study["id"].as_str().unwrap();
+        let path =
+            format!("/fhir/DocumentReference?related=ImagingStudy/{id}&_revinclude=List:item");
+        let found = bundle_of(&server.get(Role::ImagingIt, &path).await);
+        let documents = if is_counted(study) { 1 } else { 2 };
+        assert_eq!(found["total"], documents, "{found:#}");
+        let entries = found["entry"].as_array().unwrap();
+        assert_eq!(entries.len(), documents + 1);
+        let list = &entries[documents]["resource"];
+        assert_eq!(list["entry"].as_array().unwrap().len(), documents);
+        assert_eq!(
+            bundle_of(&server.get(Role::ImagingIt, &format!("/fhir/List/{id}-mado-set")).await),
+            *list
+        );
+        for entry in entries {
+            assert_eq!(errors(&entry["resource"]), Vec::<String>::new());
+        }
+        let first = &entries[0]["resource"];
+        assert_eq!(first["content"][0]["attachment"]["contentType"], "application/fhir+json");
+        assert_eq!(first["relatesTo"].is_null(), is_counted(study));
+        for kind in ["DocumentReference", "Binary"] {
+            let reply = server.get(Role::ImagingIt, &format!("/fhir/{kind}/{id}-mado-kos")).await;
+            let expected = if is_counted(study) { StatusCode::NOT_FOUND } else { StatusCode::OK };
+            assert_eq!(reply.status, expected, "{kind}");
+        }
+        let path = format!("/fhir/DocumentReference?_id={id}-mado-kos,{id}-mado-fhir");
+        assert_eq!(bundle_of(&server.get(Role::ImagingIt, &path).await)["total"], documents);
+    }
+    for (query, total) in [
+        ("", 57),
+        ("_sort=-period&", 57),
+        ("format=1.2.840.10008.5.1.4.1.1.88.59&", 27),
+        ("format:not=1.2.840.10008.5.1.4.1.1.88.59&", 30),
+    ] {
+        for count in [1, 2, 3, 50] {
+            let path = format!("/fhir/DocumentReference?{query}_count={count}");
+            let found = server.all(&path).await;
+            assert_eq!((found.len(), ids(&found).len()), (total, total), "{path}");
+            assert_eq!(
+                bundle_of(&server.get(Role::ImagingIt, &path).await)["total"],
+                total,
+                "{path}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
 async fn a_search_by_post_is_the_search_by_get() {
     let server = server();
     let get = server.get(Role::ImagingIt, "/fhir/DocumentReference?modality=CT&_count=4").await;

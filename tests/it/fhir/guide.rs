@@ -8,13 +8,15 @@ use vesalius::actor::{Actor, Role};
 use super::server::{Server, archive};
 
 const GUIDE: &str = "https://vesalius.example/fhir";
-const TYPES: [&str; 6] = [
+const TYPES: [&str; 8] = [
     "StructureDefinition",
     "ImplementationGuide",
     "ValueSet",
     "CodeSystem",
     "ConceptMap",
     "CapabilityStatement",
+    "OperationDefinition",
+    "SearchParameter",
 ];
 const ROLES: [Role; 6] =
     [Role::Ehr, Role::ImagingIt, Role::Researcher, Role::Steward, Role::Admin, Role::Public];
@@ -64,6 +66,62 @@ async fn every_role_with_a_token_reads_the_guide_as_it_was_compiled() {
     }
 }
 
+/// Operations and parameters of our own are named by definitions that are served.
+#[actix_web::test]
+async fn what_is_announced_and_ours_has_its_definition() {
+    let server = server();
+    let statement = server.get(Role::ImagingIt, "/fhir/metadata").await.json();
+    let mut ours = std::collections::BTreeSet::new();
+    let rest = &statement["rest"][0];
+    let named = rest["resource"].as_array().unwrap().iter().chain([rest]);
+    for one in named {
+        for list in ["operation", "searchParam"] {
+            for named in one[list].as_array().into_iter().flatten() {
+                let definition = named["definition"].as_str().unwrap_or_default();
+                if let Some(path) = definition.strip_prefix(&format!("{GUIDE}/")) {
+                    let reply = server.get(Role::Ehr, &format!("/fhir/{path}")).await;
+                    assert_eq!(reply.status, StatusCode::OK, "{path}");
+                    assert_eq!(reply.json()["code"], named["name"], "{path}");
+                    ours.insert(path.to_owned());
+                }
+            }
+        }
+    }
+    let known: std::collections::BTreeSet<String> = ["OperationDefinition", "SearchParameter"]
+        .into_iter()
+        .flat_map(|kind| {
+            compiled(kind)
+                .into_iter()
+                .map(move |one| format!("{kind}/{}", one["id"].as_str().unwrap()))
+        })
+        .collect();
+    assert_eq!(ours, known);
+    let system: Vec<&str> = rest["operation"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| of["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(system, ["mado-convert", "export"]);
+    let reports = rest["resource"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|of| of["type"] == "DiagnosticReport")
+        .unwrap();
+    let report = reports["operation"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|of| of["name"] == "fhir-report")
+        .unwrap();
+    // The guide that defines it, not R4, which has none.
+    assert_eq!(
+        report["definition"],
+        "http://hl7.eu/fhir/imaging/OperationDefinition/DiagnosticReport-fhir-report"
+    );
+}
+
 #[actix_web::test]
 async fn the_guide_is_searched_by_what_it_says_of_itself() {
     let server = server();
@@ -80,6 +138,10 @@ async fn the_guide_is_searched_by_what_it_says_of_itself() {
         ("CodeSystem?url=https://vesalius.example/fhir/CodeSystem/tnm", &["tnm"]),
         ("ConceptMap?target-system=http://radlex.org", &["pi-rads-to-radlex"]),
         ("CapabilityStatement?status=draft", &["cancer-content"]),
+        ("OperationDefinition?code=mado-convert&system=true&kind=operation", &["mado-convert"]),
+        ("OperationDefinition?instance=true", &[]),
+        ("SearchParameter?base=DocumentReference&code=body-site", &["DocumentReference-body-site"]),
+        ("SearchParameter?type=reference&target=ServiceRequest", &["ImagingStudy-based-on"]),
         ("ImplementationGuide?name=vesalius", &["vesalius.fhir.cancer"]),
     ] {
         let bundle = server.get(Role::Admin, &format!("/fhir/{query}")).await.json();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they measured")]
 
 mod bulk;
+mod bulk_ahead;
 mod derived;
 mod documents;
 mod edges;
@@ -11,6 +12,7 @@ mod intake;
 mod judged;
 mod manifests;
 mod profiles;
+mod provided;
 mod reach;
 mod records;
 mod records_hostile;

@@ -211,12 +211,91 @@ fn hostile_attributes_hold_to_the_profiles_too() {
                         );
                         judge(&render_practitioner_role(&context, &[person]).unwrap());
                     }
+                    Agent::Institution(_) => unreachable!("it is no resource"),
                 }
             }
         }
         judge(&render_viewer(&context, study).unwrap());
     }
     assert!(wrong.is_empty(), "{} of {count}: {:#?}", wrong.len(), &wrong[..wrong.len().min(12)]);
+}
+
+/// A decision that can be switched is read by whatever writes.
+#[actix_web::test]
+async fn every_switch_of_a_conflict_changes_what_is_written() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/eu-profiles.toml");
+    let text = std::fs::read_to_string(table).unwrap();
+    let written = |text: String| async move {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("eu-profiles.toml"), text).unwrap();
+        let server = Server::new(archive(12, 3), |config| {
+            config.overrides.mappings = folder.path().to_str().unwrap().to_owned();
+        });
+        let mut all = String::new();
+        for kind in ["ImagingStudy", "ServiceRequest", "DocumentReference"] {
+            for mut one in server.all(&format!("/fhir/{kind}?_count=100")).await {
+                // Which tables rendered it changes the size and digest of what it leads to.
+                for name in ["size", "hash"] {
+                    let attachment = one.pointer_mut("/content/0/attachment");
+                    if let Some(attachment) = attachment.and_then(Value::as_object_mut) {
+                        attachment.remove(name);
+                    }
+                }
+                one["meta"] = Value::Null;
+                all.push_str(&one.to_string());
+            }
+        }
+        let found = server
+            .all(
+                "/fhir/DocumentReference?category=http://hl7.eu/fhir/health-data-api/CodeSystem/\
+                 eehrxf-document-priority-category-cs%7CMedical-Imaging",
+            )
+            .await;
+        assert_eq!(found.len(), 24, "who names the other system finds them all the same");
+        all
+    };
+    let before = written(text.clone()).await;
+    for (from, to, shows) in [
+        (
+            r#"["rfc3986"]"#,
+            r#"["dicom-uids"]"#,
+            "http://dicom.nema.org/resources/CodeSystem/DICOM_UIDs",
+        ),
+        (
+            r#"["rfc3986"]"#,
+            r#"["dcmuid"]"#,
+            "http://dicom.nema.org/resources/ontology/DCMUID\",\"code\":\"urn",
+        ),
+        (
+            r#"["health-data-api"]"#,
+            r#"["eu-health-data-api"]"#,
+            "http://hl7.eu/fhir/eu-health-data-api/CodeSystem/eehrxf-document-priority-category-cs",
+        ),
+    ] {
+        let after =
+            written(text.replace(&format!("chosen = {from}"), &format!("chosen = {to}"))).await;
+        assert!(!before.contains(shows) || shows.contains("DCMUID"), "{shows}");
+        assert!(after.contains(shows.split('"').next().unwrap()), "{to}");
+        assert_ne!(before, after, "{to}");
+    }
+    for (from, to, gone) in [
+        (
+            r#"["hl7-europe", "ihe"]"#,
+            r#"["ihe"]"#,
+            "http://hl7.eu/fhir/imaging/StructureDefinition/AnatomicalRegionExtension",
+        ),
+        (
+            r#"["hl7-europe", "ihe"]"#,
+            r#"["hl7-europe"]"#,
+            "StructureDefinition/MadoAnatomicalRegionExtension",
+        ),
+        (r#"["acsn", "dcm"]"#, r#"["dcm"]"#, "\"ACSN\""),
+        (r#"["acsn", "dcm"]"#, r#"["acsn"]"#, "\"121022\""),
+    ] {
+        let after =
+            written(text.replace(&format!("chosen = {from}"), &format!("chosen = {to}"))).await;
+        assert!(before.matches(gone).count() > after.matches(gone).count(), "{to}");
+    }
 }
 
 #[actix_web::test]

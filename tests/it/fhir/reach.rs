@@ -109,8 +109,9 @@ async fn a_patch_makes_a_version_and_leaves_alone_what_it_does_not_name() {
         assert_eq!(reply.status.as_u16(), expected, "{path} {body:.60}: {}", text(&reply));
         assert_eq!(reply.json()["resourceType"], "OperationOutcome");
     }
+    // As a type of FHIR, a patch is Parameters.
     let other = care.ask(Method::PATCH, "/Observation/a", status).await;
-    assert_eq!(other.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(other.status, StatusCode::BAD_REQUEST);
     let reader = Client(&server, Actor::new("a", Role::ImagingIt));
     let reply = patch(&reader, "/Observation/a", status, None).await;
     assert_eq!(reply.status, StatusCode::FORBIDDEN);

@@ -250,7 +250,7 @@ async fn body_of_what_may_not_be_written_is_refused_with_the_reason(server: Serv
             "32",
         ),
         (Method::POST, "/Condition/a", good.to_string(), 405, "GET, HEAD, PUT, PATCH, DELETE"),
-        (Method::PATCH, "/Condition/a", good.to_string(), 415, "json-patch+json"),
+        (Method::PATCH, "/Condition/a", good.to_string(), 400, "json-patch+json"),
         (Method::DELETE, "/Condition/unknown", String::new(), 404, "not known"),
         (Method::DELETE, "/Condition", String::new(), 412, "needs a search parameter"),
         (Method::PUT, "/Condition?shoe-size=1", good.to_string(), 400, "shoe-size"),
@@ -669,6 +669,14 @@ async fn body_of_validate_tells_what_a_write_would_refuse(server: Server) {
     assert_eq!(errors(&care.post("/Condition/$validate", &parameters(&good)).await), 0);
     assert!(errors(&care.post("/Condition/$validate", &parameters(&bad)).await) > 0);
     assert!(errors(&care.post("/Observation/$validate", &good).await) > 0);
+    // What is no fault of the resource, but of what it names here, is told to who may write.
+    let stranger = condition(json!({ "reference": "Patient/nobody" }));
+    assert_eq!(errors(&care.post("/Condition/$validate", &stranger).await), 0);
+    let told = care.post("/Condition/$validate", &parameters(&stranger)).await;
+    assert_eq!(errors(&told), 1);
+    assert!(text(&told).contains("no patient of this archive"));
+    let reader = Client(&server, Actor::new("reader", Role::Ehr));
+    assert_eq!(errors(&reader.post("/Condition/$validate", &parameters(&stranger)).await), 0);
     let id = id_of(&care.post("/Condition", &good).await);
     assert_eq!(errors(&care.get(&format!("/Condition/{id}/$validate")).await), 0);
     let deletes = care.get(&format!("/Condition/{id}/$validate?mode=delete")).await;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vesalius::config::Identity;
 use vesalius::mapping::fhir::{
-    View, render_endpoint, render_organisation, render_patient, render_study,
+    Renderer, View, render_endpoint, render_organisation, render_patient, render_study,
 };
 use vesalius::mapping::{findings, series_facts, study_facts};
 
@@ -153,4 +153,64 @@ fn facts_and_findings_are_cheap() {
         "series facts {facts:?}, study facts {of_study:?}, findings {found:?}, \
          study of three series rendered {rendered:?}"
     );
+}
+
+#[test]
+fn series_that_are_rendered_one_after_another_are_what_each_is_alone() {
+    let context = sample::context(|_| ());
+    let keywords: Vec<&str> = include_str!("../../../mappings/attributes.toml")
+        .split("[[attribute]]")
+        .filter(|row| row.contains("level = \"series\""))
+        .filter_map(|row| row.split_once("keyword = \"")?.1.split('"').next())
+        .collect();
+    assert!(keywords.len() > 20 && keywords.contains(&"StationName"));
+    let study = sample::study();
+    let series = &study.series[0];
+    let texts = ["CT", "MG", "L", "R", "BREAST", "LUNG", "3", "20240131", "Novák^Jan", "SIEMENS"];
+    let items = [
+        sample::code("T-04000", "SRT", "Breast"),
+        sample::code("39607008", "SCT", "Lung"),
+        sample::bag(&[("SpecimenIdentifier", "7"), ("PersonName", "Malá^Eva")]),
+        sample::person("4711"),
+    ];
+    let mut variants = vec![series.clone()];
+    for name in &keywords {
+        let keyword = sample::keyword(name);
+        for text in texts {
+            let mut changed = series.clone();
+            changed.attributes.set(keyword, text);
+            variants.push(changed);
+        }
+        for item in &items {
+            let mut changed = series.clone();
+            changed.attributes.set_items(keyword, vec![item.clone()]);
+            variants.push(changed);
+        }
+        let mut without = series.clone();
+        without.attributes.remove(keyword);
+        variants.push(without);
+    }
+    for view in [View::Care, View::DeIdentified, View::Pseudonymous] {
+        let of = |series: Vec<vesalius::imaging::Series>| {
+            let mut study = study.clone();
+            study.series = series;
+            study
+        };
+        let mut renderer = Renderer::new(&context, view);
+        let together = json_of_series(&renderer.render(&of(variants.clone())).bytes);
+        assert_eq!(together.len(), variants.len());
+        for (one, together) in variants.iter().zip(&together) {
+            let alone = of(vec![one.clone()]);
+            let rendered = render_study(&context, &alone, view);
+            assert_eq!(&json_of_series(&rendered.bytes)[0], together, "{:?}", one.attributes);
+            // And once more by who has rendered all of them.
+            assert_eq!(renderer.render(&alone).bytes, rendered.bytes);
+        }
+    }
+}
+
+/// The series of a study, in the order of their members.
+fn json_of_series(study: &[u8]) -> Vec<String> {
+    let study: Value = serde_json::from_slice(study).unwrap();
+    study["series"].as_array().unwrap().iter().map(Value::to_string).collect()
 }

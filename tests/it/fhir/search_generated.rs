@@ -1,4 +1,4 @@
-//! 10,000 generated searches of what the archive derives (ImagingStudy and Patient) against the
+//! Generated searches of what the archive derives (ImagingStudy and Patient) against the
 //! naive filter of `search`: up to three parameters, with sort and pages. Ids, order and totals must
 //! be the same. What clients wrote is searched so in `records_search`.
 
@@ -10,7 +10,12 @@ use vesalius::actor::Role;
 use super::search::{Case, interval, patient_cases, study_cases};
 use super::server::{Dice, Server, archive};
 
-const QUERIES: u64 = 10_000;
+/// How many searches are made up: 2,000, or as many as `VESALIUS_TEST_SEARCHES` says (CI: 10,000, of
+/// which these are the first).
+pub(super) fn searches() -> u64 {
+    let number = std::env::var("VESALIUS_TEST_SEARCHES").ok().filter(|text| !text.is_empty());
+    number.map_or(2_000, |text| text.parse().unwrap())
+}
 
 /// What a resource is sorted by; without it, it stands last.
 fn key(of: &Value, is_descending: bool) -> i64 {
@@ -51,7 +56,8 @@ async fn generated_searches_of_the_archive_find_what_a_naive_filter_finds_in_ord
     let mut asked_for: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut pairs: BTreeSet<(&str, &str)> = BTreeSet::new();
     let (mut found_some, mut found) = (0, 0);
-    for number in 0..QUERIES {
+    let queries = searches();
+    for number in 0..queries {
         let mut dice = Dice(number.wrapping_mul(1_000_003) + 29);
         for _ in 0..8 {
             dice.roll(2);
@@ -94,14 +100,14 @@ async fn generated_searches_of_the_archive_find_what_a_naive_filter_finds_in_ord
         let counted: Value = serde_json::from_slice(&counted.bytes).unwrap();
         assert_eq!(counted["total"], wanted.len(), "{path}");
         found += wanted.len();
-        found_some += usize::from(!wanted.is_empty() && wanted.len() < all.len());
+        found_some += u64::from(!wanted.is_empty() && wanted.len() < all.len());
     }
     eprintln!(
-        "{QUERIES} queries over {} parameters and {} pairs found {found} resources; {found_some} \
+        "{queries} queries over {} parameters and {} pairs found {found} resources; {found_some} \
          found some but not all",
         asked_for.len(),
         pairs.len()
     );
     assert!(asked_for.len() >= 20 && pairs.len() >= 100, "{} {}", asked_for.len(), pairs.len());
-    assert!(found_some > 4_000, "the queries ask too little: {found_some}");
+    assert!(found_some * 10 > queries * 4, "the queries ask too little: {found_some}");
 }

@@ -398,5 +398,13 @@ fn a_series(dice: &mut Dice, number: usize) -> Attributes {
         series =
             with_items(series, "AnatomicRegionSequence", vec![code("76752008", "SCT", "Breast")]);
     }
+    // Without the dice, so that the rest of the archive stays as it is.
+    if number == 2 {
+        series = with_items(
+            series,
+            "InstitutionCodeSequence",
+            vec![code("H2", "99HOSP", "Hospital two")],
+        );
+    }
     series
 }

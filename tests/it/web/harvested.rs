@@ -93,7 +93,7 @@ async fn every_source_is_listed_with_its_last_and_next_walk() {
         "/operator/harvest/regional",
         "https://waiting.example/catalog.ttl",
         "incomplete",
-        "2026-11-22 12:00 UTC",
+        "22 November 2026, 12:00 UTC",
         "within a minute",
         "by vesalius harvest only",
         "forgotten",

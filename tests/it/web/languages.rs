@@ -74,11 +74,11 @@ fn no_template_has_words_of_its_own() {
 #[test]
 fn every_key_is_known_and_used() {
     let mut sources = String::new();
-    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web")];
-    while let Some(path) = open.pop() {
+    let mut left = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web")];
+    while let Some(path) = left.pop() {
         if path.is_dir() {
-            open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.extension().is_some_and(|of| of == "rs" || of == "html" || of == "css") {
+            left.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|kind| kind == "rs" || kind == "html") {
             sources.push_str(&std::fs::read_to_string(&path).unwrap());
         }
     }

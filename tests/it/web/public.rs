@@ -262,3 +262,108 @@ fn the_list_after_a_change_is_the_list_made_from_nothing() {
     shelf.put(&Entry { state: State::Withdrawn, ..one }).unwrap();
     assert!(!same("withdrawn").contains("wondrous"));
 }
+
+#[actix_web::test]
+async fn a_list_follows_the_catalogue_and_shows_changes_at_once() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use actix_web::test::TestRequest;
+    use vesalius::catalogue::{Entry, Names, State, StoreShelf};
+    use vesalius::mapping::Context;
+    use vesalius::store::Store;
+    use vesalius::web::{Pages, Reader};
+
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Arc::new(StoreShelf(Arc::new(Store::open(folder.path(), "").unwrap())));
+    let entries = node().shelf.published(0, 10).unwrap();
+    for entry in &entries {
+        shelf.put(entry).unwrap();
+    }
+    let config = Arc::new(crate::catalogue::config());
+    let names = Names::new(
+        Arc::new(crate::catalogue::release()),
+        &Context::new(&config, &[7; 32]).unwrap(),
+    );
+    let pages = Arc::new(Pages::new(config, names, shelf.clone()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (followed, stopped) = (Arc::clone(&pages), Arc::clone(&stop));
+    let lister = std::thread::spawn(move || followed.keep_lists(&stopped));
+    let reader = Reader::of(&TestRequest::get().uri("/catalog").to_http_request());
+    let list = |query: &str| pages.catalog(&reader, query).unwrap();
+    assert!(list("").contains("/dataset/prostate-mr"));
+    let prostate = entries.iter().find(|entry| entry.slug == "prostate-mr").unwrap();
+    let title = |text: &str| prostate.text.replace("Prostate MR", text);
+    for text in ["Wondrous MR", "Marvellous MR"] {
+        shelf.put(&Entry { text: title(text), ..prostate.clone() }).unwrap();
+        assert!(list("").contains(text), "a change shows at once");
+    }
+    shelf.put(&Entry { state: State::Withdrawn, ..prostate.clone() }).unwrap();
+    let html = list("");
+    assert!(!html.contains("/dataset/prostate-mr") && html.contains("2 datasets"), "gone at once");
+    assert!(!list("access=PUBLIC").contains("prostate"), "and not counted");
+    // What is new comes with the new list.
+    let slug = "brand-new".to_owned();
+    shelf.put(&Entry { slug, text: title("Brand new"), ..prostate.clone() }).unwrap();
+    let begun = std::time::Instant::now();
+    while !list("q=brand").contains("/dataset/brand-new") {
+        assert!(begun.elapsed().as_secs() < 20, "it does not come");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    stop.store(true, Ordering::Relaxed);
+    lister.join().unwrap();
+}
+
+#[actix_web::test]
+async fn a_keyword_of_an_address_is_known_in_every_language() {
+    let text = LONG.replace("keywords.cs = [", "keywords.en = [\"mamma\"]\nkeywords.cs = [");
+    assert!(text != LONG);
+    let node = node_with(&[("long", &text)], |_| {});
+    for keyword in ["mamma", "prs"] {
+        for language in ["en", "cs", "el"] {
+            let path = format!("/catalog?keyword={keyword}&lang={language}");
+            let (_, html) = get(&node, &path, &[]).await;
+            assert!(html.contains("href=\"/dataset/long\""), "{language}: {keyword}");
+            let path = format!("/catalog?not-keyword={keyword}&lang={language}");
+            let (_, html) = get(&node, &path, &[]).await;
+            assert!(!html.contains("href=\"/dataset/long\""), "{language}: {keyword}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_answer_of_a_query_is_a_table_and_a_refused_one_stays_in_the_form() {
+    use std::sync::Arc;
+
+    use actix_web::test::TestRequest;
+    use vesalius::catalogue::sparql::Answer;
+
+    let node = node();
+    let show = async |told| {
+        let request = TestRequest::post().uri("/sparql").insert_header(("Accept-Language", "cs"));
+        let asked = Some(("SELECT * { ?s ?p \"</textarea>\" }".to_owned(), told));
+        let response =
+            Arc::clone(&node.state.pages).answer_sparql(request.to_http_request(), asked).await;
+        let status = response.status().as_u16();
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let answer = |media_type: &str, body: &str| Answer {
+        media_type: media_type.to_owned(),
+        body: body.into(),
+        is_truncated: false,
+    };
+    let json = r#"{"head":{"vars":["s"]},"results":{"bindings":[{"s":{"type":"uri","value":"https://a.example/<b>"}},
+        {"s":{"type":"literal","value":"Lung","xml:lang":"en"}}]}}"#;
+    let (status, html) = show(Ok(answer("application/sparql-results+json", json))).await;
+    assert!(status == 200 && html.contains("2 řádky"), "{html}");
+    assert!(html.contains("https://a.example/&#60;b&#62;") && html.contains("lang=\"en\">Lung"));
+    assert!(html.contains("&#60;/textarea&#62;") && html.contains("/sparql?query=SELECT"));
+    let (_, html) = show(Ok(answer("text/turtle", "<urn:a> <urn:b> \"c\" ."))).await;
+    assert!(html.contains("&#60;urn:a&#62;"));
+    let yes = r#"{"head":{},"boolean":true}"#;
+    assert!(show(Ok(answer("application/sparql-results+json", yes))).await.1.contains(">Ano<"));
+    let (status, html) = show(Err("line 1: expected `{`".to_owned())).await;
+    assert!(status == 400 && html.contains("&#60;/textarea&#62;"), "{html}");
+    assert!(html.contains("role=\"alert\"") && html.contains("Dotaz nebyl zodpovězen."));
+}
