@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::catalogue::{Log as _, StoreShelf};
+use crate::error::Result;
 use crate::harvest;
 use crate::node::{Node, now};
 
@@ -35,24 +36,10 @@ pub(super) fn ping(node: &Node, stop: &AtomicBool) {
 
 /// Walks the other catalogues of the configuration when they are due, until the server ends.
 pub(super) fn harvest_others(node: &Node, stop: &AtomicBool) {
-    use harvest::inbound;
     let ours = format!("{}/dataset/", node.config.server.base());
     while !stop.load(Ordering::Relaxed) {
-        for source in &node.config.harvest.source {
-            let walked =
-                inbound::is_due(&node.store, source, now()).and_then(|is_due| match is_due {
-                    true => inbound::harvest(&node.store, source, &ours, now).map(Some),
-                    false => Ok(None),
-                });
-            let source = &source.name;
-            match walked {
-                Ok(None) => {}
-                Ok(Some(summary)) => {
-                    let (seen, refused) = (summary.seen, summary.refused);
-                    tracing::info!(source, seen, refused, complete = summary.complete, "harvested");
-                }
-                Err(failure) => tracing::warn!(source, %failure, "could not be harvested"),
-            }
+        if let Err(failure) = harvest_due(node, &ours) {
+            tracing::warn!(%failure, "nothing could be harvested");
         }
         for _ in 0..60 {
             if stop.load(Ordering::Relaxed) {
@@ -61,4 +48,31 @@ pub(super) fn harvest_others(node: &Node, stop: &AtomicBool) {
             std::thread::sleep(Duration::from_secs(1));
         }
     }
+}
+
+/// Walks what is due.
+fn harvest_due(node: &Node, ours: &str) -> Result<()> {
+    use harvest::inbound;
+    let harvest = &node.config.harvest;
+    let mut due = Vec::new();
+    for source in &harvest.source {
+        if inbound::is_due(&node.store, source, now())? {
+            due.push(source);
+        }
+    }
+    if due.is_empty() {
+        return Ok(());
+    }
+    let harvester = inbound::Harvester::new(&node.store, ours, now);
+    for (source, walked) in harvester.walk_all(&due, harvest.side_by_side)? {
+        let source = &source.name;
+        match walked {
+            Ok(summary) => {
+                let (seen, refused) = (summary.seen, summary.refused);
+                tracing::info!(source, seen, refused, complete = summary.complete, "harvested");
+            }
+            Err(failure) => tracing::warn!(source, %failure, "could not be harvested"),
+        }
+    }
+    Ok(())
 }

@@ -132,13 +132,9 @@ impl Bench {
     /// # Errors
     /// When folder or store cannot be read.
     pub fn slugs(&self) -> Result<Vec<String>> {
-        let files = super::read_folder(&self.folder)?.into_iter();
-        let mut slugs: Vec<String> = files
-            .filter_map(|(path, _)| Some(Path::new(&path).file_stem()?.to_str()?.to_owned()))
-            .filter(|slug| super::is_slug(slug))
-            .collect();
+        let mut slugs = super::desk::list_slugs(&self.folder)?;
         slugs.extend(self.desk.shelf.slugs()?);
-        slugs.extend(self.drafts()?.into_iter().map(|draft| draft.slug));
+        slugs.extend(self.draft_slugs()?);
         slugs.sort();
         slugs.dedup();
         Ok(slugs)
@@ -152,12 +148,12 @@ impl Bench {
         self.desk.shelf.0.read(|db| drafts::find_draft(db, slug))
     }
 
-    /// Every draft.
+    /// The datasets that have a draft, by slug.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub fn drafts(&self) -> Result<Vec<DraftRow>> {
-        self.desk.shelf.0.read(drafts::list_drafts)
+    pub fn draft_slugs(&self) -> Result<Vec<String>> {
+        self.desk.shelf.0.read(drafts::list_draft_slugs)
     }
 
     /// Saves a draft if nobody saved one since version `seen` (0: there was none). Its new

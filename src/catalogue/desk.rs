@@ -225,6 +225,32 @@ pub fn read_folder(folder: &Path) -> Result<Vec<File>> {
     Ok(files)
 }
 
+/// The slugs that have a description file, whatever it holds.
+///
+/// # Errors
+/// [`Error::Configuration`] when the folder cannot be read.
+pub(super) fn list_slugs(folder: &Path) -> Result<Vec<String>> {
+    let refused = |failure: std::io::Error| {
+        Error::Configuration(format!("{}: cannot be read ({failure})", folder.display()))
+    };
+    let items = match std::fs::read_dir(folder) {
+        Ok(items) => items,
+        Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(failure) => return Err(refused(failure)),
+    };
+    let mut slugs = Vec::new();
+    for item in items {
+        let path = item.map_err(refused)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml")
+            && let Some(slug) = path.file_stem().and_then(|stem| stem.to_str())
+            && super::is_slug(slug)
+        {
+            slugs.push(slug.to_owned());
+        }
+    }
+    Ok(slugs)
+}
+
 /// Name, size and time of change of every description file: equal as long as nobody touched one.
 /// A folder that cannot be read looks empty; publishing it says why.
 #[must_use]

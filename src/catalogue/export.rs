@@ -34,6 +34,17 @@ impl Writer<'_> {
             }
             count += entries.len();
             for entry in &entries {
+                // Documents are written when they are published: with another base they would
+                // not be those that the listing names.
+                let iri = self.dataset_iri(&entry.slug);
+                if !entry.document.contains(&format!("<{}>", iri.as_str())) {
+                    return Err(Error::Configuration(format!(
+                        "`{}` was published with another `server.public_url` than `{}`; run \
+                         `vesalius catalogue publish` (or `vesalius rebuild catalogue`), then export",
+                        entry.slug,
+                        self.config.server.base()
+                    )));
+                }
                 let dataset = (format!("dataset/{}", entry.slug), emit::parse(&entry.document)?);
                 let record = (format!("record/{}", entry.slug), self.record(entry));
                 for (path, graph) in [dataset, record] {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
+use super::clinical::Clinical;
 use super::figures::{Arrival, LOADS};
 use super::log::{Event, Log, Operation, Standing};
 use super::quality::Figure;
@@ -43,6 +44,7 @@ pub(super) const COUNTED: &[Facet] = &[
 pub struct IndexFacts {
     index: Arc<Index>,
     store: Option<Arc<Store>>,
+    clinical: Clinical,
     zone: jiff::tz::TimeZone,
 }
 
@@ -50,7 +52,8 @@ impl IndexFacts {
     /// Figures of an index; days are those of `zone`.
     #[must_use]
     pub fn new(index: Arc<Index>, zone: Option<&jiff::tz::TimeZone>) -> Self {
-        Self { index, store: None, zone: zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC) }
+        let zone = zone.cloned().unwrap_or(jiff::tz::TimeZone::UTC);
+        Self { index, store: None, clinical: Clinical::default(), zone }
     }
 
     /// With the store, which knows the findings and what kind each source is.
@@ -151,6 +154,9 @@ impl From<&Selection> for Criteria {
 
 impl Facts for IndexFacts {
     fn figures(&self, selection: &Selection) -> Result<Figures> {
+        if let Some(store) = &self.store {
+            self.clinical.catch_up(store)?;
+        }
         let view = self.index.read();
         let census = view.census(&Actor::operator(), &Criteria::from(selection), COUNTED);
         let Some(census) = census else { return Ok(Figures::default()) };
@@ -162,6 +168,9 @@ impl Facts for IndexFacts {
         let cells = |counts: Vec<TermCount>| counts.into_iter().map(cell).collect::<Vec<_>>();
         let facets = FACETS.iter().map(|facet| (*facet, cells(census.facet(&view, *facet))));
         let span = census.span();
+        let mut attributes = cells(census.facet(&view, Facet::Attribute));
+        let selected = || view.selected_studies(&Actor::operator(), &Criteria::from(selection));
+        attributes.extend(self.clinical.cells(&view, selected));
         Ok(Figures {
             records: counts.studies,
             individuals: counts.patients,
@@ -175,7 +184,7 @@ impl Facts for IndexFacts {
             loads: census.loads(LOADS),
             facets: facets.filter(|(_, cells)| !cells.is_empty()).collect(),
             age_bands: cells(bands),
-            attributes: cells(census.facet(&view, Facet::Attribute)),
+            attributes,
             spacings: cells(census.spacings()),
             arrivals: self.arrivals(&census.arrivals(&view))?,
         })
@@ -327,6 +336,10 @@ impl Shelf for StoreShelf {
             issued: entry.issued.as_microsecond(),
             modified: entry.modified.as_microsecond(),
             next_release: entry.next_release.map(Timestamp::as_microsecond),
+            selection: match entry.state {
+                State::Failed => String::new(),
+                State::Published | State::Withdrawn => entry.figures().selection.key(),
+            },
         };
         let access = entry.description().access_rights.map_or("", AccessRights::code);
         self.0.write(|db| datasets::put_dataset(db, &row, access))
@@ -340,6 +353,13 @@ impl Shelf for StoreShelf {
             .into_iter()
             .map(entry)
             .collect()
+    }
+
+    fn counted_by(&self, selection: &Selection) -> Result<Vec<Entry>> {
+        let key = selection.key();
+        let rows = self.0.read(|db| datasets::list_counted(db, &key))?;
+        let entries = rows.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
+        Ok(entries.into_iter().filter(|one| one.figures().selection.key() == key).collect())
     }
 
     fn slugs(&self) -> Result<Vec<String>> {

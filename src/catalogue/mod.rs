@@ -9,6 +9,7 @@
 mod about;
 pub mod bench;
 mod check;
+mod clinical;
 mod description;
 mod desk;
 mod elements;
@@ -32,6 +33,7 @@ mod names;
 mod publish;
 mod quality;
 mod release;
+pub mod rewrite;
 mod selection;
 mod service;
 mod shacl;

@@ -188,7 +188,7 @@ impl Publisher<'_> {
             None => self.former(&description, shelf)?,
         };
         let known = attempt.before.as_ref().or(heir.as_ref());
-        let counted = match self.count(&description, known, facts, now)? {
+        let counted = match self.count(&attempt.slug, &description, known, facts, shelf, now)? {
             Ok(counted) => counted,
             Err(problem) => return self.refused(attempt, Vec::new(), vec![problem]),
         };

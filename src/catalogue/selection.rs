@@ -75,6 +75,20 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// A digest that is the same for whatever selects the same by the same words, in any order.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let mut own = self.clone();
+        own.exclude.retain(|_, terms| !terms.is_empty());
+        for terms in own.any_of.values_mut().chain(own.exclude.values_mut()) {
+            terms.sort();
+            terms.dedup();
+        }
+        super::digest_bytes(serde_json::to_string(&own).unwrap_or_default().as_bytes())
+    }
+}
+
 impl<'de> Deserialize<'de> for Selection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Facets;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::description::Description;
 use super::figures::Disclosed;
 use super::log::{self, Event, Log, Standing};
+use super::selection::Selection;
 use super::shacl::Problem;
 use crate::error::Result;
 
@@ -105,6 +106,11 @@ pub trait Shelf: Log {
     /// # Errors
     /// When the store does not answer.
     fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>>;
+    /// Datasets that are or were published, whose figures were counted by that selection.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn counted_by(&self, selection: &Selection) -> Result<Vec<Entry>>;
     /// Every slug, in byte order.
     ///
     /// # Errors
@@ -203,6 +209,14 @@ impl Shelf for MemoryShelf {
         let held = self.held();
         let published = held.entries.values().filter(|entry| entry.state == State::Published);
         Ok(published.skip(offset).take(limit).cloned().collect())
+    }
+
+    fn counted_by(&self, selection: &Selection) -> Result<Vec<Entry>> {
+        let held = self.held();
+        let key = selection.key();
+        let entries = held.entries.values().filter(|entry| entry.state != State::Failed);
+        let same = entries.filter(|entry| entry.figures().selection.key() == key);
+        Ok(same.cloned().collect())
     }
 
     fn slugs(&self) -> Result<Vec<String>> {

@@ -173,9 +173,22 @@ impl Summary {
     /// # Errors
     /// [`Error::Internal`] when the stored document cannot be read.
     pub fn read(entry: &Entry, writer: Writer<'_>) -> Result<Self> {
-        let graph = emit::parse(&entry.document)?;
-        let reader = Reader { graph: &graph, writer };
         let node = writer.dataset_iri(&entry.slug);
+        Ok(Self::of(node, &emit::parse(&entry.document)?, writer))
+    }
+
+    /// Reads the document of a dataset of another catalogue, as far as it says things as ours do.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no IRI, [`Error::Internal`] when the document cannot be read.
+    pub fn of_harvested(iri: &str, document: &str, writer: Writer<'_>) -> Result<Self> {
+        let node = NamedNode::new(iri)
+            .map_err(|failure| Error::Invalid(format!("`{iri}` is no IRI: {failure}")))?;
+        Ok(Self::of(node, &emit::parse(document)?, writer))
+    }
+
+    fn of(node: NamedNode, graph: &Graph, writer: Writer<'_>) -> Self {
+        let reader = Reader { graph, writer };
         let language = writer.config.catalogue.language.clone();
         let codes = |predicate: &str| -> Vec<String> {
             reader.values(&node, predicate).iter().map(|iri| code(iri)).collect()
@@ -214,7 +227,7 @@ impl Summary {
                 }
             }
         }
-        Ok(Self {
+        Self {
             titles: reader.texts(&node, "dct:title"),
             descriptions: reader.texts(&node, "dct:description"),
             keywords: reader.values(&node, "dcat:keyword"),
@@ -243,7 +256,7 @@ impl Summary {
             ),
             iri: node.as_str().to_owned(),
             language,
-        })
+        }
     }
 
     /// The title in the catalogue's language.

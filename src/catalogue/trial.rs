@@ -67,6 +67,10 @@ impl Shelf for Trial<'_> {
         self.below.published(offset, limit)
     }
 
+    fn counted_by(&self, selection: &super::Selection) -> Result<Vec<Entry>> {
+        self.below.counted_by(selection)
+    }
+
     fn slugs(&self) -> Result<Vec<String>> {
         self.below.slugs()
     }

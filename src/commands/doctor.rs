@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Common, Ended, say};
 use crate::auth::Keys;
+use crate::catalogue::{Release, Scheme};
 use crate::error::{Error, Result};
 use crate::store::Store;
 
@@ -102,6 +103,7 @@ pub(super) fn run(common: &Common) -> Result<Ended> {
                     report.put(what, Level::Good, name.clone(), "");
                 }
             }
+            vocabularies(&config, &mut report);
             database(common, &config, &mut report);
             exports(common, &config.exports, &mut report);
         }
@@ -136,6 +138,57 @@ pub(super) fn run(common: &Common) -> Result<Ended> {
     }
     let advised = report.0.iter().any(|check| check.level == Level::Advice);
     Ok(if advised { Ended::Look } else { Ended::Done })
+}
+
+/// Codes of the configuration that stand in every description.
+fn vocabularies(config: &crate::config::Config, report: &mut Report) {
+    let folder = &config.overrides.catalogue;
+    let folder = (!folder.is_empty()).then(|| std::path::Path::new(folder));
+    let release = match Release::load(&config.catalogue.release, folder) {
+        Ok(release) => release,
+        Err(failure) => {
+            let remedy = "mend the file that the message names";
+            report.put("catalogue", Level::Broken, failure.to_string(), remedy);
+            return;
+        }
+    };
+    let (organisation, hdab) = (&config.organisation, &config.hdab);
+    for (what, scheme, code, remedy) in [
+        (
+            "organisation.country",
+            Scheme::Country,
+            &organisation.country,
+            "write a code of catalogue/vocabularies/country.toml, three capital letters: `CZE`",
+        ),
+        (
+            "organisation.publisher_type",
+            Scheme::PublisherType,
+            &organisation.publisher_type,
+            "write a code of catalogue/vocabularies/publisher-type.toml: `inpatient-institute`",
+        ),
+        (
+            "hdab.country",
+            Scheme::Country,
+            &hdab.country,
+            "write a code of catalogue/vocabularies/country.toml, three capital letters: `CZE`",
+        ),
+        (
+            "hdab.publisher_type",
+            Scheme::PublisherType,
+            &hdab.publisher_type,
+            "write a code of catalogue/vocabularies/publisher-type.toml: `national-authority`",
+        ),
+    ] {
+        match (code.is_empty(), release.concept(scheme, code)) {
+            (true, _) => {}
+            (false, Some(_)) => report.put(what, Level::Good, code.clone(), ""),
+            (false, None) => {
+                let found =
+                    format!("`{code}` is no code of the vocabulary: no description says it");
+                report.put(what, Level::Advice, found, remedy);
+            }
+        }
+    }
 }
 
 /// Looks at what is there; makes no folder, no key, no table.

@@ -30,8 +30,9 @@ pub(super) fn run(common: &Common, command: &Harvest) -> Result<Ended> {
     }
     let ours = format!("{}/dataset/", node.config.server.base());
     let mut ended = Ended::Done;
-    for source in sources {
-        let summary = inbound::harvest(&node.store, source, &ours, now)?;
+    let harvester = inbound::Harvester::new(&node.store, &ours, now);
+    for (_, walked) in harvester.walk_all(&sources, node.config.harvest.side_by_side)? {
+        let summary = walked?;
         if !summary.complete || summary.refused > 0 {
             ended = Ended::Look;
         }

@@ -4,11 +4,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Other catalogues that are read into this node.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Harvest {
+    /// Catalogues that are walked at once, 1 to 16; those of one host one after another.
+    pub side_by_side: usize,
     /// The catalogues.
     pub source: Vec<HarvestSource>,
+}
+
+impl Default for Harvest {
+    fn default() -> Self {
+        Self { side_by_side: 4, source: Vec::new() }
+    }
 }
 
 /// How a catalogue is walked.
@@ -52,6 +60,8 @@ pub struct HarvestSource {
     pub walk_seconds: u64,
     /// Complete walks that must miss a dataset before it is gone.
     pub gone_after: u32,
+    /// Whether everybody may look at what it brought (`/harvested`).
+    pub public: bool,
     /// Hosts with their port (`10.0.0.5:8080`) that may be reached although they are inside.
     pub allow_private: Vec<String>,
 }
@@ -70,6 +80,7 @@ impl Default for HarvestSource {
             seconds: 30,
             walk_seconds: 3_600,
             gone_after: 3,
+            public: true,
             allow_private: Vec::new(),
         }
     }

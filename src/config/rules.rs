@@ -195,6 +195,10 @@ impl Config {
     }
 
     fn wrong_source(&self) -> Rule {
+        if !(1..=16).contains(&self.harvest.side_by_side) {
+            let problem = format!("`{}` is no number from 1 to 16", self.harvest.side_by_side);
+            return wrong("harvest.side_by_side", problem, "take 4, or leave the key out");
+        }
         let mut names = std::collections::BTreeSet::new();
         for source in &self.harvest.source {
             if let Some((problem, remedy)) = source.wrong() {

@@ -199,6 +199,20 @@ impl View {
         self.studies.get(usize::try_from(number).ok()?)?.started
     }
 
+    /// Those of these studies that are of these patients.
+    #[must_use]
+    pub fn studies_of_patients(
+        &self,
+        studies: &RoaringBitmap,
+        patients: &RoaringBitmap,
+    ) -> RoaringBitmap {
+        let is_of = |study: &u32| {
+            let slot = self.studies.get(*study as usize);
+            slot.is_some_and(|slot| patients.contains(slot.patient))
+        };
+        studies.iter().filter(is_of).collect()
+    }
+
     /// The patients of these studies.
     #[must_use]
     pub fn patients_of(&self, studies: &RoaringBitmap) -> RoaringBitmap {

@@ -29,6 +29,7 @@ pub struct DatasetRow {
     pub issued: i64,
     pub modified: i64,
     pub next_release: Option<i64>,
+    pub selection: String,
 }
 
 /// The dataset of a slug.
@@ -80,6 +81,20 @@ pub fn find_datasets(db: &mut Db, slugs: &[String]) -> QueryResult<Vec<DatasetRo
     }
     rows.sort_by(|a, b| a.slug.cmp(&b.slug));
     Ok(rows)
+}
+
+/// The datasets whose figures were counted by the selection of this digest, and those of which that
+/// is not known; none that was never published.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_counted(db: &mut Db, selection: &str) -> QueryResult<Vec<DatasetRow>> {
+    on_backend!(db, |c| dataset::table
+        .filter(dataset::selection.eq_any([selection, ""]))
+        .filter(dataset::state.eq_any([PUBLISHED, WITHDRAWN]))
+        .order(dataset::slug)
+        .select(DatasetRow::as_select())
+        .load(c))
 }
 
 /// The datasets of these numbers that are there.

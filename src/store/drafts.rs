@@ -50,12 +50,12 @@ pub fn find_draft(db: &mut Db, slug: &str) -> QueryResult<Option<DraftRow>> {
     on_backend!(db, |c| draft::table.find(slug).select(DraftRow::as_select()).first(c).optional())
 }
 
-/// Every draft, by slug.
+/// The slugs that have a draft, in order.
 ///
 /// # Errors
 /// When the database fails.
-pub fn list_drafts(db: &mut Db) -> QueryResult<Vec<DraftRow>> {
-    on_backend!(db, |c| draft::table.order(draft::slug).select(DraftRow::as_select()).load(c))
+pub fn list_draft_slugs(db: &mut Db) -> QueryResult<Vec<String>> {
+    on_backend!(db, |c| draft::table.order(draft::slug).select(draft::slug).load(c))
 }
 
 /// Keeps a draft if nobody saved one since version `seen` (0: there was none). The new version,

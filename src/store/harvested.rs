@@ -300,6 +300,18 @@ pub fn list_sources(db: &mut Db) -> QueryResult<Vec<String>> {
         .load(c))
 }
 
+/// The number of the last run of each source.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_last_runs(db: &mut Db) -> QueryResult<Vec<(String, i64)>> {
+    let rows: Vec<(String, Option<i64>)> = on_backend!(db, |c| harvest_run::table
+        .group_by(harvest_run::source)
+        .select((harvest_run::source, diesel::dsl::max(harvest_run::number)))
+        .load(c))?;
+    Ok(rows.into_iter().filter_map(|(source, number)| Some((source, number?))).collect())
+}
+
 /// The last answer of an address.
 ///
 /// # Errors

@@ -133,6 +133,7 @@ diesel::table! {
         issued -> BigInt,
         modified -> BigInt,
         next_release -> Nullable<BigInt>,
+        selection -> Text,
     }
 }
 diesel::table! {

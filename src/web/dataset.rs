@@ -48,12 +48,16 @@ impl Access {
         })
     }
 
+    /// That of a code of the authority table.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        [Self::Open, Self::Restricted, Self::Permit].into_iter().find(|one| one.code() == code)
+    }
+
     /// The label of a code of the authority table.
     #[must_use]
     pub fn label_of<'c>(code: &'c str, tongue: &'static Tongue) -> &'c str {
-        let all = [Self::Open, Self::Restricted, Self::Permit];
-        let known = all.into_iter().find(|access| access.code() == code);
-        known.map_or(code, |access| access.label(tongue))
+        Self::of_code(code).map_or(code, |access| access.label(tongue))
     }
 
     /// What it means for somebody who wants the data.

@@ -12,7 +12,7 @@ use super::problem::{page_or_problem, render};
 use super::reader::Reader;
 use super::session::{operator, private};
 use super::tongue::Tongue;
-use super::words::{self, Href};
+use super::words::{self, Href, Phrase};
 use crate::actor::Actor;
 use crate::config::{HarvestKind, HarvestSource};
 use crate::error::{Error, Result};
@@ -199,7 +199,7 @@ struct TroubleLine {
     href: Option<Href>,
     code: String,
     meaning: &'static str,
-    detail: String,
+    detail: Phrase,
 }
 
 /// A dataset that something is to be said of.
@@ -209,7 +209,7 @@ struct DatasetLine {
     style: &'static str,
     code: String,
     meaning: &'static str,
-    detail: String,
+    detail: Phrase,
     missed: Option<String>,
     changed: Moment,
     document: Option<String>,
@@ -281,7 +281,7 @@ fn dataset_line(tongue: &'static Tongue, row: HarvestedRow) -> DatasetLine {
         style,
         code: code.to_owned(),
         meaning: meaning(tongue, code),
-        detail: detail.to_owned(),
+        detail: tongue.gate_list(detail),
         missed: (missing > 0).then(|| tongue.counted("walk", missing)),
         changed: Moment::new(row.changed, tongue),
         document: (!row.document.is_empty()).then_some(address),
@@ -377,7 +377,7 @@ async fn source(
                     about: trouble.about.clone(),
                     meaning: meaning(tongue, &trouble.code),
                     code: trouble.code.clone(),
-                    detail: trouble.detail.clone(),
+                    detail: tongue.gate_list(&trouble.detail),
                 })
                 .collect(),
             datasets: rows.into_iter().map(|row| dataset_line(tongue, row)).collect(),

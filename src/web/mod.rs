@@ -13,9 +13,13 @@ mod cite;
 mod convert;
 mod dataset;
 mod described;
+mod descriptions;
+mod elsewhere;
 mod finder;
+mod gate_words;
 mod harvested;
 mod layout;
+mod ledger;
 mod operator;
 mod pages;
 mod pick;
@@ -31,7 +35,7 @@ mod steward;
 mod tongue;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use actix_web::web;
 
@@ -72,6 +76,7 @@ pub struct State {
     pub base: String,
     /// Where stewards work; `None`: this node has no folder of descriptions to write.
     pub bench: Option<Arc<Bench>>,
+    elsewhere: Mutex<Arc<elsewhere::Elsewhere>>,
 }
 
 impl State {
@@ -79,7 +84,8 @@ impl State {
     #[must_use]
     pub fn new(config: &Config, store: Arc<Store>, index: Arc<Index>, pages: Arc<Pages>) -> Self {
         let base = config.server.base();
-        Self { store, index, pages, is_secure: base.starts_with("https://"), base, bench: None }
+        let is_secure = base.starts_with("https://");
+        Self { store, index, pages, is_secure, base, bench: None, elsewhere: Mutex::default() }
     }
 
     /// With a bench for stewards.
@@ -96,9 +102,11 @@ impl State {
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(public::routes)
+        .configure(elsewhere::routes)
         .configure(pick::routes)
         .configure(session::routes)
         .configure(operator::routes)
+        .configure(descriptions::routes)
         .configure(steward::routes)
         .configure(harvested::routes)
         .configure(quality::routes);

@@ -1,4 +1,4 @@
-//! The operator's pages: totals, sources, runs, quarantine, findings, the catalogue's gate.
+//! The operator's pages: totals, sources, runs, quarantine, findings.
 //!
 //! Roles: `imaging-it`, `steward` and `admin` see them. Only `imaging-it`, whose purpose is care,
 //! sees what can name a person: Study Instance UIDs, and where an input lies (paths of exports
@@ -22,8 +22,7 @@ use super::reader::Reader;
 use super::session::{operator, private};
 use super::tongue::Tongue;
 use super::words;
-use crate::actor::{Actor, Purpose, Role};
-use crate::catalogue::{Severity, State as Standing};
+use crate::actor::{Actor, Purpose};
 use crate::error::{Error, Result};
 use crate::store::{changes, findings as found, read};
 
@@ -37,8 +36,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
         .service(web::resource("/operator/quarantine").get(quarantine::quarantine))
         .service(web::resource("/operator/quarantine/retry").post(quarantine::retry))
         .service(web::resource("/operator/findings").get(findings::findings_page))
-        .service(web::resource("/operator/findings/{code}").get(findings::finding))
-        .service(web::resource("/operator/catalogue").get(catalogue));
+        .service(web::resource("/operator/findings/{code}").get(findings::finding));
 }
 
 /// Who looks at an operator's page.
@@ -91,7 +89,7 @@ pub(super) async fn answer(
     }
 }
 
-fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
+pub(super) fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
     words::pairs(request.query_string()).into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
 }
 
@@ -141,7 +139,7 @@ async fn overview(request: HttpRequest, state: web::Data<State>) -> HttpResponse
         })?;
         let seen = state.index.read().seq();
         let quarantined = sources.iter().map(|source| source.quarantined).sum();
-        let datasets = dataset_lines(state, viewer.reader.tongue)?;
+        let ledger = state.pages.ledger()?;
         render(&OverviewPage {
             layout: viewer.layout(state, viewer.w("operator.overview"), "/operator"),
             totals: vec![
@@ -158,125 +156,9 @@ async fn overview(request: HttpRequest, state: web::Data<State>) -> HttpResponse
             quarantined_shown: viewer.reader.tongue.signed(quarantined),
             findings,
             findings_shown: viewer.reader.tongue.signed(findings),
-            published: datasets.iter().filter(|line| line.is_published).count(),
-            refused: datasets.iter().filter(|line| line.violations > 0).count(),
+            published: ledger.published(),
+            refused: ledger.refused(),
             sources,
-        })
-    })
-    .await
-}
-
-struct ProblemLine {
-    label: String,
-    field: String,
-    rule: String,
-    value: String,
-    remedy: String,
-    is_violation: bool,
-}
-
-struct DatasetLine {
-    slug: String,
-    title: words::Phrase,
-    state: &'static str,
-    style: &'static str,
-    version: String,
-    modified: Option<Moment>,
-    next_release: String,
-    is_published: bool,
-    violations: usize,
-    problems: Vec<ProblemLine>,
-}
-
-fn dataset_lines(state: &State, tongue: &'static Tongue) -> Result<Vec<DatasetLine>> {
-    let shelf = state.pages.shelf();
-    let mut lines = Vec::new();
-    for slug in shelf.slugs()? {
-        let Some(entry) = shelf.find(&slug)? else { continue };
-        let problems: Vec<ProblemLine> = entry
-            .report()
-            .into_iter()
-            .map(|problem| ProblemLine {
-                is_violation: problem.severity == Severity::Violation,
-                label: problem.label,
-                field: problem.field,
-                rule: problem.rule,
-                value: problem.value.unwrap_or_default(),
-                remedy: problem.remedy,
-            })
-            .collect();
-        let violations = problems.iter().filter(|problem| problem.is_violation).count();
-        let (standing, style) = match (entry.state, violations) {
-            (Standing::Published, 0) => ("operator.stands-published", "good"),
-            (Standing::Published, _) => ("operator.stands-refused", "warn"),
-            (Standing::Failed, _) => ("operator.stands-failed", "bad"),
-            (Standing::Withdrawn, _) => ("operator.stands-withdrawn", "plain"),
-        };
-        let is_published = entry.state == Standing::Published;
-        let title = state.pages.title_in(&entry, tongue);
-        lines.push(DatasetLine {
-            title: if title.is_empty() { words::Phrase::plain(slug.clone()) } else { title },
-            state: tongue.word(standing),
-            style,
-            modified: (entry.state != Standing::Failed)
-                .then(|| Moment::new(entry.modified.as_microsecond(), tongue)),
-            next_release: entry.next_release.map_or_else(String::new, |next| {
-                tongue.day(next.to_zoned(jiff::tz::TimeZone::UTC).date())
-            }),
-            version: entry.version,
-            is_published,
-            violations,
-            problems,
-            slug,
-        });
-    }
-    // What asks for a look first.
-    lines.sort_by_key(|line| std::cmp::Reverse(line.violations > 0));
-    Ok(lines)
-}
-
-#[derive(Template)]
-#[template(path = "operator/catalogue.html")]
-struct CataloguePage {
-    layout: Layout,
-    lines: Vec<DatasetLine>,
-    /// Drafts of datasets that are described nowhere else.
-    new: Vec<String>,
-    /// Slugs with a draft.
-    drafts: Vec<String>,
-    may_write: bool,
-    was_dropped: bool,
-    was_imported: bool,
-}
-
-impl CataloguePage {
-    fn has_draft(&self, slug: &str) -> bool {
-        self.drafts.iter().any(|draft| draft == slug)
-    }
-}
-
-async fn catalogue(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    let was_dropped = parameter(&request, "dropped").is_some();
-    let was_imported = parameter(&request, "imported").is_some();
-    answer(request, state, move |state, viewer| {
-        let lines = dataset_lines(state, viewer.reader.tongue)?;
-        let may_write =
-            matches!(viewer.actor.role, Role::Steward | Role::Admin) && state.bench.is_some();
-        let drafts = match &state.bench {
-            Some(bench) if may_write => {
-                bench.drafts()?.into_iter().map(|draft| draft.slug).collect()
-            }
-            _ => Vec::new(),
-        };
-        let is_new = |slug: &&String| !lines.iter().any(|line| line.slug == **slug);
-        render(&CataloguePage {
-            layout: viewer.layout(state, viewer.w("operator.catalogue"), "/operator/catalogue"),
-            new: drafts.iter().filter(is_new).cloned().collect(),
-            drafts,
-            lines,
-            may_write,
-            was_dropped,
-            was_imported,
         })
     })
     .await

@@ -12,6 +12,7 @@ use super::cite::Citation;
 use super::convert::{Converter, withdrawn_title};
 use super::dataset::{render_dataset, render_withdrawn};
 use super::layout::Site;
+use super::ledger::Ledger;
 use super::problem::page_or_problem;
 use super::reader::Reader;
 use super::tongue::Tongue;
@@ -32,6 +33,7 @@ pub struct Pages {
     making: Mutex<()>,
     /// When somebody last saw to it that the lists follow the catalogue ([`Pages::keep_lists`]).
     followed: Mutex<Option<Instant>>,
+    ledger: Mutex<Arc<Ledger>>,
 }
 
 /// A list.
@@ -73,6 +75,7 @@ impl Pages {
             kept: Mutex::default(),
             making: Mutex::default(),
             followed: Mutex::default(),
+            ledger: Mutex::default(),
         }
     }
 
@@ -132,6 +135,11 @@ impl Pages {
 
     pub(super) fn title_in(&self, entry: &Entry, tongue: &'static Tongue) -> words::Phrase {
         withdrawn_title(&self.converter(tongue), entry)
+    }
+
+    /// What operators look for among all datasets.
+    pub(super) fn ledger(&self) -> Result<Arc<Ledger>> {
+        Ledger::refresh(&self.ledger, self.shelf())
     }
 
     /// Every published dataset. When the shelf has changed, the list is made again, or, if somebody else

@@ -63,6 +63,8 @@ struct HomePage {
     sites: Vec<Shortcut>,
     latest: Vec<(String, words::Phrase, Access)>,
     doors: Vec<Door>,
+    /// How many datasets of other catalogues there are, in words.
+    elsewhere: Option<String>,
 }
 
 /// Where programs go in: key of the name, path, key of what it gives, what is put in there.
@@ -82,7 +84,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
 ///
 /// # Errors
 /// When the shelf does not answer.
-pub(super) fn render_home(pages: &Pages, reader: &Reader) -> Result<String> {
+pub(super) fn render_home(pages: &Pages, reader: &Reader, elsewhere: usize) -> Result<String> {
     let tongue = reader.tongue;
     let view = pages.view(tongue)?;
     let site = pages.site();
@@ -163,14 +165,19 @@ pub(super) fn render_home(pages: &Pages, reader: &Reader) -> Result<String> {
         sites: shortcuts(Dimension::BodySite),
         latest,
         doors,
+        elsewhere: (elsewhere > 0).then(|| tongue.counted("dataset", elsewhere as u64)),
     })
 }
 
 async fn home(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let reader = Reader::of(&request);
     let asking = reader.clone();
-    let pages = std::sync::Arc::clone(&state.pages);
-    let rendered = web::block(move || render_home(&pages, &asking)).await;
+    let worker = state.clone();
+    let rendered = web::block(move || {
+        let elsewhere = super::elsewhere::count(&worker)?;
+        render_home(&worker.pages, &asking, elsewhere)
+    })
+    .await;
     let rendered = rendered.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string())));
     match rendered {
         Ok(text) => {

@@ -79,6 +79,9 @@ pub struct Tongue {
     /// stands beside the codes themselves.
     #[serde(default)]
     pub explained: BTreeMap<String, BTreeMap<String, Explained>>,
+    /// What the gate says to descriptions, by the English text; `{0}`, `{1}` … are put in.
+    #[serde(default)]
+    pub gate: BTreeMap<String, String>,
 }
 
 /// What a code means, and what can be done.

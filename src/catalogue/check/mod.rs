@@ -3,6 +3,7 @@
 mod addresses;
 mod choices;
 mod parts;
+mod types;
 mod words;
 
 use std::fmt;
@@ -37,52 +38,6 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Names under which people type what is computed, and what it is.
-const COMPUTED: &[(&[&str], &str)] = &[
-    (
-        &["number_of_records", "numberOfRecords", "records", "studies", "number_of_studies"],
-        "the number of records (studies)",
-    ),
-    (
-        &[
-            "number_of_individuals",
-            "number_of_unique_individuals",
-            "numberOfUniqueIndividuals",
-            "individuals",
-            "patients",
-            "number_of_patients",
-        ],
-        "the number of individuals",
-    ),
-    (&["images", "instances", "number_of_images", "number_of_series"], "the number of images"),
-    (&["bytes", "byte_size", "byteSize", "size"], "the size"),
-    (
-        &[
-            "min_age",
-            "max_age",
-            "ages",
-            "age_range",
-            "min_typical_age",
-            "max_typical_age",
-            "minTypicalAge",
-            "maxTypicalAge",
-        ],
-        "the range of ages",
-    ),
-    (&["sex", "sexes", "sex_ratio"], "the counts per sex"),
-    (&["modality", "modalities"], "the modalities"),
-    (&["body_site", "body_sites", "body_parts"], "the body sites"),
-    (&["manufacturer", "manufacturers"], "the manufacturers"),
-    (&["temporal", "temporal_coverage", "start_date", "end_date"], "the temporal coverage"),
-    (&["code_values", "hasCodeValues"], "the code values"),
-    (&["variables", "has_variables", "hasVariables", "columns"], "the variables"),
-    (
-        &["structured", "has_structured_data", "hasStructuredData"],
-        "whether the data are structured",
-    ),
-    (&["modified"], "the modification date"),
-];
-
 /// Reads a description file's text. `file` is its name for messages.
 ///
 /// # Errors
@@ -93,24 +48,16 @@ pub fn read(
     release: &Release,
     config: &Config,
 ) -> Result<Description, Vec<Refusal>> {
-    let mut lines = Lines { file, text, root: None, refusals: Vec::new() };
-    match DeTable::parse(text) {
-        Ok(root) => lines.root = Some(root.into_inner()),
-        Err(failure) => {
-            lines.broken(&failure, "write TOML (toml.io)");
-            return Err(lines.refusals);
-        }
+    let mut lines = Lines::new(file, text);
+    let (root, failures) = DeTable::parse_recoverable(text);
+    lines.root = Some(root.into_inner());
+    for failure in failures.iter().take(MOST) {
+        lines.broken(failure, "write TOML (toml.io)");
     }
-    lines.computed();
-    if !lines.refusals.is_empty() {
+    // What is no TOML says nothing that could be held to more.
+    let Some(description) = failures.is_empty().then(|| lines.typed()).flatten() else {
+        lines.refusals.sort_by_key(|refusal| refusal.line);
         return Err(lines.refusals);
-    }
-    let description = match toml::from_str::<Description>(text) {
-        Ok(description) => description,
-        Err(failure) => {
-            lines.broken(&failure, "see the JSON Schema of descriptions for every key");
-            return Err(lines.refusals);
-        }
     };
     let slug = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if !is_slug(slug) {
@@ -140,11 +87,31 @@ pub fn is_slug(slug: &str) -> bool {
         && !slug.starts_with(['-', '_'])
 }
 
+/// Mistakes of one kind that are named in one text.
+const MOST: usize = 200;
+
 struct Lines<'t> {
     file: &'t str,
     text: &'t str,
     root: Option<DeTable<'t>>,
+    /// Dotted keys that were left out because they cannot be read, as in the text.
+    left_out: Vec<String>,
+    /// Items of lists that were left out: the list's key and the place, as in the text.
+    gaps: Vec<(String, usize)>,
     refusals: Vec<Refusal>,
+}
+
+impl<'t> Lines<'t> {
+    const fn new(file: &'t str, text: &'t str) -> Self {
+        Self {
+            file,
+            text,
+            root: None,
+            left_out: Vec::new(),
+            gaps: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
 }
 
 impl Lines<'_> {
@@ -186,15 +153,31 @@ impl Lines<'_> {
         line
     }
 
+    /// What is said of a key that was left out, or of what lacks it now, is said already.
     fn refuse(&mut self, key: &str, problem: &str, remedy: &str) {
-        let line = self.place(key);
+        let key = self.in_the_text(key);
+        let is_within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if self.left_out.iter().any(|left| is_within(&key, left) || is_within(left, &key)) {
+            return;
+        }
+        let line = self.place(&key);
         self.refusals.push(Refusal {
             file: self.file.to_owned(),
             line,
-            key: key.to_owned(),
+            key,
             problem: problem.to_owned(),
             remedy: remedy.to_owned(),
         });
+    }
+
+    /// Refuses a key that cannot be read as what it is to be.
+    fn unreadable(&mut self, key: &str, failure: &toml::de::Error) {
+        let (problem, remedy) = said(failure, types::SCHEMA);
+        let line = self.place(key);
+        let file = self.file.to_owned();
+        self.refusals.push(Refusal { file, line, key: key.to_owned(), problem, remedy });
     }
 
     fn broken(&mut self, failure: &toml::de::Error, remedy: &str) {
@@ -206,9 +189,7 @@ impl Lines<'_> {
             .as_ref()
             .and_then(|root| key_at(root, offset))
             .unwrap_or_else(|| span.lines().next().unwrap_or_default().trim().to_owned());
-        let problem = failure.message().split('\n').next().unwrap_or_default().to_owned();
-        let remedy = nearest(&problem)
-            .map_or_else(|| remedy.to_owned(), |near| format!("did you mean `{near}`? {remedy}"));
+        let (problem, remedy) = said(failure, remedy);
         self.refusals.push(Refusal { file: self.file.to_owned(), line, key, problem, remedy });
     }
 
@@ -233,45 +214,14 @@ impl Lines<'_> {
             );
         }
     }
+}
 
-    fn computed(&mut self) {
-        let mut found = Vec::new();
-        if let Some(root) = &self.root {
-            for (name, value) in root {
-                let name = name.get_ref().as_ref();
-                found.push(name.to_owned());
-                if name != "distribution" {
-                    continue;
-                }
-                if let DeValue::Array(items) = value.get_ref() {
-                    for (place, item) in items.iter().enumerate() {
-                        if let DeValue::Table(inner) = item.get_ref() {
-                            found.extend(
-                                inner
-                                    .keys()
-                                    .map(|key| format!("distribution.{place}.{}", key.get_ref())),
-                            );
-                        }
-                    }
-                }
-            }
-        }
-        for key in found {
-            let last = key.rsplit('.').next().unwrap_or_default();
-            if last == "modified" && key.starts_with("distribution.") {
-                // Of the file that one downloads, which no archive knows.
-                continue;
-            }
-            let what = COMPUTED.iter().find(|(names, _)| names.contains(&last));
-            if let Some((_, what)) = what {
-                self.refuse(
-                    &key,
-                    &format!("{what} is computed from the archive and never typed"),
-                    "remove the key; `[selection]` decides what is counted",
-                );
-            }
-        }
-    }
+/// What a parser says, and a remedy.
+fn said(failure: &toml::de::Error, remedy: &str) -> (String, String) {
+    let problem = failure.message().split('\n').next().unwrap_or_default().to_owned();
+    let remedy = nearest(&problem)
+        .map_or_else(|| remedy.to_owned(), |near| format!("did you mean `{near}`? {remedy}"));
+    (problem, remedy)
 }
 
 /// The dotted key of the innermost name or value at a place of the text. A table may be written in

@@ -16,6 +16,7 @@ pub use parts::{
     Activity, Agent, Attribution, Checksum, Contact, Distribution, Eucaim, Hours, LegalBasis,
     Location, Period, Policy, Relationship, Series, Table, Waiver,
 };
+pub(super) use text::is_language;
 pub use text::{Day, Text, Words};
 
 /// A description of one dataset.

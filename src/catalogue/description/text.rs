@@ -157,7 +157,7 @@ per_language!(
 );
 
 /// A language tag as BCP 47 shapes it: `en`, `pt-BR`.
-pub(super) fn is_language(tag: &str) -> bool {
+pub(in crate::catalogue) fn is_language(tag: &str) -> bool {
     let mut parts = tag.split('-');
     let first = parts.next().unwrap_or_default();
     (2..=3).contains(&first.len())

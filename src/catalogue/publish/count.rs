@@ -9,8 +9,9 @@ use jiff::{Timestamp, ToSpan as _};
 use super::{Publisher, version};
 use crate::catalogue::description::{AccessRights, Description, Precision};
 use crate::catalogue::figures::{Disclosed, Facts, Figures, Part};
+use crate::catalogue::selection::Selection;
 use crate::catalogue::shacl::{Problem, Severity};
-use crate::catalogue::shelf::{Entry, State};
+use crate::catalogue::shelf::{Entry, Shelf, State};
 use crate::config::Identity;
 use crate::error::Result;
 use crate::index::disclosure::Rule;
@@ -24,12 +25,33 @@ pub(super) struct Counted {
 }
 
 impl Publisher<'_> {
+    /// The figures of another dataset that is not open, that was counted by the same selection and
+    /// may not change yet. A copy of a description, under whatever name, says of the same persons
+    /// what the first one says, and not what became of them since.
+    fn twin(
+        &self,
+        slug: &str,
+        selection: &Selection,
+        shelf: &dyn Shelf,
+        now: Timestamp,
+    ) -> Result<Option<(Disclosed, Option<Timestamp>)>> {
+        let twins = shelf.counted_by(selection)?.into_iter().filter(|entry| {
+            entry.slug != slug && entry.next_release.is_some_and(|next| now < next)
+        });
+        let twins = twins.map(|entry| (entry.figures(), entry.next_release));
+        let threshold = self.config.disclosure.threshold;
+        let may_stay = |figures: &Disclosed| !figures.is_exact && figures.threshold >= threshold;
+        Ok(twins.filter(|(figures, _)| may_stay(figures)).max_by_key(|(_, next)| *next))
+    }
+
     /// Counts, or keeps what was counted for this version.
     pub(super) fn count(
         &self,
+        slug: &str,
         description: &Description,
         before: Option<&Entry>,
         facts: &dyn Facts,
+        shelf: &dyn Shelf,
         now: Timestamp,
     ) -> Result<Result<Counted, Problem>> {
         let problem = |field: &str, label: &str, rule: String, remedy: &str| Problem {
@@ -90,6 +112,25 @@ impl Publisher<'_> {
                     ),
                 )));
             }
+        }
+        if !is_open
+            && let Some((mut figures, next_release)) =
+                self.twin(slug, &description.selection, shelf, now)?
+        {
+            figures.narrowed_to = None;
+            figures.selection.clone_from(&description.selection);
+            // Of a part that was not counted then nothing is said until the release.
+            let known = std::mem::take(&mut figures.parts);
+            figures.parts.extend(parts.into_iter().map(|selection| {
+                Part {
+                    bytes: known
+                        .iter()
+                        .find(|part| part.selection == selection)
+                        .and_then(|part| part.bytes),
+                    selection,
+                }
+            }));
+            return Ok(Ok(Counted { figures, next_release, open: None }));
         }
         let rule = Rule {
             threshold: self.config.disclosure.threshold,

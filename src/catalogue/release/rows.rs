@@ -165,7 +165,8 @@ pub struct Variable {
     pub table: VariableTable,
     /// `csvw:name`.
     pub name: String,
-    /// DICOM keyword (PS3.6) whose presence publishes it.
+    /// DICOM keyword (PS3.6) whose presence publishes it, or `clinical:` and the name of a profile of
+    /// our guide (`ig/`), of which there are resources about the studies.
     pub attribute: String,
     /// Facet whose terms publish it too.
     pub facet: Option<Facet>,

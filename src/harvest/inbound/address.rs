@@ -65,11 +65,16 @@ pub fn is_inside(address: IpAddr) -> bool {
     }
 }
 
-/// Where to connect for a URL; refuses what is inside unless `allowed` names host and port.
+/// Who knows where a name leads: host, port, and how long it may take.
+pub type LookUp<'a> = dyn Fn(&str, u16, Duration) -> Option<Vec<SocketAddr>> + Sync + 'a;
+
+/// Where to connect for a URL; refuses what is inside unless `allowed` names host and port. The
+/// name is looked up once, and nothing is reached but what that gave.
 pub(super) fn resolve(
     url: &Url,
     allowed: &[String],
     patience: Duration,
+    look_up: &LookUp<'_>,
 ) -> Result<Vec<SocketAddr>, Trouble> {
     let refuse = |code: &str, detail: &str| Err(Trouble::new(url.as_str(), code, detail));
     if !matches!(url.scheme(), "http" | "https") {
@@ -98,8 +103,9 @@ pub(super) fn resolve(
     Ok(found)
 }
 
-/// The system's resolver knows no limit of time, so it is asked in a thread of its own.
-fn look_up(host: &str, port: u16, patience: Duration) -> Option<Vec<SocketAddr>> {
+/// The system's resolver, which knows no limit of time, so it is asked in a thread of its own.
+#[must_use]
+pub fn system(host: &str, port: u16, patience: Duration) -> Option<Vec<SocketAddr>> {
     let (sender, receiver) = mpsc::channel();
     let name = host.to_owned();
     std::thread::spawn(move || {
@@ -113,7 +119,7 @@ fn look_up(host: &str, port: u16, patience: Duration) -> Option<Vec<SocketAddr>>
 
 #[cfg(test)]
 mod tests {
-    use super::{is_inside, resolve};
+    use super::{is_inside, resolve, system};
     use std::time::Duration;
 
     #[test]
@@ -176,11 +182,13 @@ mod tests {
         ] {
             let url = url.parse().unwrap();
             let allowed = ["127.0.0.1:80".to_owned()];
-            let refused = resolve(&url, &allowed[..0], Duration::from_secs(5)).unwrap_err();
+            let refused =
+                resolve(&url, &allowed[..0], Duration::from_secs(5), &system).unwrap_err();
             assert_eq!(refused.code, code, "{url}");
         }
         let allowed = ["127.0.0.1:81".to_owned()];
-        let of = |url: &str| resolve(&url.parse().unwrap(), &allowed, Duration::from_secs(5));
+        let of =
+            |url: &str| resolve(&url.parse().unwrap(), &allowed, Duration::from_secs(5), &system);
         assert!(of("http://127.0.0.1:81/").is_ok());
         assert!(of("http://127.0.0.1:82/").is_err(), "only what is named");
     }

@@ -11,7 +11,8 @@ use reqwest::header::{
 use reqwest::redirect::Policy;
 use reqwest::{StatusCode, Url};
 
-use super::{Trouble, address};
+use super::Trouble;
+use super::address::{LookUp, resolve};
 use crate::config::HarvestSource;
 use crate::store::harvested::PageRow;
 
@@ -42,13 +43,14 @@ pub(super) fn fetch(
     source: &HarvestSource,
     known: Option<PageRow>,
     deadline: Instant,
+    look_up: &LookUp<'_>,
 ) -> Result<Fetched, Trouble> {
     let patience = Duration::from_secs(source.seconds);
     let until = deadline.min(Instant::now() + patience);
     let mut at = url.clone();
     at.set_fragment(None);
     for _ in 0..=HOPS {
-        let answer = ask(&at, source, known.as_ref(), until)?;
+        let answer = ask(&at, source, known.as_ref(), until, look_up)?;
         let status = answer.status();
         if status == StatusCode::NOT_MODIFIED
             && let Some(page) = known
@@ -97,8 +99,9 @@ fn ask(
     source: &HarvestSource,
     known: Option<&PageRow>,
     until: Instant,
+    look_up: &LookUp<'_>,
 ) -> Result<Response, Trouble> {
-    let addresses = address::resolve(url, &source.allow_private, left(until))?;
+    let addresses = resolve(url, &source.allow_private, left(until), look_up)?;
     let failed = |failure: reqwest::Error| {
         let (code, detail) = if failure.is_timeout() {
             ("too-slow", "no answer within `seconds`")

@@ -1,7 +1,7 @@
 //! Keeps what a walk brings: one row per dataset, the last good version, and what was missed.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use oxrdf::{Graph, NamedNode, NamedNodeRef, TermRef};
@@ -34,6 +34,8 @@ pub(super) struct Keeper<'a> {
     /// Where this node's own datasets begin.
     ours: &'a str,
     started: i64,
+    /// Held while rows are written: who is whose copy is asked of what the others wrote.
+    turn: &'a Mutex<()>,
     shapes: Arc<Shapes>,
     /// IRIs that the walk met, kept or refused.
     pub(super) met: HashSet<String>,
@@ -68,11 +70,12 @@ impl<'a> Keeper<'a> {
         source: &'a HarvestSource,
         ours: &'a str,
         started: i64,
+        turn: &'a Mutex<()>,
     ) -> Result<Self> {
         let shapes = Arc::new(Shapes::read(&[("harvest.ttl", SHAPES)])?);
         let summary = Summary { source: source.name.clone(), ..Summary::default() };
         let (met, said_gone) = (HashSet::new(), HashSet::new());
-        Ok(Self { store, source, ours, started, shapes, met, said_gone, summary })
+        Ok(Self { store, source, ours, started, turn, shapes, met, said_gone, summary })
     }
 
     /// Whether the source may describe it. What climbs out of a folder (`..`, however written) is
@@ -125,6 +128,7 @@ impl<'a> Keeper<'a> {
             }
         }
         let mut summary = self.summary.clone();
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.store.write(|db| {
             // A transaction that is tried again must not count twice.
             summary.clone_from(&self.summary);
@@ -282,6 +286,8 @@ impl<'a> Keeper<'a> {
             return Ok(self.summary);
         }
         let name = self.source.name.clone();
+        let turn = self.turn;
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut after = String::new();
         loop {
             let rows = self.store.read(|db| harvested::list_harvested(db, &name, &after, 1_000))?;

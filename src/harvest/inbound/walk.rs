@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use oxrdf::{Graph, NamedNodeRef, TermRef};
 use reqwest::Url;
 
+use super::address::LookUp;
 use super::fetch::{Fetched, fetch};
 use super::keep::Keeper;
 use super::piece::DCAT;
@@ -32,6 +33,7 @@ const STACK: usize = 64 << 20;
 
 struct Walk<'a> {
     keeper: Keeper<'a>,
+    look_up: &'a LookUp<'a>,
     start: Url,
     deadline: Instant,
     queue: VecDeque<Url>,
@@ -42,7 +44,7 @@ struct Walk<'a> {
 }
 
 /// Walks a source; what it does wrong is in the summary.
-pub(super) fn walk(keeper: Keeper<'_>) -> Result<Summary> {
+pub(super) fn walk<'a>(keeper: Keeper<'a>, look_up: &'a LookUp<'a>) -> Result<Summary> {
     let source = keeper.source;
     let Ok(start) = source.url.parse::<Url>() else {
         let mut keeper = keeper;
@@ -54,6 +56,7 @@ pub(super) fn walk(keeper: Keeper<'_>) -> Result<Summary> {
         queue: VecDeque::from([start.clone()]),
         start,
         keeper,
+        look_up,
         visited: HashSet::new(),
         named: BTreeSet::new(),
         is_whole: true,
@@ -156,7 +159,7 @@ impl Walk<'_> {
         let known = self.keeper.page(url.as_str())?;
         self.keeper.summary.pages += 1;
         let Fetched { url: base, page, is_unchanged } =
-            match fetch(url, self.keeper.source, known, self.deadline) {
+            match fetch(url, self.keeper.source, known, self.deadline, self.look_up) {
                 Ok(fetched) => fetched,
                 Err(trouble) => {
                     // A dataset that says that it is gone is missed, and nothing else is.

@@ -6,16 +6,21 @@ use toml::{Table, Value};
 
 use super::super::State;
 use super::super::layout::Layout;
+use super::super::ledger::Sheet;
 use super::super::problem::render;
 use super::view::{self, ChangeView, Control, FieldView, Finding, Maker};
 use super::{Answer, Asking, answer, posted};
 use crate::catalogue::bench::{Publication, Wanted};
-use crate::catalogue::form::{Field, FormFile, Kind, Posted, find, put, text_of};
+use crate::catalogue::form::{Field, FormFile, Kind, Posted, find, put};
+use crate::catalogue::rewrite::rewritten;
 use crate::catalogue::{self as rdf, Outcome, Shelf as _, Verdict};
 use crate::error::{Error, Result};
+use crate::imaging::fold;
 
 /// Datasets of one edit at most.
 const MOST: usize = 500;
+/// Datasets on a page of the list to choose from.
+const ROWS: usize = 50;
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/operator/bulk-edit").get(show).post(send));
@@ -38,6 +43,14 @@ struct DatasetLine {
 struct BulkPage {
     layout: Layout,
     lines: Vec<DatasetLine>,
+    /// Those that are chosen and stand on another page.
+    elsewhere: Vec<String>,
+    /// How many are chosen, in words.
+    chosen: String,
+    text: String,
+    found: String,
+    most: usize,
+    sheet: Sheet,
     fields: Vec<(String, String)>,
     path: String,
     field: Option<FieldView>,
@@ -95,6 +108,19 @@ struct Asked<'p> {
     chosen: Vec<String>,
     adds: bool,
     languages: Vec<String>,
+    /// What is looked for in the list, and the page of it.
+    text: String,
+    sheet: String,
+}
+
+/// The datasets that a text finds, by slug.
+fn found(state: &State, asking: &Asking, text: &str) -> Result<Vec<String>> {
+    let ledger = state.pages.ledger()?;
+    let folded = fold(text);
+    let words: Vec<&str> = folded.split_whitespace().collect();
+    let mut slugs = asking.bench.slugs()?;
+    slugs.retain(|slug| ledger.fits(slug, &words));
+    Ok(slugs)
 }
 
 fn page(
@@ -138,13 +164,20 @@ fn page(
     });
     let mut lines = Vec::new();
     let mut texts = Vec::new();
-    for slug in asking.bench.slugs()? {
+    let chosen: &[String] = asked.map_or(&[], |asked| &asked.chosen);
+    let text = asked.map_or("", |asked| asked.text.as_str());
+    let found = found(state, asking, text)?;
+    let sheet = Sheet::of(asked.map_or("", |asked| asked.sheet.as_str()), found.len(), ROWS);
+    // What would be done is shown of all that are chosen, the list to choose from page by page.
+    let shown: &[String] = if is_preview { chosen } else { sheet.of_list(&found, ROWS) };
+    let elsewhere = chosen.iter().filter(|slug| !shown.contains(slug)).cloned().collect();
+    for slug in shown.iter().cloned() {
         let current = asking.bench.current(&slug)?;
         let Ok(table) = toml::from_str::<Table>(&current.text) else { continue };
         if current.text.is_empty() {
             continue;
         }
-        let is_chosen = asked.is_some_and(|asked| asked.chosen.contains(&slug));
+        let is_chosen = chosen.contains(&slug);
         let title = asking.bench.desk.shelf.find(&slug)?;
         let title =
             title.map_or_else(String::new, |entry| state.pages.title_in(&entry, tongue).text);
@@ -159,7 +192,8 @@ fn page(
             slug: slug.clone(),
         };
         if let (true, true, Some(row), Some(asked)) = (is_preview, is_chosen, row, asked) {
-            let text = text_of(&with(&table, &asked.path, row, value.as_ref(), asked.adds));
+            let new = with(&table, &asked.path, row, value.as_ref(), asked.adds);
+            let text = rewritten(&current.text, &new, catalogue_language);
             line.changes = Some(view::changes(&current.text, &text, form, tongue));
             texts.push((slug, text));
         }
@@ -179,6 +213,12 @@ fn page(
     render(&BulkPage {
         layout: asking.layout(state, asking.w("steward.bulk")),
         lines,
+        elsewhere,
+        chosen: tongue.counted("dataset", chosen.len() as u64),
+        text: text.to_owned(),
+        found: tongue.put("catalog.found", tongue.counted("dataset", found.len() as u64)),
+        most: MOST,
+        sheet,
         fields: choices
             .iter()
             .map(|(path, row)| (path.clone(), row.label.best(&tongue.code).to_owned()))
@@ -225,15 +265,29 @@ async fn send(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -
         if chosen.len() > MOST {
             return Err(Error::TooCostly(format!("choose at most {MOST} datasets at once")));
         }
+        chosen.sort();
+        chosen.dedup();
+        let what = posted.one("do").to_owned();
+        let text: String = posted.one("q").chars().take(200).collect();
+        if what == "all" {
+            chosen = found(state, asking, &text)?.into_iter().take(MOST).collect();
+        }
+        if what == "none" {
+            chosen.clear();
+        }
+        // A text that is looked for anew begins with its first page.
+        let sheet = what.strip_prefix("page:").unwrap_or_default().to_owned();
         let known = |tag: &&String| crate::config::LANGUAGES.contains(&tag.as_str());
         let asked = Asked {
+            text,
+            sheet,
             path: posted.one("field").to_owned(),
             chosen,
             adds: posted.one("how") == "add",
             languages: posted.all("language").iter().filter(known).cloned().collect(),
             posted: &posted,
         };
-        match posted.one("do") {
+        match what.as_str() {
             "apply" => apply(state, asking, &asked),
             "preview" => page(state, asking, Some(&asked), true, false, None).map(Answer::Page),
             _ => page(state, asking, Some(&asked), false, false, None).map(Answer::Page),
@@ -257,7 +311,9 @@ fn apply(state: &State, asking: &Asking, asked: &Asked<'_>) -> Result<Answer> {
         let current = asking.bench.current(slug)?;
         let base = asked.posted.one(&format!("base:{slug}")).to_owned();
         let Ok(table) = toml::from_str::<Table>(&current.text) else { continue };
-        let text = text_of(&with(&table, path, row, value.as_ref(), asked.adds));
+        let new = with(&table, path, row, value.as_ref(), asked.adds);
+        let language = &state.pages.config().catalogue.language;
+        let text = rewritten(&current.text, &new, language);
         // What says the same is left as it is written.
         let is_same = rdf::history::differences(&current.text, &text).is_empty();
         if !is_same {

@@ -9,9 +9,11 @@ use super::super::layout::Layout;
 use super::super::operator::Moment;
 use super::super::problem::render;
 use super::super::tongue::Tongue;
+use super::super::words::Phrase;
 use super::view::{self, ChangeView, Finding, GroupView, Maker};
 use super::{Answer, Asking, address, answer, posted, unknown};
-use crate::catalogue::form::{self, Posted, text_of};
+use crate::catalogue::form::{self, Posted};
+use crate::catalogue::rewrite::rewritten;
 use crate::catalogue::{AccessRights, Outcome, Severity, bench};
 use crate::error::Result;
 use crate::store::drafts::DraftRow;
@@ -92,7 +94,6 @@ struct EditPage {
     draft: Option<DraftLine>,
     rival: Option<Rival>,
     is_file: bool,
-    has_comments: bool,
     is_checked: bool,
     is_saved: bool,
     is_kept: bool,
@@ -159,7 +160,6 @@ fn page(
         draft: ground.draft.as_ref().map(|draft| DraftLine::of(draft, asking.reader.tongue)),
         rival: shown.rival,
         is_file: ground.is_file,
-        has_comments: ground.text.lines().any(|line| line.trim_start().starts_with('#')),
         is_checked: shown.checked.is_some(),
         is_saved: shown.is_saved,
         is_kept: shown.is_kept,
@@ -239,7 +239,8 @@ async fn send(
         let what = posted.one("do").to_owned();
         let without = what.strip_prefix("remove:").unwrap_or_default();
         let table = form.fill(&posted, &languages, without, &base);
-        let text = text_of(&table);
+        let catalogue_language = &state.pages.config().catalogue.language;
+        let text = rewritten(&known.text, &table, catalogue_language);
         let seen: i64 = posted.one("version").parse().unwrap_or(0);
         let ground = Ground { version: seen, base: posted.one("base").to_owned(), ..known };
         let shown = |checked| Shown {
@@ -304,8 +305,8 @@ struct TextPage {
 struct TextFinding {
     label: String,
     key: String,
-    rule: String,
-    remedy: String,
+    rule: Phrase,
+    remedy: Phrase,
     is_violation: bool,
 }
 
@@ -334,11 +335,11 @@ fn text_page(
             .map(|problem| TextFinding {
                 label: match problem.label.as_str() {
                     "" => "TOML".to_owned(),
-                    label => label.to_owned(),
+                    label => asking.reader.tongue.gate(label).text,
                 },
                 key: problem.field.clone(),
-                rule: problem.rule.clone(),
-                remedy: problem.remedy.clone(),
+                rule: asking.reader.tongue.gate(&problem.rule),
+                remedy: asking.reader.tongue.gate(&problem.remedy),
                 is_violation: problem.severity == Severity::Violation,
             })
             .collect()
@@ -483,7 +484,7 @@ fn copied(text: &str) -> String {
     {
         form::put(&mut table, key, None);
     }
-    text_of(&table)
+    rewritten(text, &table, "")
 }
 
 /// Whether a file was changed since a draft was begun from it.

@@ -14,7 +14,8 @@ use super::edit::{DraftLine, Ground, check, ground, is_behind};
 use super::view::{self, ChangeView, Finding};
 use super::{Answer, Asking, address, answer, posted, unknown};
 use crate::catalogue::bench::{Publication, Wanted};
-use crate::catalogue::form::{put, text_of};
+use crate::catalogue::form::put;
+use crate::catalogue::rewrite::rewritten;
 use crate::catalogue::{self as rdf, Entry, Outcome, Shelf as _, Verdict, Writer, history};
 use crate::error::{Error, Result};
 
@@ -353,7 +354,7 @@ async fn restore(
         let text = if posted.one("do") == "bring-back" {
             let mut table: Table = toml::from_str(&current.text).unwrap_or_default();
             put(&mut table, "withdrawn", None);
-            text_of(&table)
+            rewritten(&current.text, &table, "")
         } else {
             let number: i64 = posted.one("number").parse().unwrap_or(0);
             let revisions = history::revisions(&state.store, &slug, VERSIONS)?;
@@ -433,7 +434,7 @@ async fn withdraw(
             let wanted = Wanted {
                 slug: slug.clone(),
                 base: posted.one("base").to_owned(),
-                text: text_of(&table),
+                text: rewritten(text, &table, ""),
                 draft: None,
             };
             match asking.bench.publish(&[wanted], &asking.who(), asking.now)? {

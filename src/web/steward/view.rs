@@ -70,19 +70,26 @@ const FOLDED: usize = 8;
 pub(super) struct Finding {
     pub key: String,
     pub label: String,
-    pub rule: String,
+    pub rule: Phrase,
     pub value: String,
-    pub remedy: String,
+    pub remedy: Phrase,
     pub is_violation: bool,
     /// Where it stands on the page.
     pub anchor: Option<String>,
 }
 
 /// The findings of an outcome, each with its field.
-pub(super) fn findings(outcome: &Outcome, form: &FormFile, tongue: &Tongue) -> Vec<Finding> {
+pub(super) fn findings(
+    outcome: &Outcome,
+    form: &FormFile,
+    tongue: &'static Tongue,
+) -> Vec<Finding> {
     let label = |key: &str, otherwise: &str| {
         let row = form.row(key);
-        row.map_or_else(|| otherwise.to_owned(), |row| row.label.best(&tongue.code).to_owned())
+        row.map_or_else(
+            || tongue.gate(otherwise).text,
+            |row| row.label.best(&tongue.code).to_owned(),
+        )
     };
     if outcome.refusals.is_empty() {
         let problems = outcome.problems.iter();
@@ -90,9 +97,9 @@ pub(super) fn findings(outcome: &Outcome, form: &FormFile, tongue: &Tongue) -> V
             .map(|problem| Finding {
                 key: problem.field.clone(),
                 label: label(&problem.field, &problem.label),
-                rule: problem.rule.clone(),
+                rule: tongue.gate(&problem.rule),
                 value: problem.value.clone().unwrap_or_default(),
-                remedy: problem.remedy.clone(),
+                remedy: tongue.gate(&problem.remedy),
                 is_violation: problem.severity == Severity::Violation,
                 anchor: None,
             })
@@ -103,9 +110,9 @@ pub(super) fn findings(outcome: &Outcome, form: &FormFile, tongue: &Tongue) -> V
         .map(|refusal| Finding {
             key: refusal.key.clone(),
             label: label(&refusal.key, &refusal.key),
-            rule: refusal.problem.clone(),
+            rule: tongue.gate(&refusal.problem),
             value: String::new(),
-            remedy: refusal.remedy.clone(),
+            remedy: tongue.gate(&refusal.remedy),
             is_violation: true,
             anchor: None,
         })
@@ -182,10 +189,6 @@ impl FieldView {
 
     fn shown<'f>(&self, all: &'f [Self]) -> Fields<'f> {
         fields(all, self.tongue)
-    }
-
-    fn english(&self) -> &'static str {
-        if self.tongue.code == "en" { "" } else { " lang=\"en\"" }
     }
 
     fn due_word(&self) -> &'static str {

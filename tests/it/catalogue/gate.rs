@@ -2,7 +2,7 @@
 
 use jiff::ToSpan as _;
 use vesalius::catalogue::{
-    Disclosed, Gate, MemoryShelf, Publisher, Severity, Shelf as _, State, Verdict,
+    Disclosed, Gate, MemoryShelf, Publisher, Severity, Shelf as _, State, Verdict, Writer,
 };
 use vesalius::config::Identity;
 
@@ -114,6 +114,134 @@ fn twenty_wrong_descriptions_are_refused_with_place_and_remedy() {
     for name in ["Wrong Name.toml", "a.b.toml", ".toml", "-x.toml"] {
         assert!(vesalius::catalogue::read(name, GOOD, &release, &config).is_err(), "{name}");
     }
+}
+
+#[test]
+fn one_wrong_type_hides_no_other_finding() {
+    let text = "title = 5\n\
+        description.en = \"D\"\n\
+        keywords.en = [\"k\", 7, \"\"]\n\
+        access_rights = [\"NON_PUBLIC\"]\n\
+        health_categories = [\"EHR\"]\n\
+        number_of_records = 17\n\
+        healt_themes = []\n\
+        landing_page = \"www.example.org\"\n\
+        issued = 2026\n\
+        [[attributions]]\n\
+        role = \"nobody\"\n\
+        [[distribution]]\n\
+        fhir = \"yes\"\n\
+        format = \"DICOM\"\n\
+        [[distribution]]\n\
+        licence = \"free\"\n\
+        checksum = { algorithm = 1, value = \"x\" }\n\
+        [selection]\n\
+        colour = [\"red\"]\n\
+        modality = \"MG\"\n";
+    let refusals =
+        vesalius::catalogue::read("wrong.toml", text, &release(), &config()).unwrap_err();
+    let found: Vec<(usize, &str)> =
+        refusals.iter().map(|refusal| (refusal.line, refusal.key.as_str())).collect();
+    for expected in [
+        (1, "title"),
+        (3, "keywords.en.1"),
+        (4, "access_rights"),
+        (5, "health_categories"),
+        (6, "number_of_records"),
+        (7, "healt_themes"),
+        (8, "landing_page"),
+        (9, "issued"),
+        (13, "distribution.0.fhir"),
+        (14, "distribution.0.format"),
+        (16, "distribution.1.licence"),
+        (17, "distribution.1.checksum.algorithm"),
+    ] {
+        assert!(found.contains(&expected), "{expected:?}: {refusals:#?}");
+    }
+    assert!(found.iter().any(|(_, key)| key.starts_with("attributions")), "{refusals:#?}");
+    assert!(found.iter().any(|(line, key)| *line >= 18 && key.starts_with("selection")));
+    // What is wrong with a key is said once.
+    let mut once = found.clone();
+    once.dedup();
+    assert_eq!(once, found);
+    assert!(
+        !refusals.iter().any(|refusal| refusal.problem.contains("is missing")),
+        "{refusals:#?}"
+    );
+    for refusal in &refusals {
+        assert!(!refusal.problem.is_empty() && !refusal.remedy.is_empty(), "{refusal:?}");
+    }
+}
+
+#[test]
+fn every_mistake_of_syntax_is_named() {
+    let text = format!("frequency = \"ANNUAL\n{GOOD}type = [\"STATISTICAL\"\nversion = = 1\n");
+    let refusals =
+        vesalius::catalogue::read("wrong.toml", &text, &release(), &config()).unwrap_err();
+    assert!(refusals.len() > 1, "{refusals:#?}");
+    assert_eq!(refusals[0].line, 1, "{refusals:#?}");
+}
+
+#[test]
+fn a_copy_under_another_name_waits_for_the_release_like_the_first() {
+    let text = GOOD.replace("NON_PUBLIC", "RESTRICTED") + "body-site = [\"b\", \"a\"]\n";
+    let (config, shelf) = (config(), MemoryShelf::default());
+    publish(&config, &shelf, "first.toml", &text, now());
+    let first = shelf.find("first").unwrap().unwrap();
+    // One more person, and eleven more studies: enough for another figure.
+    let mut later = Played::default();
+    later.0.records += 11;
+    later.0.individuals += 1;
+    let soon = now() + 24.hours();
+    let (release, gate) = (release(), Gate::load(&release()).unwrap());
+    let publisher = Publisher { config: &config, release: &release, gate: &gate };
+    let run = |file: &str, text: &str, at| {
+        publisher.publish(file, text, &later, &shelf, at).unwrap();
+        let slug = file.strip_suffix(".toml").unwrap();
+        shelf.find(slug).unwrap().unwrap()
+    };
+    // The same words in another order, as RESTRICTED or NON_PUBLIC, with another title.
+    let copy = text.replace("[\"b\", \"a\"]", "[\"a\", \"b\", \"a\"]");
+    for (slug, text) in [
+        ("copy.toml", copy.clone()),
+        ("closed.toml", copy.replace("RESTRICTED", "NON_PUBLIC")),
+        ("titled.toml", copy.replace("title.en = \"T\"", "title.en = \"Other\"")),
+    ] {
+        let entry = run(slug, &text, soon);
+        assert_eq!(entry.state, State::Published);
+        assert_eq!(entry.figures().records, first.figures().records, "{slug}");
+        assert_eq!(entry.figures().facets, first.figures().facets, "{slug}");
+        assert_eq!(entry.figures().measures, first.figures().measures, "{slug}");
+        assert_eq!(entry.next_release, first.next_release, "{slug}");
+    }
+    // Withdrawn is no way round it.
+    run("first.toml", &format!("withdrawn = true\n{text}"), soon);
+    let again = run("again.toml", &copy, soon);
+    assert_eq!(again.figures().records, first.figures().records);
+    // When the release is due all of them may count anew, each with a version of its own.
+    let due = first.next_release.unwrap() + 1.hour();
+    let new = run("copy.toml", &format!("version = \"2.0\"\n{copy}"), due);
+    assert_ne!(new.figures().records, first.figures().records);
+    // Another selection is other data.
+    let other = run("other.toml", &copy.replace("\"MG\"", "\"CT\""), soon);
+    assert_ne!(other.figures().records, first.figures().records);
+}
+
+#[test]
+fn an_export_does_not_mix_the_addresses_of_two_configurations() {
+    let (mut config, shelf) = (config(), MemoryShelf::default());
+    let text = GOOD.replace("NON_PUBLIC", "RESTRICTED");
+    publish(&config, &shelf, "one.toml", &text, now());
+    let (release, folder) = (release(), tempfile::tempdir().unwrap());
+    config.server.public_url = "https://other.example.org".to_owned();
+    let export = |config: &vesalius::config::Config| {
+        Writer { config, release: &release }.export(&shelf, folder.path())
+    };
+    let refused = export(&config).unwrap_err().to_string();
+    assert!(refused.contains("vesalius catalogue publish"), "{refused}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing was written");
+    publish(&config, &shelf, "one.toml", &text, now());
+    assert_eq!(export(&config).unwrap(), 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The catalogue and its doors, over an index that is played.
 
+mod clinical;
 mod doors;
 mod doors_feed;
 mod doors_forms;

@@ -194,3 +194,28 @@ fn a_run_tells_of_its_own_quarantine_and_of_what_is_still_there() {
     let last = events.last().unwrap();
     assert_eq!((&last["event"], &last["still_quarantined"]), (&"summary".into(), &25.into()));
 }
+
+#[test]
+fn the_doctor_knows_codes_of_the_configuration_that_no_description_can_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("node");
+    let doctor = |country: &str, kind: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_vesalius"))
+            .arg("--data")
+            .arg(&data)
+            .arg("doctor")
+            .env_remove("VESALIUS_DATABASE_URL")
+            .env("VESALIUS_ORGANISATION_COUNTRY", country)
+            .env("VESALIUS_HDAB_PUBLISHER_TYPE", kind)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let wrong = doctor("CZ", "hospital");
+    assert!(wrong.contains("advice  organisation.country: `CZ` is no code"), "{wrong}");
+    assert!(wrong.contains("advice  hdab.publisher_type: `hospital` is no code"), "{wrong}");
+    assert!(wrong.contains("`CZE`") && wrong.contains("`national-authority`"), "{wrong}");
+    let right = doctor("CZE", "national-authority");
+    assert!(right.contains("ok      organisation.country: CZE"), "{right}");
+    assert!(!right.contains("is no code of the vocabulary"), "{right}");
+}

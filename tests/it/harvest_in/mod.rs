@@ -3,7 +3,9 @@
 
 mod hostile;
 mod names;
+mod names_of_hosts;
 mod peers;
+mod side_by_side;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,12 +1,14 @@
 //! The pages, in process: a node with three synthetic datasets and a played journal.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod elsewhere;
 mod harvested;
 mod languages;
 mod operator;
 mod public;
 mod session;
 mod steward;
+mod steward_many;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -278,8 +280,8 @@ impl Node {
             cfg.app_data(state.clone())
                 .app_data(tokens.clone())
                 .configure(vesalius::web::routes)
-                .route("/elsewhere", actix::get().to(elsewhere))
-                .route("/fhir/elsewhere", actix::get().to(elsewhere))
+                .route("/elsewhere", actix::get().to(other_room))
+                .route("/fhir/elsewhere", actix::get().to(other_room))
                 .route("/catalog", actix::get().to(catalog))
                 .route("/dataset/{slug}/label", actix::get().to(label))
                 .route("/dataset/{slug}", actix::get().to(dataset))
@@ -315,7 +317,7 @@ async fn sparql(request: HttpRequest, state: actix::Data<State>) -> actix_web::H
 }
 
 /// A room that knows problem documents only.
-async fn elsewhere() -> actix_web::HttpResponse {
+async fn other_room() -> actix_web::HttpResponse {
     actix_web::HttpResponse::NotFound()
         .content_type("application/problem+json")
         .insert_header(("X-Kept", "yes"))

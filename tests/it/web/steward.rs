@@ -21,8 +21,8 @@ use crate::support::{Folder, How, ingest, record, set, sqlite};
 
 /// A node with a mammography archive of four studies and no description.
 pub(super) struct House {
-    node: Node,
-    folder: std::path::PathBuf,
+    pub(super) node: Node,
+    pub(super) folder: std::path::PathBuf,
     shelf: StoreShelf,
     _fresh: crate::support::Fresh,
 }
@@ -85,7 +85,7 @@ pub(super) fn house() -> House {
 }
 
 /// The fields of a page's form, as a browser would send them without a change.
-fn fields(html: &str) -> Vec<(String, String)> {
+pub(super) fn fields(html: &str) -> Vec<(String, String)> {
     let plain = |text: &str| {
         text.replace("&#38;", "&")
             .replace("&#34;", "\"")
@@ -156,7 +156,7 @@ impl House {
         self.send(path, &pairs, Role::Steward, "same-origin").await
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         path: &str,
         pairs: &[(String, String)],
@@ -174,19 +174,38 @@ impl House {
         (status, place, String::from_utf8(page.to_vec()).unwrap())
     }
 
+    /// As [`send`](Self::send), with another cookie beside the steward's.
+    pub(super) async fn send_in(
+        &self,
+        path: &str,
+        pairs: &[(String, String)],
+        other: &str,
+    ) -> (u16, String) {
+        let request = TestRequest::post().uri(path).set_payload(body(pairs));
+        let cookie = format!("{}; {other}", self.cookie(Role::Steward));
+        let site = ("Sec-Fetch-Site", "same-origin");
+        let response = call(&self.node, request, &[("Cookie", &cookie), site]).await;
+        let status = response.status().as_u16();
+        let page = actix_web::test::read_body(response).await;
+        (status, String::from_utf8(page.to_vec()).unwrap())
+    }
+
     /// The form of a dataset with some values changed.
-    async fn form(&self, slug: &str, changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub(super) async fn form(&self, slug: &str, changes: &[(&str, &str)]) -> Vec<(String, String)> {
         let (status, html) = self.get(&format!("/operator/catalogue/{slug}/edit")).await;
         assert_eq!(status, 200, "{html}");
         changed(fields(&html), changes)
     }
 
-    fn file(&self, slug: &str) -> String {
+    pub(super) fn file(&self, slug: &str) -> String {
         std::fs::read_to_string(self.folder.join(format!("{slug}.toml"))).unwrap()
     }
 }
 
-fn changed(mut pairs: Vec<(String, String)>, changes: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn changed(
+    mut pairs: Vec<(String, String)>,
+    changes: &[(&str, &str)],
+) -> Vec<(String, String)> {
     for (name, value) in changes {
         pairs.retain(|(known, _)| known != name);
         pairs.push(((*name).to_owned(), (*value).to_owned()));
@@ -224,7 +243,7 @@ async fn a_description_is_edited_checked_compared_and_published() {
     assert!(html.contains("is no web address"));
     assert!(html.contains("value=\"nowhere\""), "what was typed stays");
     assert_eq!(house.file("screening"), TEXT);
-    assert!(house.node.state.bench.as_ref().unwrap().drafts().unwrap().is_empty());
+    assert!(house.node.state.bench.as_ref().unwrap().draft_slugs().unwrap().is_empty());
     // An invalid draft is kept, and not published.
     let wrong = changed(wrong, &[("do", "review")]);
     let (status, place, _) = house.send(EDIT, &wrong, Role::Steward, "same-origin").await;
@@ -270,7 +289,7 @@ async fn a_description_is_edited_checked_compared_and_published() {
     assert!(page.contains("Screening, new"));
     let history = history::revisions(&house.shelf.0, "screening", 10).unwrap();
     assert_eq!(history[0].who, "eva (steward)");
-    assert!(house.node.state.bench.as_ref().unwrap().drafts().unwrap().is_empty());
+    assert!(house.node.state.bench.as_ref().unwrap().draft_slugs().unwrap().is_empty());
     // Going over the folder finds nothing to do.
     let bench = house.node.state.bench.as_ref().unwrap();
     let now = jiff::Timestamp::now();
@@ -441,7 +460,7 @@ async fn only_stewards_write_and_only_from_pages_of_this_node() {
         let (status, _, _) = house.send(path, &[], Role::ImagingIt, "same-origin").await;
         assert_eq!(status, 403, "{path}");
     }
-    assert!(house.node.state.bench.as_ref().unwrap().drafts().unwrap().is_empty());
+    assert!(house.node.state.bench.as_ref().unwrap().draft_slugs().unwrap().is_empty());
     assert_eq!(house.file("screening"), TEXT);
 }
 

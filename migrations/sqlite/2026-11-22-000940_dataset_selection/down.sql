@@ -1,0 +1,2 @@
+DROP INDEX dataset_selection;
+ALTER TABLE dataset DROP COLUMN selection;
