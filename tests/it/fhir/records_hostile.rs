@@ -144,7 +144,8 @@ async fn bodies_of_strangers_are_refused_and_nothing_breaks() {
             let status = reply.status.as_u16();
             let what = format!("{method} {path} {at} {:.80}", body);
             assert!(status < 500, "{what}: {status}");
-            assert!(started.elapsed() < Duration::from_secs(20), "{what}");
+            // What hangs; a slow machine is not meant.
+            assert!(started.elapsed() < Duration::from_secs(120), "{what}");
             if at >= bodies.len() - PAYLOADS.len() && path == "/Basic" {
                 assert_eq!(status, 422, "{what}: a narrative that runs");
             }
