@@ -27,6 +27,7 @@ CANONICAL = "https://vesalius.example/fhir"
 LONGEST = 9_000
 # Published texts: they are the guide itself, or tables of the server.
 TEXTS = {"ConceptMap", "CodeSystem", "StructureDefinition", "ImplementationGuide", "ValueSet", "CapabilityStatement",
+         "OperationDefinition", "SearchParameter",
          "Subscription"}
 
 
