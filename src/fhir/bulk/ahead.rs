@@ -95,7 +95,14 @@ impl State {
         };
         self.index.catch_up(&self.store)?;
         let mut turn = Turn::Whole;
-        for (view, role) in views(self.context.identity()) {
+        let views = views(self.context.identity());
+        // The archive was of another kind before: nobody follows these.
+        for view in [View::Care, View::DeIdentified, View::Pseudonymous] {
+            if !views.iter().any(|(followed, _)| *followed == view) {
+                kept::remove_view(desk.folder(), view);
+            }
+        }
+        for (view, role) in views {
             let actor = Actor::new("lines kept for exports", *role);
             let asking = Asking { state: self, actor: &actor, view: *view, now };
             match self.keep_lines_of(desk, &asking, stop).map_err(Halt::into_error)? {
@@ -118,7 +125,8 @@ impl State {
             let visible = index.search(asking.actor, &Query::All);
             index.page(&visible, Sort::Arrival, None, usize::MAX)
         };
-        if numbers.is_empty() && asking.view == View::Pseudonymous {
+        // What is there still follows the archive.
+        if numbers.is_empty() && !kept::is_there(desk.folder(), asking.view) {
             return Ok(Turn::Whole);
         }
         let Some(mut lines) = self.open_lines(desk, asking.view)? else { return Ok(Turn::Full) };
@@ -126,10 +134,12 @@ impl State {
         let known = numbers.len() - missing.len();
         let others = kept::bytes(desk.folder()).saturating_sub(lines.bytes());
         let tell = |lines: &Lines, known: usize, is_full: bool| {
-            // As many as there are take as much as those that are known, each.
-            let count = lines.count().max(1) as u64;
-            let all = (lines.bytes() / count).saturating_mul(numbers.len() as u64);
-            desk.want(others.saturating_add(all));
+            // A fifth of them tells about how much all of them take.
+            let count = lines.count();
+            if count > 0 && count >= numbers.len() / 5 {
+                let all = (lines.bytes() / count as u64).saturating_mul(numbers.len() as u64);
+                desk.want(others.saturating_add(all));
+            }
             desk.tell_ahead(asking.view, numbers.len() - known, is_full);
         };
         tell(&lines, known, false);

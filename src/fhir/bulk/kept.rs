@@ -71,6 +71,12 @@ impl Line {
         self.at.saturating_add(self.length.into())
     }
 
+    /// Overwrites it: of what was removed from the archive nothing stays here.
+    fn blank(self, file: &File) -> std::io::Result<()> {
+        let blank = vec![b' '; usize::try_from(self.length).unwrap_or(0)];
+        file.write_all_at(&blank, self.at)
+    }
+
     fn holds(self, bytes: &[u8]) -> bool {
         sum(bytes) == self.sum
     }
@@ -180,10 +186,7 @@ impl Lines {
             studies.extend(read::list_studies_of_patients(db, &patients)?);
             for study in studies {
                 let Some(line) = slot(study).and_then(|at| self.of.get_mut(at)) else { continue };
-                let Line { at, length, .. } = std::mem::take(line);
-                // Of what was removed from the archive nothing stays here.
-                let blank = vec![b' '; usize::try_from(length).unwrap_or(0)];
-                self.file.write_all_at(&blank, at).map_err(failed)?;
+                std::mem::take(line).blank(&self.file).map_err(failed)?;
             }
         }
         self.seen = Some((last, now));
@@ -368,7 +371,7 @@ impl Lines {
         for number in &damaged {
             if let Some(line) = slot(*number).and_then(|at| self.of.get_mut(at)) {
                 self.is_saved = false;
-                *line = Line::default();
+                std::mem::take(line).blank(&self.file)?;
             }
         }
         Ok(damaged)
@@ -378,6 +381,23 @@ impl Lines {
 fn open(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Whether lines of a rendering are kept.
+pub(super) fn is_there(exports: &Path, view: View) -> bool {
+    exports.join(FOLDER).join(format!("{}.ndjson", name(view))).exists()
+}
+
+/// Removes the lines of one rendering.
+pub(super) fn remove_view(exports: &Path, view: View) {
+    for extension in ["places", "ndjson"] {
+        let path = exports.join(FOLDER).join(format!("{}.{extension}", name(view)));
+        if let Err(failure) = fs::remove_file(&path)
+            && failure.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%failure, path = %path.display(), "kept lines were not removed");
+        }
+    }
 }
 
 /// The bytes of all lines that are kept beside the exports.
