@@ -210,13 +210,13 @@ impl Server {
     }
 }
 
-/// The routes of every room, and those of this one.
+/// The routes of every room, and those of this one. They are tried in turn: harvesters come most often.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .configure(fhir::routes)
         .configure(dicomweb::routes)
-        .configure(crate::web::routes)
         .configure(harvest::routes)
+        .configure(crate::web::routes)
         .service(web::resource("/healthz").get(healthz).route(web::head().to(healthz)))
         .service(web::resource("/readyz").get(readyz).route(web::head().to(readyz)))
         .service(web::resource("/metrics").get(metrics_text).route(web::head().to(metrics_text)))

@@ -7,7 +7,8 @@ would. The ten that change get a whole document.
 `since`    /changes?since=N&include=documents, compressed: bytes on the wire, milliseconds (median of 30)
 `one`      /changes?since=N and each of the ten payloads by itself, compressed: bytes and milliseconds
 `modified` /catalog.ttl?modified_since=…, compressed
-`walk`     every page of /catalog.nt, first time and again
+`walk`     every page of /catalog.nt, for the first time
+`again`    the same pages again, by a client that does nothing with them
 `static`   the same bytes of `again` as files, from nginx (`NGINX_BINARY`, or of the PATH), else from Python's http.server
 `dump`     the same triples dumped from a RocksDB store of oxigraph
 
@@ -183,14 +184,14 @@ def since(connection, last, modified):
                    "modified": lambda: get(connection, listing)[1]}
 
 
-def walk(connection, bodies=None):
+def walk(connection, bodies, paths):
     path, pages, wire, plain, slowest, datasets = "/catalog.nt", 0, 0, 0, 0, 0
     begin, reading = time.perf_counter(), 0.0
     while path:
         body, ms = get(connection, path)
         own = time.perf_counter()
-        if bodies is not None:
-            bodies.append(body)
+        bodies.append(body)
+        paths.append(path)
         text = gzip.decompress(body)
         datasets += text.count(b"<http://www.w3.org/ns/dcat#Dataset> .")
         pages, wire, plain, slowest = pages + 1, wire + len(body), plain + len(text), max(slowest, ms)
@@ -201,6 +202,13 @@ def walk(connection, bodies=None):
     return {"pages": pages, "datasets": datasets, "seconds": round(seconds, 2), "slowest_ms": round(slowest, 1),
             "wire_MB_s": round(wire / seconds / 1e6, 1), "plain_MB_s": round(plain / seconds / 1e6, 1),
             "wire": wire}
+
+
+def fetch(connection, paths):
+    """Gets one after the other and does nothing with them: compressed bytes, seconds."""
+    begin = time.perf_counter()
+    wire = sum(len(get(connection, path)[0]) for path in paths)
+    return wire, time.perf_counter() - begin
 
 
 CONFIGURATION = """daemon off; master_process off; pid {folder}/pid; error_log stderr error;
@@ -235,7 +243,7 @@ class Static:
                 file.write(body)
         # Root's worker is another user.
         os.chmod(folder, 0o755)
-        self.pages, self.wire = len(pages), sum(map(len, pages))
+        self.pages = len(pages)
         port, nginx = 19_090, os.environ.get("NGINX_BINARY") or shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
         if nginx:
             config = os.path.join(folder, "nginx.conf")
@@ -257,11 +265,8 @@ class Static:
                 time.sleep(0.05)
         raise SystemExit(f"{self.name} does not start")
 
-    def walk(self):
-        begin = time.perf_counter()
-        for number in range(self.pages):
-            get(self.connection, f"/p{number}")
-        return round(self.wire / (time.perf_counter() - begin) / 1e6, 1)
+    def paths(self):
+        return [f"/p{number}" for number in range(self.pages)]
 
     def close(self):
         self.connection.close()
@@ -312,15 +317,19 @@ def main():
             print(json.dumps(result), file=sys.stderr)
             for count in (count for count in sizes if count <= 10_000):
                 found, connection = result["sizes"][count], servers[count][1]
-                bodies, again = [], []
-                found["walk"] = walk(connection, bodies)
+                bodies, paths, again = [], [], []
+                found["walk"] = walk(connection, bodies, paths)
+                plain = sum(len(gzip.decompress(body)) for body in bodies)
                 static = Static(os.path.join(folder, f"static-{count}"), bodies)
-                for _ in range(9):
-                    # Ours and the files in turn.
-                    page = walk(connection)
-                    again.append((page["wire_MB_s"], page["plain_MB_s"], static.walk()))
+                for _ in range(15):
+                    # Ours and the files in turn, by the same client.
+                    wire, seconds = fetch(connection, paths)
+                    same, theirs = fetch(static.connection, static.paths())
+                    if wire != same:
+                        raise SystemExit("what is cached is not what was sent")
+                    again.append([number / 1e6 for number in (wire / seconds, plain / seconds, wire / theirs)])
                 static.close()
-                found["again"] = {name: statistics.median(column) for name, column in zip(
+                found["again"] = {name: round(statistics.median(column), 1) for name, column in zip(
                     ("wire_MB_s", "plain_MB_s", "static_wire_MB_s"), zip(*again))}
                 found["again"]["of_static"] = round(statistics.median(ours / theirs for ours, _, theirs in again), 2)
                 found["again"]["static_server"] = static.name

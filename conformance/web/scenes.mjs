@@ -46,6 +46,8 @@ export async function inventory(page, base, operator) {
   const datasets = await page.$$eval('article.hit h3 a', (links) => links.map((a) => new URL(a.href).pathname));
   const first = (css) => page.$$eval(css, (links) => links[0]?.getAttribute('href') ?? '');
   const found = { datasets, include: await first('.facet a.pick'), exclude: await first('.facet a.without'), codes: [], sources: [] };
+  await page.goto(`${base}/harvested`);
+  found.harvested = await page.$$eval('main a[href*="/harvested/dataset?"]', (links) => links.map((a) => a.getAttribute('href')));
   if (operator) {
     await page.context().addCookies([{ name: 'vesalius_token', value: operator, url: `${base}/operator` }]);
     const links = async (path, prefix) => {
@@ -65,7 +67,7 @@ const fill = (css, text) => ({ fill: [css, text] });
 const press = (value) => ({ press: value });
 
 /** The scenes, in rows: address, who, status, deeds. */
-export function scenes({ datasets, include, exclude, codes, sources }, tokens, isChanged) {
+export function scenes({ datasets, include, exclude, codes, sources, harvested }, tokens, isChanged) {
   const all = [];
   const add = (who, path, status = 200, ...deeds) => path && all.push({ who, path, status, deeds });
   const slugs = datasets.map((path) => path.split('/').pop());
@@ -82,6 +84,8 @@ export function scenes({ datasets, include, exclude, codes, sources }, tokens, i
     add('nobody', `/cart?${some}`);
     add('nobody', `/compare?${some}`);
   }
+  for (const path of ['/harvested', '/harvested?q=nothing-is-called-like-this', harvested[0]]) add('nobody', path);
+  add('nobody', '/harvested/dataset?source=nobody&iri=http%3A%2F%2Fnowhere.example%2Fd', 404);
   for (const path of ['/cart', '/compare', '/sparql', '/operator/sign-in']) add('nobody', path);
   add('nobody', '/sparql', 200, press(''));
   add('nobody', '/sparql', 400, fill('#query', 'SELECT nothing'), press(''));
