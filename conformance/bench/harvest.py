@@ -10,6 +10,7 @@ would. The ten that change get a whole document.
 `walk`     every page of /catalog.nt, for the first time
 `again`    the same pages again, by a client that does nothing with them
 `static`   the same bytes of `again` as files, from nginx (`NGINX_BINARY`, or of the PATH), else from Python's http.server
+`copying`  the same without `sendfile`, nginx's own default
 `dump`     the same triples dumped from a RocksDB store of oxigraph
 
 The servers of all sizes run side by side and are asked in turn, so that a busy machine slows all of
@@ -214,7 +215,7 @@ def fetch(connection, paths):
 CONFIGURATION = """daemon off; master_process off; pid {folder}/pid; error_log stderr error;
 events {{ worker_connections 64; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000;
+  access_log off; sendfile {sendfile}; tcp_nopush {sendfile}; tcp_nodelay on; keepalive_requests 1000000;
   client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
   uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
   server {{ listen 127.0.0.1:{port}; root {folder}/files; default_type application/n-triples; add_header Content-Encoding gzip; }}
@@ -236,7 +237,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Files).serve_fo
 class Static:
     """The same bytes as files, from a static-file server: `NGINX_BINARY`, else the one of the PATH, else Python's."""
 
-    def __init__(self, folder, pages):
+    def __init__(self, folder, pages, port=19_090, sendfile="on"):
         os.makedirs(os.path.join(folder, "files"))
         for number, body in enumerate(pages):
             with open(os.path.join(folder, "files", f"p{number}"), "wb") as file:
@@ -244,11 +245,11 @@ class Static:
         # Root's worker is another user.
         os.chmod(folder, 0o755)
         self.pages = len(pages)
-        port, nginx = 19_090, os.environ.get("NGINX_BINARY") or shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+        nginx = os.environ.get("NGINX_BINARY") or shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
         if nginx:
             config = os.path.join(folder, "nginx.conf")
             with open(config, "w", encoding="ascii") as file:
-                file.write(CONFIGURATION.format(folder=folder, port=port))
+                file.write(CONFIGURATION.format(folder=folder, port=port, sendfile=sendfile))
             command = [nginx, "-p", folder, "-c", config]
             version = subprocess.run([nginx, "-v"], capture_output=True, text=True).stderr
             self.name = version.strip().rsplit(" ", 1)[-1]
@@ -321,17 +322,23 @@ def main():
                 found["walk"] = walk(connection, bodies, paths)
                 plain = sum(len(gzip.decompress(body)) for body in bodies)
                 static = Static(os.path.join(folder, f"static-{count}"), bodies)
+                # As nginx is without being told: it reads the file and writes it.
+                copying = Static(os.path.join(folder, f"copying-{count}"), bodies, 19_091, "off")
                 for _ in range(15):
                     # Ours and the files in turn, by the same client.
                     wire, seconds = fetch(connection, paths)
                     same, theirs = fetch(static.connection, static.paths())
+                    _, copied = fetch(copying.connection, copying.paths())
                     if wire != same:
                         raise SystemExit("what is cached is not what was sent")
-                    again.append([number / 1e6 for number in (wire / seconds, plain / seconds, wire / theirs)])
+                    again.append([number / 1e6 for number in (
+                        wire / seconds, plain / seconds, wire / theirs, wire / copied)])
                 static.close()
+                copying.close()
                 found["again"] = {name: round(statistics.median(column), 1) for name, column in zip(
-                    ("wire_MB_s", "plain_MB_s", "static_wire_MB_s"), zip(*again))}
-                found["again"]["of_static"] = round(statistics.median(ours / theirs for ours, _, theirs in again), 2)
+                    ("wire_MB_s", "plain_MB_s", "static_wire_MB_s", "copying_wire_MB_s"), zip(*again))}
+                found["again"]["of_static"] = round(statistics.median(row[0] / row[2] for row in again), 2)
+                found["again"]["of_copying"] = round(statistics.median(row[0] / row[3] for row in again), 2)
                 found["again"]["static_server"] = static.name
         finally:
             for server, _ in servers.values():
