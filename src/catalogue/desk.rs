@@ -2,7 +2,7 @@
 //! server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -199,12 +199,8 @@ fn former_slugs(text: &str) -> Vec<String> {
     toml::from_str::<Description>(text).map_or_else(|_| Vec::new(), |read| read.formerly)
 }
 
-/// The description files of a folder, by name; none when there is no such folder. A file that
-/// cannot be read, or is not UTF-8, says so in its place.
-///
-/// # Errors
-/// [`Error::Configuration`] when the folder cannot be read.
-pub fn read_folder(folder: &Path) -> Result<Vec<File>> {
+/// The paths of the description files of a folder; none when there is no such folder.
+fn list_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let refused = |failure: std::io::Error| {
         Error::Configuration(format!("{}: cannot be read ({failure})", folder.display()))
     };
@@ -213,13 +209,21 @@ pub fn read_folder(folder: &Path) -> Result<Vec<File>> {
         Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(failure) => return Err(refused(failure)),
     };
+    let paths = items.map(|item| item.map(|item| item.path()).map_err(refused));
+    let is_toml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+    paths.filter(|path| path.as_ref().map_or(true, is_toml)).collect()
+}
+
+/// The description files of a folder, by name; none when there is no such folder. A file that
+/// cannot be read, or is not UTF-8, says so in its place.
+///
+/// # Errors
+/// [`Error::Configuration`] when the folder cannot be read.
+pub fn read_folder(folder: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
-    for item in items {
-        let path = item.map_err(refused)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") && !path.is_dir() {
-            let text = std::fs::read_to_string(&path).map_err(|failure| failure.to_string());
-            files.push((path.display().to_string(), text));
-        }
+    for path in list_files(folder)?.into_iter().filter(|path| !path.is_dir()) {
+        let text = std::fs::read_to_string(&path).map_err(|failure| failure.to_string());
+        files.push((path.display().to_string(), text));
     }
     files.sort();
     Ok(files)
@@ -230,33 +234,15 @@ pub fn read_folder(folder: &Path) -> Result<Vec<File>> {
 /// # Errors
 /// [`Error::Configuration`] when the folder cannot be read.
 pub(super) fn list_slugs(folder: &Path) -> Result<Vec<String>> {
-    let refused = |failure: std::io::Error| {
-        Error::Configuration(format!("{}: cannot be read ({failure})", folder.display()))
-    };
-    let items = match std::fs::read_dir(folder) {
-        Ok(items) => items,
-        Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(failure) => return Err(refused(failure)),
-    };
-    let mut slugs = Vec::new();
-    for item in items {
-        let path = item.map_err(refused)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml")
-            && let Some(slug) = path.file_stem().and_then(|stem| stem.to_str())
-            && super::is_slug(slug)
-        {
-            slugs.push(slug.to_owned());
-        }
-    }
-    Ok(slugs)
+    let files = list_files(folder)?;
+    let stems = files.iter().filter_map(|path| path.file_stem()?.to_str());
+    Ok(stems.filter(|stem| super::is_slug(stem)).map(str::to_owned).collect())
 }
 
 /// Name, size and time of change of every description file: equal as long as nobody touched one.
 /// A folder that cannot be read looks empty; publishing it says why.
 #[must_use]
-pub fn stamp_folder(
-    folder: &Path,
-) -> Vec<(std::path::PathBuf, u64, Option<std::time::SystemTime>)> {
+pub fn stamp_folder(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
     let mut stamps: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()

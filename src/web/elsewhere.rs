@@ -17,7 +17,6 @@ use super::layout::{Layout, Place};
 use super::ledger::Sheet;
 use super::operator::Moment;
 use super::problem::{page_or_problem, render};
-use super::reader::Reader;
 use super::tongue::Tongue;
 use super::words::{self, Item, Phrase};
 use crate::catalogue::{Summary, Writer};
@@ -253,54 +252,45 @@ fn parameter(request: &HttpRequest, name: &str) -> String {
     pairs.into_iter().find(|(known, _)| known == name).map(|(_, value)| value).unwrap_or_default()
 }
 
-async fn answer(
-    request: HttpRequest,
-    state: web::Data<State>,
-    make: impl FnOnce(&State, &Reader) -> Result<String> + Send + 'static,
-) -> HttpResponse {
-    let reader = Reader::of(&request);
-    let (worker, whose) = (state.clone(), reader.clone());
-    let made = web::block(move || make(&worker, &whose).map(|html| (html, false))).await;
-    state.pages.answer(&request, &reader, made)
-}
-
 async fn list(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let text: String = parameter(&request, "q").trim().chars().take(200).collect();
     let source = parameter(&request, "source");
     let asked = parameter(&request, "page");
-    answer(request, state, move |state, reader| {
-        let tongue = reader.tongue;
-        let all = elsewhere(state)?;
-        let found = all.find(&text, &source);
-        let sheet = Sheet::of(&asked, found.len(), ROWS);
-        let href = |number: usize| {
-            let (text, source) = (words::encode(&text), words::encode(&source));
-            format!("{PATH}?q={text}&source={source}&page={number}")
-        };
-        let title = tongue.word("elsewhere.title");
-        render(&ListPage {
-            layout: Layout::new(state.pages.site(), reader, title, Place::Elsewhere),
-            lines: sheet
-                .of_list(&found, ROWS)
-                .iter()
-                .map(|(source, known)| line(tongue, source, known))
-                .collect(),
-            sources: all
-                .sources
-                .iter()
-                .map(|(name, brought)| {
-                    let count = tongue.count(brought.datasets.len() as u64);
-                    (name.clone(), *name == source, count)
-                })
-                .collect(),
-            found: tongue.put("catalog.found", tongue.counted("dataset", found.len() as u64)),
-            previous: sheet.previous().map(href),
-            next: sheet.next().map(href),
-            sheet,
-            text,
+    state
+        .into_inner()
+        .answer(request, move |state, reader| {
+            let tongue = reader.tongue;
+            let all = elsewhere(state)?;
+            let found = all.find(&text, &source);
+            let sheet = Sheet::of(&asked, found.len(), ROWS);
+            let href = |number: usize| {
+                let (text, source) = (words::encode(&text), words::encode(&source));
+                format!("{PATH}?q={text}&source={source}&page={number}")
+            };
+            let title = tongue.word("elsewhere.title");
+            render(&ListPage {
+                layout: Layout::new(state.pages.site(), reader, title, Place::Elsewhere),
+                lines: sheet
+                    .of_list(&found, ROWS)
+                    .iter()
+                    .map(|(source, known)| line(tongue, source, known))
+                    .collect(),
+                sources: all
+                    .sources
+                    .iter()
+                    .map(|(name, brought)| {
+                        let count = tongue.count(brought.datasets.len() as u64);
+                        (name.clone(), *name == source, count)
+                    })
+                    .collect(),
+                found: tongue.put("catalog.found", tongue.counted("dataset", found.len() as u64)),
+                previous: sheet.previous().map(href),
+                next: sheet.next().map(href),
+                sheet,
+                text,
+            })
         })
-    })
-    .await
+        .await
 }
 
 #[derive(Template)]
@@ -334,62 +324,68 @@ fn find(state: &State, source: &str, iri: &str) -> Result<(HarvestSource, Harves
 
 async fn one(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let (source, iri) = (parameter(&request, "source"), parameter(&request, "iri"));
-    answer(request, state, move |state, reader| {
-        let tongue = reader.tongue;
-        let (of, row) = find(state, &source, &iri)?;
-        let writer = Writer { config: state.pages.config(), release: state.pages.release() };
-        let summary = Summary::of_harvested(&row.iri, &row.document, writer)?;
-        let title = best(&summary.titles, tongue);
-        let title = if title.is_empty() { Phrase::plain(row.iri.clone()) } else { title };
-        let plain = |values: &[String]| values.iter().map(|text| outside(text)).collect();
-        let one = |text: &str| (!text.is_empty()).then(|| Item::plain(text)).into_iter().collect();
-        let period = match &summary.period {
-            (None, None) => String::new(),
-            (from, to) => {
-                let day = |day: &Option<String>| day.clone().unwrap_or_else(|| "…".to_owned());
-                format!("{} – {}", day(from), day(to))
-            }
-        };
-        let facts: [(&str, Vec<Item>); 10] = [
-            ("elsewhere.publisher", one(&summary.publisher)),
-            ("elsewhere.holder", one(&summary.holder)),
-            ("elsewhere.keywords", plain(&summary.keywords)),
-            ("elsewhere.identifiers", plain(&summary.identifiers)),
-            ("elsewhere.licences", plain(&summary.licences)),
-            ("elsewhere.places", plain(&summary.places)),
-            ("elsewhere.period", one(&period)),
-            ("elsewhere.version", one(&summary.version)),
-            ("elsewhere.issued", one(summary.issued.get(..10).unwrap_or(&summary.issued))),
-            ("elsewhere.modified", one(summary.modified.get(..10).unwrap_or(&summary.modified))),
-        ];
-        let distributions = summary.distributions.iter().map(|place| {
-            let address = |address: &Option<String>| address.as_deref().map(outside);
-            let title = if place.title.is_empty() { &place.iri } else { &place.title };
-            let mut items: Vec<Item> =
-                [&place.access, &place.download].into_iter().filter_map(address).collect();
-            items.dedup();
-            items.extend(place.media_type.as_deref().map(Item::plain));
-            (Phrase::plain(title.clone()), items)
-        });
-        render(&DatasetPage {
-            layout: Layout::new(state.pages.site(), reader, &title.text, Place::Elsewhere),
-            about: best(&summary.descriptions, tongue),
-            access: Access::of_code(&summary.access),
-            catalogue: outside(&of.url),
-            origin: outside(&row.iri),
-            document: address("document", &source, &row.iri),
-            changed: Moment::new(row.changed, tongue),
-            facts: facts
-                .into_iter()
-                .filter(|(_, items)| !items.is_empty())
-                .map(|(key, items)| (tongue.word(key), items))
-                .collect(),
-            distributions: distributions.collect(),
-            title,
-            source,
+    state
+        .into_inner()
+        .answer(request, move |state, reader| {
+            let tongue = reader.tongue;
+            let (of, row) = find(state, &source, &iri)?;
+            let writer = Writer { config: state.pages.config(), release: state.pages.release() };
+            let summary = Summary::of_harvested(&row.iri, &row.document, writer)?;
+            let title = best(&summary.titles, tongue);
+            let title = if title.is_empty() { Phrase::plain(row.iri.clone()) } else { title };
+            let plain = |values: &[String]| values.iter().map(|text| outside(text)).collect();
+            let one =
+                |text: &str| (!text.is_empty()).then(|| Item::plain(text)).into_iter().collect();
+            let period = match &summary.period {
+                (None, None) => String::new(),
+                (from, to) => {
+                    let day = |day: &Option<String>| day.clone().unwrap_or_else(|| "…".to_owned());
+                    format!("{} – {}", day(from), day(to))
+                }
+            };
+            let facts: [(&str, Vec<Item>); 10] = [
+                ("elsewhere.publisher", one(&summary.publisher)),
+                ("elsewhere.holder", one(&summary.holder)),
+                ("elsewhere.keywords", plain(&summary.keywords)),
+                ("elsewhere.identifiers", plain(&summary.identifiers)),
+                ("elsewhere.licences", plain(&summary.licences)),
+                ("elsewhere.places", plain(&summary.places)),
+                ("elsewhere.period", one(&period)),
+                ("elsewhere.version", one(&summary.version)),
+                ("elsewhere.issued", one(summary.issued.get(..10).unwrap_or(&summary.issued))),
+                (
+                    "elsewhere.modified",
+                    one(summary.modified.get(..10).unwrap_or(&summary.modified)),
+                ),
+            ];
+            let distributions = summary.distributions.iter().map(|place| {
+                let address = |address: &Option<String>| address.as_deref().map(outside);
+                let title = if place.title.is_empty() { &place.iri } else { &place.title };
+                let mut items: Vec<Item> =
+                    [&place.access, &place.download].into_iter().filter_map(address).collect();
+                items.dedup();
+                items.extend(place.media_type.as_deref().map(Item::plain));
+                (Phrase::plain(title.clone()), items)
+            });
+            render(&DatasetPage {
+                layout: Layout::new(state.pages.site(), reader, &title.text, Place::Elsewhere),
+                about: best(&summary.descriptions, tongue),
+                access: Access::of_code(&summary.access),
+                catalogue: outside(&of.url),
+                origin: outside(&row.iri),
+                document: address("document", &source, &row.iri),
+                changed: Moment::new(row.changed, tongue),
+                facts: facts
+                    .into_iter()
+                    .filter(|(_, items)| !items.is_empty())
+                    .map(|(key, items)| (tongue.word(key), items))
+                    .collect(),
+                distributions: distributions.collect(),
+                title,
+                source,
+            })
         })
-    })
-    .await
+        .await
 }
 
 /// The last good document as it is kept: to take along, not to run in a browser.

@@ -37,10 +37,11 @@ mod words;
 
 use std::sync::{Arc, Mutex};
 
-use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::catalogue::bench::Bench;
 use crate::config::Config;
+use crate::error::Result;
 use crate::index::Index;
 use crate::store::Store;
 
@@ -94,11 +95,23 @@ impl State {
         self.bench = Some(Arc::new(bench));
         self
     }
+
+    /// A page that is open to all, made on a thread that may wait for the database.
+    async fn answer(
+        self: Arc<Self>,
+        request: HttpRequest,
+        make: impl FnOnce(&Self, &Reader) -> Result<String> + Send + 'static,
+    ) -> HttpResponse {
+        let reader = Reader::of(&request);
+        let (worker, whose) = (Arc::clone(&self), reader.clone());
+        let made = web::block(move || make(&worker, &whose).map(|html| (html, false))).await;
+        self.pages.answer(&request, &reader, made)
+    }
 }
 
 /// The routes of this room: `/`, `/assets/…`, `/dataset/{slug}/citation.…`, `/operator…`.
 /// `/catalog` and `/dataset/{slug}` are the harvest room's, which asks [`Pages`] for HTML.
-/// Register them before the harvest room's, whose `/dataset/{…}` may take every tail.
+/// No address of theirs is another's, so the order of the rooms is free.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(public::routes)

@@ -84,40 +84,31 @@ fn found(state: &State, reader: &Reader, slugs: &[String]) -> Result<Vec<Dataset
     Ok(found)
 }
 
-async fn answer(
-    request: HttpRequest,
-    state: web::Data<State>,
-    make: impl FnOnce(&State, &Reader) -> Result<String> + Send + 'static,
-) -> HttpResponse {
-    let reader = Reader::of(&request);
-    let (asking, inner) = (reader.clone(), state.clone());
-    let rendered = web::block(move || make(&inner, &asking).map(|html| (html, false))).await;
-    state.pages.answer(&request, &reader, rendered)
-}
-
 async fn cart(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let shared = named(request.query_string());
-    answer(request, state, move |state, reader| {
-        let is_own = shared.is_empty();
-        let pages = found(state, reader, if is_own { &reader.cart } else { &shared })?;
-        let listed: Vec<String> = pages.iter().map(|page| page.slug.clone()).collect();
-        let title = reader.tongue.word("frame.cart");
-        let mut layout = Layout::new(state.pages.site(), reader, title, Place::Cart);
-        layout.is_unlisted = true;
-        let rows = pages
-            .into_iter()
-            .map(|page| CartRow {
-                remove: reader.tongue.put("cart.remove", &page.title.text),
-                slug: page.slug,
-                title: page.title,
-                access: page.access,
-                is_own,
-            })
-            .collect();
-        let query = query(&listed);
-        render(&CartPage { layout, rows, address: format!("/cart?{query}"), query, is_own })
-    })
-    .await
+    state
+        .into_inner()
+        .answer(request, move |state, reader| {
+            let is_own = shared.is_empty();
+            let pages = found(state, reader, if is_own { &reader.cart } else { &shared })?;
+            let listed: Vec<String> = pages.iter().map(|page| page.slug.clone()).collect();
+            let title = reader.tongue.word("frame.cart");
+            let mut layout = Layout::new(state.pages.site(), reader, title, Place::Cart);
+            layout.is_unlisted = true;
+            let rows = pages
+                .into_iter()
+                .map(|page| CartRow {
+                    remove: reader.tongue.put("cart.remove", &page.title.text),
+                    slug: page.slug,
+                    title: page.title,
+                    access: page.access,
+                    is_own,
+                })
+                .collect();
+            let query = query(&listed);
+            render(&CartPage { layout, rows, address: format!("/cart?{query}"), query, is_own })
+        })
+        .await
 }
 
 /// A posted change of the cart; answered by a redirect, so that a reload repeats nothing.
@@ -194,21 +185,23 @@ async fn citations(
 
 async fn compare(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let asked = named(request.query_string());
-    answer(request, state, move |state, reader| {
-        let asked = if asked.is_empty() { reader.cart.clone() } else { asked };
-        let first: Vec<String> = asked.iter().take(COLUMNS).cloned().collect();
-        let pages = found(state, reader, &first)?;
-        let title = reader.tongue.word("compare.title");
-        let mut layout = Layout::new(state.pages.site(), reader, title, Place::Cart);
-        layout.is_unlisted = true;
-        render(&ComparePage {
-            layout,
-            columns: pages.iter().map(|page| (page.slug.clone(), page.title.clone())).collect(),
-            rows: rows(&pages, reader),
-            is_cut: asked.len() > COLUMNS,
+    state
+        .into_inner()
+        .answer(request, move |state, reader| {
+            let asked = if asked.is_empty() { reader.cart.clone() } else { asked };
+            let first: Vec<String> = asked.iter().take(COLUMNS).cloned().collect();
+            let pages = found(state, reader, &first)?;
+            let title = reader.tongue.word("compare.title");
+            let mut layout = Layout::new(state.pages.site(), reader, title, Place::Cart);
+            layout.is_unlisted = true;
+            render(&ComparePage {
+                layout,
+                columns: pages.iter().map(|page| (page.slug.clone(), page.title.clone())).collect(),
+                rows: rows(&pages, reader),
+                is_cut: asked.len() > COLUMNS,
+            })
         })
-    })
-    .await
+        .await
 }
 
 /// Every property that one of the datasets has, in the order of their pages.
