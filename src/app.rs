@@ -140,6 +140,7 @@ impl Server {
                 .app_data(description.clone())
                 .configure(routes)
                 .default_service(web::to(crate::web::not_found))
+                .wrap(from_fn(harvest::repeat))
                 .wrap(from_fn(errors_as_problems))
                 .wrap(from_fn(crate::web::problems_as_pages))
                 .wrap(from_fn(authenticate))

@@ -4,7 +4,12 @@
 //! In: headers. Out: what they mean (RFC 9110). Absent: which media types an edge serves, and
 //! when a reader has an answer already, which each edge decides.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderMap};
+use bytes::Bytes;
 
 /// Seconds after which a client may ask again what failed in passing.
 pub const RETRY_AFTER: &str = "5";
@@ -73,10 +78,44 @@ pub fn http_date(time: jiff::Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// A body that many readers share, handed on in pieces: the framework copies what it is given before it
+/// writes, and so a reader who is slow holds a piece of it and not another whole.
+#[derive(Debug)]
+pub struct InPieces(pub Bytes);
+
+/// Bytes of a piece: what the framework's write buffer holds by itself.
+const PIECE: usize = 32 * 1024;
+
+impl MessageBody for InPieces {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let rest = &mut self.0;
+        let piece = rest.split_to(rest.len().min(PIECE));
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        Ok(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{decoded, http_date, takes_gzip};
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::{InPieces, PIECE, decoded, http_date, takes_gzip};
+    use actix_web::body::{BodySize, MessageBody};
     use actix_web::http::header::{self, HeaderMap, HeaderValue};
+    use bytes::Bytes;
 
     #[test]
     fn gzip_is_sent_only_to_who_takes_it() {
@@ -97,6 +136,20 @@ mod tests {
             assert_eq!(takes_gzip(&headers), expected, "{value}");
         }
         assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_body_comes_in_pieces_and_whole() {
+        let whole: Bytes = (0..=u8::MAX).cycle().take(2 * PIECE + 1).collect();
+        let mut body = InPieces(whole.clone());
+        assert_eq!(body.size(), BodySize::Sized(65_537));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut pieces = Vec::new();
+        while let Poll::Ready(Some(Ok(piece))) = Pin::new(&mut body).poll_next(&mut context) {
+            pieces.push(piece);
+        }
+        assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), [PIECE, PIECE, 1]);
+        assert_eq!(pieces.concat(), whole);
     }
 
     #[test]

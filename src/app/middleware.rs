@@ -1,13 +1,17 @@
 //! What every answer passes on its way out: refusals of the framework become problem documents, the
 //! headers that no answer lacks are put, and it is counted and timed.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use metrics::{Counter, Histogram};
 
 use crate::harvest;
 
@@ -56,14 +60,36 @@ pub(super) async fn observe(
         }
     }
     let status = response.status();
-    metrics::counter!("vesalius_requests_total", "area" => area, "status" => status.as_str().to_owned())
-        .increment(1);
-    metrics::histogram!("vesalius_request_seconds", "area" => area)
-        .record(began.elapsed().as_secs_f64());
+    METERS.with_borrow_mut(|meters| {
+        let meter = meters.entry((area, status)).or_insert_with(|| Meter::of(area, status));
+        meter.requests.increment(1);
+        meter.seconds.record(began.elapsed());
+    });
     if status.is_server_error() {
         tracing::error!(area, status = status.as_u16(), "a request failed");
     }
     Ok(response)
+}
+
+/// What is counted and timed of an area's answers with one status.
+struct Meter {
+    requests: Counter,
+    seconds: Histogram,
+}
+
+impl Meter {
+    fn of(area: &'static str, status: StatusCode) -> Self {
+        let code = status.as_str().to_owned();
+        Self {
+            requests: metrics::counter!("vesalius_requests_total", "area" => area, "status" => code),
+            seconds: metrics::histogram!("vesalius_request_seconds", "area" => area),
+        }
+    }
+}
+
+thread_local! {
+    /// Those that this thread met: to look a meter up costs more than to read it.
+    static METERS: RefCell<HashMap<(&'static str, StatusCode), Meter>> = RefCell::default();
 }
 
 fn area(request: &HttpRequest) -> &'static str {

@@ -1,4 +1,5 @@
-//! The catalogue's doors out: one table of them (`doors.rs`), answered alike (`answer.rs`).
+//! The catalogue's doors out: one table of them (`doors.rs`), answered alike (`answer.rs`) and
+//! again (`repeat.rs`).
 //!
 //! In: HTTP. Out: bytes that [`catalogue`](crate::catalogue) made, with strong ETags, dates and
 //! the coding that the reader takes; and a word to FAIR Data Point indexes (`ping.rs`). Governed by
@@ -10,6 +11,7 @@
 mod answer;
 mod changes;
 mod described;
+mod document;
 mod documents;
 mod doors;
 mod fdp;
@@ -19,6 +21,7 @@ mod negotiate;
 mod oai;
 mod ping;
 mod problem;
+mod repeat;
 mod site;
 mod sparql;
 
@@ -38,6 +41,7 @@ use crate::error::Result;
 pub use described::described;
 pub use ping::Pinger;
 pub use problem::{problem, problem_of};
+pub use repeat::repeat;
 
 /// What the pages answer: the door hands a request over when the reader wants HTML.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -142,7 +146,7 @@ struct Cache {
     renditions: HashMap<Key, Arc<Rendition>>,
     bytes: usize,
     /// What requests were answered with since the catalogue changed last.
-    answers: answer::Answers,
+    answers: repeat::Answers,
 }
 
 /// What is cached: a resource at a state, in a form and coding.

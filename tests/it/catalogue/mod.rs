@@ -136,7 +136,10 @@ pub(crate) async fn knock(
     headers: &[(&str, &str)],
 ) -> (u16, actix_web::http::header::HeaderMap, String) {
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
-    let app = actix_web::App::new().app_data(state.clone()).configure(vesalius::harvest::routes);
+    let app = actix_web::App::new()
+        .app_data(state.clone())
+        .configure(vesalius::harvest::routes)
+        .wrap(actix_web::middleware::from_fn(vesalius::harvest::repeat));
     let app = init_service(app).await;
     let mut request = TestRequest::get().uri(uri);
     for (name, value) in headers {
