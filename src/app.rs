@@ -46,6 +46,7 @@ pub struct Server {
     pulse: Arc<Pulse>,
     facade: Arc<fhir::State>,
     pages: Arc<Pages>,
+    listing: Arc<harvest::State>,
 }
 
 /// What the catalogue's doors answer readers who want HTML.
@@ -113,6 +114,7 @@ impl Server {
         let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
         let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
         let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
+        let listing = harvest.clone().into_inner();
         let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
         let lists = Arc::clone(&pages);
         let pages = crate::web::State::new(
@@ -160,7 +162,7 @@ impl Server {
         .listen(listener)
         .map_err(|failure| Error::Internal(format!("{address}: {failure}")))?
         .run();
-        Ok(Self { address, server, node, pulse, facade, pages: lists })
+        Ok(Self { address, server, node, pulse, facade, pages: lists, listing })
     }
 
     /// A handle that stops the server.
@@ -187,6 +189,8 @@ impl Server {
         let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
         let (pages, stopped) = (Arc::clone(&self.pages), Arc::clone(&stop));
         let lister = std::thread::spawn(move || pages.keep_lists(&stopped));
+        let (listing, stopped) = (Arc::clone(&self.listing), Arc::clone(&stop));
+        let paginator = std::thread::spawn(move || listing.keep_pages(&stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
         let pinger = std::thread::spawn(move || ping(&node, &stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
@@ -201,6 +205,9 @@ impl Server {
         }
         if lister.join().is_err() {
             tracing::error!("the thread that makes the lists of datasets panicked");
+        }
+        if paginator.join().is_err() {
+            tracing::error!("the thread that makes the pages of the listing panicked");
         }
         if exporter.join().is_err() {
             tracing::error!("the thread that makes exports panicked");

@@ -19,6 +19,7 @@ pub mod inbound;
 mod listing;
 mod negotiate;
 mod oai;
+mod pages;
 mod ping;
 mod problem;
 mod repeat;
@@ -73,6 +74,7 @@ pub struct State {
     page: Option<Page>,
     clock: Clock,
     cache: Mutex<Cache>,
+    bodies: Mutex<pages::Bodies>,
     snapshots: Mutex<Vec<Snapshot>>,
 }
 
@@ -104,6 +106,7 @@ impl State {
             page: None,
             clock,
             cache: Mutex::new(Cache::default()),
+            bodies: Mutex::default(),
             snapshots: Mutex::new(Vec::with_capacity(listing::KEPT)),
         }
     }
