@@ -30,6 +30,7 @@ mod language;
 mod listing;
 mod log;
 mod names;
+mod others;
 mod publish;
 mod quality;
 mod release;
@@ -63,6 +64,7 @@ pub use language::language_code;
 pub use listing::Page;
 pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
+pub use others::Other;
 pub use publish::{Outcome, Publisher, Verdict};
 pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
 pub use release::{
