@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod elsewhere;
+mod failures;
 mod harvested;
 mod languages;
 mod operator;
