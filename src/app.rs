@@ -46,6 +46,7 @@ pub struct Server {
     pulse: Arc<Pulse>,
     facade: Arc<fhir::State>,
     pages: Arc<Pages>,
+    listing: Arc<harvest::State>,
 }
 
 /// What the catalogue's doors answer readers who want HTML.
@@ -128,6 +129,7 @@ impl Server {
             .with_store(Arc::clone(&node.store))
             .with_page(page_of(pages.clone().into_inner()));
         let harvest = web::Data::new(harvest);
+        let listing = harvest.clone().into_inner();
         node.index.set_open(open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config)?);
         let workers = match node.config.server.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -165,7 +167,7 @@ impl Server {
         .listen(listener)
         .map_err(|failure| Error::Internal(format!("{address}: {failure}")))?
         .run();
-        Ok(Self { address, server, node, pulse, facade, pages: lists })
+        Ok(Self { address, server, node, pulse, facade, pages: lists, listing })
     }
 
     /// A handle that stops the server.
@@ -192,6 +194,8 @@ impl Server {
         let courier = std::thread::spawn(move || facade.serve_subscriptions(&stopped));
         let (pages, stopped) = (Arc::clone(&self.pages), Arc::clone(&stop));
         let lister = std::thread::spawn(move || pages.keep_lists(&stopped));
+        let (listing, stopped) = (Arc::clone(&self.listing), Arc::clone(&stop));
+        let paginator = std::thread::spawn(move || listing.keep_pages(&stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
         let pinger = std::thread::spawn(move || ping(&node, &stopped));
         let (node, stopped) = (Arc::clone(&self.node), Arc::clone(&stop));
@@ -206,6 +210,9 @@ impl Server {
         }
         if lister.join().is_err() {
             tracing::error!("the thread that makes the lists of datasets panicked");
+        }
+        if paginator.join().is_err() {
+            tracing::error!("the thread that makes the pages of the listing panicked");
         }
         if exporter.join().is_err() {
             tracing::error!("the thread that makes exports panicked");

@@ -1,6 +1,7 @@
 //! Every published document as files: what a static web server or an archive can hold.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::emit::{self, Format};
 use super::graph::Writer;
@@ -62,11 +63,10 @@ impl Writer<'_> {
         for format in Format::ALL {
             let size = self.config.catalogue.page_size;
             let mut number = 1;
-            while let Some(graph) =
-                self.page(shelf, &snapshot, Page { number, size, suffix: Some(*format) })?
-            {
-                let first = self.iri("/catalog");
-                let bytes = emit::emit(&graph, *format, self.release, first.as_str())?;
+            while let Some(slugs) = snapshot.slugs(number, size) {
+                let page = Page { number, size, suffix: Some(*format) };
+                let body = Arc::new(self.page_packed(shelf, &slugs, *format)?);
+                let bytes = self.page_parts(&snapshot, page, *format, body)?.plain()?;
                 put(format!("catalog.{number}.{}", format.suffix()), &bytes)?;
                 number += 1;
             }

@@ -4,6 +4,9 @@
 //! only one page after another). It is judged by DCAT-AP without the axiom that a Catalog is a
 //! Dataset; the documents of datasets hold no Catalog.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use oxrdf::{Graph, NamedNode};
 
@@ -11,6 +14,7 @@ use super::emit::{self, Format};
 use super::graph::{Draft, Writer, moment};
 use super::language::language_code;
 use super::log::{Log, Snapshot};
+use super::parts::{Packed, Parts};
 use super::release::Scheme;
 use super::shelf::{Entry, Shelf, State};
 use crate::error::Result;
@@ -39,49 +43,102 @@ impl Writer<'_> {
         snapshot: &Snapshot,
         page: Page,
     ) -> Result<Option<Graph>> {
-        let Some((mut graph, documents)) = self.frame(log, snapshot, page)? else {
-            return Ok(None);
-        };
+        let Some(slugs) = snapshot.slugs(page.number, page.size) else { return Ok(None) };
+        let mut graph = self.page_frame(snapshot, page);
+        for triple in &self.page_body(log, &slugs)? {
+            graph.insert(triple);
+        }
+        Ok(Some(graph))
+    }
+
+    /// A page as it is sent: the same statements, those of the catalogue before those of its datasets.
+    ///
+    /// # Errors
+    /// When the page cannot be written in that form.
+    pub fn page_parts(
+        &self,
+        snapshot: &Snapshot,
+        page: Page,
+        format: Format,
+        body: Arc<Packed>,
+    ) -> Result<Parts> {
+        let frame = self.page_frame(snapshot, page);
+        let first = self.iri("/catalog");
+        Parts::new(format, emit::emit(&frame, format, self.release, first.as_str())?, body)
+    }
+
+    /// What pages say of these datasets, packed, as long as none of them changes.
+    ///
+    /// # Errors
+    /// When the shelf does not answer.
+    pub fn page_packed(
+        &self,
+        log: &(impl Log + ?Sized),
+        slugs: &[String],
+        format: Format,
+    ) -> Result<Packed> {
+        if format.is_lines() {
+            return Packed::of(format, &self.page_lines(log, slugs)?);
+        }
+        let first = self.iri("/catalog");
+        let graph = self.page_body(log, slugs)?;
+        Packed::of(format, &emit::emit(&graph, format, self.release, first.as_str())?)
+    }
+
+    /// What a page says of the catalogue and of the pages around it.
+    fn page_frame(&self, snapshot: &Snapshot, page: Page) -> Graph {
+        let mut draft = Draft::new(*self);
+        let catalog = self.iri("/catalog");
+        self.describe(&mut draft, &catalog, snapshot.time);
+        self.hydra(&mut draft, &catalog, page, snapshot);
+        draft.graph
+    }
+
+    /// What a page says of its datasets, but for what every page says.
+    fn page_body(&self, log: &(impl Log + ?Sized), slugs: &[String]) -> Result<Graph> {
+        let (mut graph, documents) = self.members(log, slugs)?;
         for document in &documents {
             for triple in &emit::parse(document)? {
                 graph.insert(triple);
             }
         }
-        Ok(Some(graph))
+        for triple in &self.said_anyway() {
+            graph.remove(triple);
+        }
+        Ok(graph)
     }
 
-    /// The same as canonical lines: what a full download takes, without a graph in between.
-    ///
-    /// # Errors
-    /// When the shelf does not answer.
-    pub fn page_lines(
-        &self,
-        log: &(impl Log + ?Sized),
-        snapshot: &Snapshot,
-        page: Page,
-    ) -> Result<Option<Vec<u8>>> {
-        let Some((graph, documents)) = self.frame(log, snapshot, page)? else { return Ok(None) };
-        let frame = emit::canonical(&graph);
-        let texts = documents.iter().chain([&frame]);
-        let mut lines: Vec<&str> = texts.flat_map(|text| text.split_inclusive('\n')).collect();
+    /// The same as canonical lines, without a graph of the documents in between.
+    fn page_lines(&self, log: &(impl Log + ?Sized), slugs: &[String]) -> Result<Vec<u8>> {
+        let (graph, documents) = self.members(log, slugs)?;
+        let (members, anyway) = (emit::canonical(&graph), emit::canonical(&self.said_anyway()));
+        let anyway: HashSet<&str> = anyway.split_inclusive('\n').collect();
+        let texts = documents.iter().chain([&members]);
+        let mut lines: Vec<&str> = texts
+            .flat_map(|text| text.split_inclusive('\n'))
+            .filter(|line| !anyway.contains(line))
+            .collect();
         lines.sort_unstable();
         lines.dedup();
-        Ok(Some(lines.concat().into_bytes()))
+        Ok(lines.concat().into_bytes())
     }
 
-    /// What a page says of its datasets, and their documents.
-    fn frame(
-        &self,
-        log: &(impl Log + ?Sized),
-        snapshot: &Snapshot,
-        page: Page,
-    ) -> Result<Option<(Graph, Vec<String>)>> {
-        let Some(entries) = snapshot.page(log, page.number, page.size)? else { return Ok(None) };
+    /// What every page says of the catalogue.
+    fn said_anyway(&self) -> Graph {
+        let mut draft = Draft::new(*self);
+        self.describe(&mut draft, &self.iri("/catalog"), None);
+        draft.graph
+    }
+
+    /// Records and series of datasets, and their documents.
+    fn members(&self, log: &(impl Log + ?Sized), slugs: &[String]) -> Result<(Graph, Vec<String>)> {
         let mut draft = Draft::new(*self);
         let catalog = self.iri("/catalog");
-        self.describe(&mut draft, &catalog, snapshot.time);
-        let mut documents = Vec::with_capacity(entries.len());
-        for entry in entries {
+        let mut documents = Vec::with_capacity(slugs.len());
+        for entry in log.entries(slugs)? {
+            if entry.state == State::Failed {
+                continue;
+            }
             draft.add(&catalog, "dcat:record", self.record_iri(&entry.slug));
             let is_withdrawn = entry.state == State::Withdrawn;
             let status = if is_withdrawn { "WITHDRAWN" } else { "COMPLETED" };
@@ -93,8 +150,7 @@ impl Writer<'_> {
             }
             documents.push(entry.document);
         }
-        self.hydra(&mut draft, &catalog, page, snapshot);
-        Ok(Some((draft.graph, documents)))
+        Ok((draft.graph, documents))
     }
 
     /// The record of a dataset: its own document.

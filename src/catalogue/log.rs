@@ -258,25 +258,14 @@ impl Snapshot {
         self.standing.len().div_ceil(size.max(1)).max(1)
     }
 
-    /// The datasets of a page, from 1, as they are now: published or withdrawn.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub fn page(
-        &self,
-        log: &(impl Log + ?Sized),
-        number: usize,
-        size: usize,
-    ) -> Result<Option<Vec<Entry>>> {
+    /// The slugs of the datasets of a page, from 1, in order.
+    #[must_use]
+    pub fn slugs(&self, number: usize, size: usize) -> Option<Vec<String>> {
         if number == 0 || number > self.pages(size) {
-            return Ok(None);
+            return None;
         }
         let from = (number - 1).saturating_mul(size);
-        let slugs: Vec<String> =
-            self.standing.iter().skip(from).take(size).map(|one| one.slug.clone()).collect();
-        let mut entries = log.entries(&slugs)?;
-        entries.retain(|entry| entry.state != State::Failed);
-        Ok(Some(entries))
+        Some(self.standing.iter().skip(from).take(size).map(|one| one.slug.clone()).collect())
     }
 }
 

@@ -31,6 +31,7 @@ mod listing;
 mod log;
 mod names;
 mod others;
+mod parts;
 mod publish;
 mod quality;
 mod release;
@@ -65,6 +66,7 @@ pub use listing::Page;
 pub use log::{Event, Log, Lost, Operation, SNAPSHOT_LIFE, Snapshot, Standing};
 pub use names::Names;
 pub use others::Other;
+pub use parts::{Packed, Parts};
 pub use publish::{Outcome, Publisher, Verdict};
 pub use quality::{Dimension, Figure, LEVELS, Measure, Metric, QualityFile};
 pub use release::{

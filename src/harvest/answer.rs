@@ -118,9 +118,15 @@ fn serve(door: &Door, state: &State, ask: &Ask, is_gzip: bool) -> Result<Served,
         }
         rendition
     };
-    let rendition = match kept(is_gzip) {
-        Some(rendition) => rendition,
-        None => {
+    let rendition = match (kept(is_gzip), body) {
+        (Some(rendition), _) => rendition,
+        (None, Body::Parts(make)) => {
+            let parts = make(state)?;
+            let bytes = if is_gzip { parts.gzip()? } else { parts.plain()? };
+            let digest = parts.digest();
+            keep(is_gzip, Arc::new(Rendition { bytes: Bytes::from(bytes), digest }))
+        }
+        (None, body) => {
             let plain = match kept(false) {
                 Some(plain) => plain,
                 None => {
@@ -149,6 +155,7 @@ fn serve(door: &Door, state: &State, ask: &Ask, is_gzip: bool) -> Result<Served,
 fn write(state: &State, form: Form, body: Body) -> Result<Vec<u8>> {
     match (body, form.rdf) {
         (Body::Bytes(make), _) => make(state),
+        (Body::Parts(make), _) => make(state)?.plain(),
         (Body::Graph { first, make }, Some(format)) => {
             rdf::emit(&make(state)?, format, &state.release, &first)
         }

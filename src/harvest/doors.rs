@@ -11,7 +11,7 @@ use oxrdf::Graph;
 
 use super::negotiate::preferred;
 use super::{State, Topic, changes, documents, fdp, listing, oai, others, site};
-use crate::catalogue::Format;
+use crate::catalogue::{Format, Parts};
 use crate::error::{Error, Result};
 
 /// A form of a document.
@@ -122,6 +122,8 @@ pub(super) enum Body {
     Graph { first: String, make: Make<Graph> },
     /// The form's own writer.
     Bytes(Make<Vec<u8>>),
+    /// A document of which a part is packed already.
+    Parts(Make<Parts>),
 }
 
 pub(super) type Make<T> = Box<dyn FnOnce(&State) -> Result<T> + Send>;
@@ -156,6 +158,11 @@ impl Found {
         make: impl FnOnce(&State) -> Result<Vec<u8>> + Send + 'static,
     ) -> Self {
         Self::of(key, Body::Bytes(Box::new(make)))
+    }
+
+    /// A document in parts that changes with `key`.
+    pub fn parts(key: String, make: impl FnOnce(&State) -> Result<Parts> + Send + 'static) -> Self {
+        Self::of(key, Body::Parts(Box::new(make)))
     }
 
     const fn of(key: String, body: Body) -> Self {

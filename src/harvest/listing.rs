@@ -1,7 +1,7 @@
 //! `/catalog`: pages of datasets. A walk holds on to a snapshot, so that it meets each dataset of
 //! it once while others are published; what it gets of each is what is served then.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -105,19 +105,13 @@ pub(super) fn catalog(state: &State, ask: &Ask) -> Result<Found, Refused> {
     );
     let suffix = ask.form.filter(|_| ask.has_suffix).and_then(|form| form.rdf);
     let page = Page { number, size, suffix };
-    let first = state.writer().iri("/catalog");
-    let missing = move || Error::NotFound { kind: "page", id: number.to_string() };
-    let is_lines = ask.form.and_then(|form| form.rdf).is_some_and(Format::is_lines);
-    let answer = if is_lines {
-        Found::bytes(key, move |state| {
-            let page = state.writer().page_lines(&*state.shelf, &snapshot, page)?;
-            page.ok_or_else(missing)
-        })
-    } else {
-        Found::graph(key, &first, move |state| {
-            state.writer().page(&*state.shelf, &snapshot, page)?.ok_or_else(missing)
-        })
-    };
+    // A page for people asks for no bytes.
+    let format = ask.form.and_then(|form| form.rdf).unwrap_or(Format::Turtle);
+    let slugs: Arc<[String]> = snapshot.slugs(number, size).unwrap_or_default().into();
+    let answer = Found::parts(key, move |state| {
+        let body = state.page_body(format, &slugs, since.is_none())?;
+        state.writer().page_parts(&snapshot, page, format, body)
+    });
     let answer = answer.modified(shelf.latest);
     Ok(if since.is_some() { answer.once() } else { answer })
 }

@@ -20,6 +20,7 @@ mod listing;
 mod negotiate;
 mod oai;
 mod others;
+mod pages;
 mod ping;
 mod problem;
 mod repeat;
@@ -79,6 +80,7 @@ pub struct State {
     page: Option<Page>,
     clock: Clock,
     cache: Mutex<Cache>,
+    bodies: Mutex<pages::Bodies>,
     snapshots: Mutex<Vec<Snapshot>>,
 }
 
@@ -111,6 +113,7 @@ impl State {
             page: None,
             clock,
             cache: Mutex::new(Cache::default()),
+            bodies: Mutex::default(),
             snapshots: Mutex::new(Vec::with_capacity(listing::KEPT)),
         }
     }

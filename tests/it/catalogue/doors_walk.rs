@@ -1,9 +1,11 @@
 //! The listing while others publish: a walk misses nothing and meets nothing twice.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use jiff::ToSpan as _;
-use vesalius::catalogue::{Entry, Shelf as _, State};
+use vesalius::catalogue::{Entry, Event, Log, Selection, Shelf, ShelfState, Standing, State};
+use vesalius::error::Result;
 
 use super::{config, doors_of, knock, now, publish, put_copy, shelf_of};
 
@@ -299,4 +301,107 @@ async fn what_is_given_again_needs_no_door() {
     let sample = super::published(&config()).find("lung-ldct").unwrap().unwrap();
     put_copy(&shelf, &sample, "d01", now());
     assert_eq!(ask(TestRequest::get()).await, 404, "the catalogue is another");
+}
+
+/// A shelf that counts how often documents are read of it.
+struct Counting(vesalius::catalogue::StoreShelf, AtomicUsize);
+
+impl Log for Counting {
+    fn last_event(&self) -> Result<Option<Event>> {
+        self.0.last_event()
+    }
+
+    fn event(&self, seq: u64) -> Result<Option<Event>> {
+        self.0.event(seq)
+    }
+
+    fn newest(&self, slug: &str) -> Result<Option<Event>> {
+        self.0.newest(slug)
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>> {
+        self.0.events(after, limit)
+    }
+
+    fn standing(&self, seq: u64, since: Option<jiff::Timestamp>) -> Result<Vec<Standing>> {
+        self.0.standing(seq, since)
+    }
+
+    fn entries(&self, slugs: &[String]) -> Result<Vec<Entry>> {
+        self.1.fetch_add(slugs.len(), Ordering::SeqCst);
+        self.0.entries(slugs)
+    }
+}
+
+impl Shelf for Counting {
+    fn find(&self, slug: &str) -> Result<Option<Entry>> {
+        self.0.find(slug)
+    }
+
+    fn put(&self, entry: &Entry) -> Result<()> {
+        self.0.put(entry)
+    }
+
+    fn published(&self, offset: usize, limit: usize) -> Result<Vec<Entry>> {
+        self.0.published(offset, limit)
+    }
+
+    fn counted_by(&self, selection: &Selection) -> Result<Vec<Entry>> {
+        self.0.counted_by(selection)
+    }
+
+    fn slugs(&self) -> Result<Vec<String>> {
+        self.0.slugs()
+    }
+
+    fn state(&self) -> Result<ShelfState> {
+        self.0.state()
+    }
+
+    fn changed_since(&self, change: u64) -> Result<Option<Vec<String>>> {
+        self.0.changed_since(change)
+    }
+}
+
+#[actix_web::test]
+async fn pages_are_made_before_somebody_asks_and_again_when_their_datasets_change() {
+    use vesalius::store::Store;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path(), "").unwrap());
+    let shelf = Arc::new(Counting(vesalius::catalogue::StoreShelf(store), AtomicUsize::new(0)));
+    let sample = super::published(&config()).find("lung-ldct").unwrap().unwrap();
+    let put = |slug: &str, title: &str| {
+        let document = format!("<https://node.example.org/dataset/{slug}> <urn:p> \"{title}\" .\n");
+        shelf.put(&Entry { slug: slug.to_owned(), document, ..sample.clone() }).unwrap();
+    };
+    for slug in ["a", "b", "c", "d"] {
+        put(slug, "first");
+    }
+    let state = doors_of(shelf.clone());
+    let stop = Arc::new(AtomicBool::new(false));
+    let (worker, stopped) = (state.clone().into_inner(), Arc::clone(&stop));
+    let worker = std::thread::spawn(move || worker.keep_pages(&stopped));
+    // Two pages in four forms: each dataset is read once for each.
+    for _ in 0..1_000 {
+        if shelf.1.load(Ordering::SeqCst) == 16 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    stop.store(true, Ordering::SeqCst);
+    worker.join().unwrap();
+    for suffix in ["ttl", "jsonld", "rdf", "nt", "nq"] {
+        for page in ["", "?page=2"] {
+            let (status, _, body) = knock(&state, &format!("/catalog.{suffix}{page}"), &[]).await;
+            assert!(status == 200 && body.contains("first"), "{suffix} {page} {body}");
+        }
+    }
+    assert_eq!(shelf.1.load(Ordering::SeqCst), 16, "nothing was made for who asked");
+    put("c", "second");
+    let (_, _, first) = knock(&state, "/catalog.ttl", &[]).await;
+    assert!(first.contains("first") && !first.contains("second"));
+    assert_eq!(shelf.1.load(Ordering::SeqCst), 16, "the first page holds none that changed");
+    let (_, _, second) = knock(&state, "/catalog.ttl?page=2", &[]).await;
+    assert!(second.contains("first") && second.contains("second"));
+    assert_eq!(shelf.1.load(Ordering::SeqCst), 18, "the other was made again");
 }

@@ -1,5 +1,8 @@
 //! Documents: their forms, their stability, and what they must not hold.
 
+use std::io::Read as _;
+use std::sync::Arc;
+
 use oxrdf::{Graph, Triple};
 use vesalius::catalogue::{
     Format, Page, Shelf as _, Snapshot, Writer, canonical, emit, gzip, parse,
@@ -112,6 +115,32 @@ fn a_document_holds_one_dataset_no_catalogue_and_no_blank_node() {
     }
 }
 
+/// The one member of a gzip file.
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    let mut decoder = flate2::bufread::GzDecoder::new(bytes);
+    let mut plain = Vec::new();
+    decoder.read_to_end(&mut plain).unwrap();
+    assert!(decoder.into_inner().is_empty(), "one member");
+    plain
+}
+
+#[test]
+fn a_page_without_datasets_is_put_together_too() {
+    let (config, release) = (config(), release());
+    let shelf = vesalius::catalogue::MemoryShelf::default();
+    let writer = Writer { config: &config, release: &release };
+    let snapshot = Snapshot::take(&shelf, None).unwrap();
+    let page = Page { number: 1, size: 2, suffix: None };
+    let graph = writer.page(&shelf, &snapshot, page).unwrap().unwrap();
+    for format in Format::ALL {
+        let body = Arc::new(writer.page_packed(&shelf, &[], *format).unwrap());
+        let parts = writer.page_parts(&snapshot, page, *format, body).unwrap();
+        let plain = parts.plain().unwrap();
+        assert_eq!(canonical(&read(&plain, *format)), canonical(&graph), "{format:?}");
+        assert_eq!(unpacked(&parts.gzip().unwrap()), plain);
+    }
+}
+
 #[test]
 fn pages_are_walked_in_a_stable_order_to_an_end() {
     let (config, release) = (config(), release());
@@ -124,8 +153,19 @@ fn pages_are_walked_in_a_stable_order_to_an_end() {
     loop {
         let page = Page { number, size: 2, suffix: Some(Format::RdfXml) };
         let graph = writer.page(&shelf, &snapshot, page).unwrap().unwrap();
-        let lines = writer.page_lines(&shelf, &snapshot, page).unwrap().unwrap();
-        assert_eq!(String::from_utf8(lines).unwrap(), canonical(&graph));
+        let slugs = snapshot.slugs(number, 2).unwrap();
+        for format in Format::ALL {
+            let body = Arc::new(writer.page_packed(&shelf, &slugs, *format).unwrap());
+            let parts = writer.page_parts(&snapshot, page, *format, body).unwrap();
+            let plain = parts.plain().unwrap();
+            assert_eq!(canonical(&read(&plain, *format)), canonical(&graph), "{format:?}");
+            assert_eq!(unpacked(&parts.gzip().unwrap()), plain, "{format:?}");
+            if format.is_lines() {
+                let mut lines: Vec<_> = plain.split_inclusive(|byte| *byte == b'\n').collect();
+                lines.sort_unstable();
+                assert_eq!(lines.concat(), canonical(&graph).as_bytes(), "each once");
+            }
+        }
         let kind = release.term("dcat:Dataset");
         seen.extend(
             graph
