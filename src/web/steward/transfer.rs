@@ -9,7 +9,7 @@ use super::super::layout::Layout;
 use super::super::problem::render;
 use super::edit::{Ground, ground};
 use super::review::{tried, turtle};
-use super::{Answer, Asking, address, answer, posted};
+use super::{Answer, Asking, address, answer, answer_form, posted};
 use crate::catalogue::form::text_of;
 use crate::catalogue::{self as rdf, Shelf as _, Writer, import};
 use crate::error::{Error, Result};
@@ -88,8 +88,10 @@ fn page(
     failure: &str,
     is_conflict: bool,
 ) -> Result<String> {
+    let mut layout = asking.layout(state, asking.w("steward.import"));
+    layout.form = Some(("work", "show"));
     render(&ImportPage {
-        layout: asking.layout(state, asking.w("steward.import")),
+        layout,
         form: form.to_owned(),
         slug: slug.to_owned(),
         text: text.to_owned(),
@@ -140,12 +142,16 @@ fn read(
 }
 
 async fn take(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -> HttpResponse {
-    answer(&request, state, move |state, asking| {
+    let sent = body.clone();
+    answer_form(&request, state, &sent, move |state, asking| {
         let posted = posted(&body);
         let (form, slug) = (posted.one("form"), posted.one("slug"));
         let text = posted.all("text").first().map_or("", String::as_str).replace("\r\n", "\n");
         let refused =
             |why: &str| page(state, asking, form, slug, &text, why, false).map(Answer::Refused);
+        if posted.one("do") == "show" {
+            return page(state, asking, form, slug, &text, "", false).map(Answer::Page);
+        }
         if form != "eucaim" && !rdf::is_slug(slug) {
             return refused(asking.w("steward.bad-slug"));
         }
