@@ -334,7 +334,8 @@ async fn people_get_the_answer_of_a_query_as_a_page() {
             "Ok(Answer { media_type: \"application/sparql-results+json\"",
         ),
         ("CONSTRUCT WHERE { ?s a ?o }", "Ok(Answer { media_type: \"text/turtle\""),
-        ("SELECT nothing", "Err(\""),
+        ("SELECT nothing", "Err(Refused(\""),
+        (" # nothing\n", "Err(Refused(\"the query is empty"),
     ] {
         let response = get!(app, &format!("/sparql?query={}", encode(query)), "Accept" => BROWSER);
         assert_eq!(response.status(), StatusCode::OK, "{query}");

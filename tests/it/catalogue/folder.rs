@@ -82,7 +82,9 @@ fn a_refusal_keeps_no_more_open_than_the_newest_description_asks_for() {
         all.replace("access_rights = \"PUBLIC\"\n", ""),
         format!("withdrawn = true\ncolour = \"red\"\n{all}"),
         all.replace("\"exact\"", "\"disclosed\"\ncolour = \"red\""),
-        all.replace("[selection]", "[selection"),
+        // A slip of syntax hides no line that closes.
+        format!("{}bad = [\n", all.replace("\"PUBLIC\"", "\"RESTRICTED\"")),
+        format!("withdrawn = true\n{all}bad = [\n"),
     ];
     for newest in closing {
         let house = house();
@@ -90,7 +92,10 @@ fn a_refusal_keeps_no_more_open_than_the_newest_description_asks_for() {
         assert_eq!(house.publish(How::Publish).outcomes[0].verdict, Verdict::Published);
         assert_eq!(house.open().len(), 3);
         house.write("x.toml", &newest);
-        assert_eq!(house.publish(How::Check).outcomes[0].verdict, Verdict::Refused);
+        let checked = house.publish(How::Check).outcomes.remove(0);
+        assert_eq!(checked.verdict, Verdict::Refused);
+        let says = |one: &vesalius::catalogue::Problem| one.rule.contains("dataset is withdrawn");
+        assert!(!checked.problems.iter().any(says), "a check withdraws nothing: {checked:#?}");
         assert_eq!(house.state("x"), State::Published, "a check keeps nothing");
         for _ in 0..2 {
             let outcome = house.publish(How::Publish).outcomes.remove(0);
@@ -107,6 +112,38 @@ fn a_refusal_keeps_no_more_open_than_the_newest_description_asks_for() {
         house.write("x.toml", &all);
         assert_eq!(house.publish(How::Publish).outcomes[0].verdict, Verdict::Published);
         assert_eq!(house.open().len(), 3);
+    }
+}
+
+#[test]
+fn a_slip_of_syntax_withdraws_nothing() {
+    let all = open_dataset("modality = [\"MR\", \"SR\"]");
+    let house = house();
+    house.write("x.toml", &all);
+    house.publish(How::Publish);
+    let before = house.desk.shelf.find("x").unwrap().unwrap();
+    for newest in [
+        format!("{all}bad = [\n"),
+        all.replace("[selection]", "[selection"),
+        all.replace("title.en = \"T\"", "title.en = \"T"),
+        // An editor that empties a file before it writes it.
+        String::new(),
+    ] {
+        house.write("x.toml", &newest);
+        let outcome = house.publish(How::Publish).outcomes.remove(0);
+        assert_eq!(outcome.verdict, Verdict::Refused, "{newest}");
+        assert!(outcome.problems.iter().all(|one| !one.rule.contains("withdrawn")), "{outcome:#?}");
+        let entry = house.desk.shelf.find("x").unwrap().unwrap();
+        assert_eq!((entry.state, &entry.document), (State::Published, &before.document));
+        assert!(!entry.report().is_empty());
+        assert_eq!(house.open().len(), 3, "{newest}");
+    }
+    // What an earlier refusal narrowed stays narrow.
+    let narrow = open_dataset("modality = [\"MR\"]").replace("\"D\"", "\"D\"\ncolour = \"red\"");
+    for newest in [narrow.clone(), format!("{narrow}bad = [\n")] {
+        house.write("x.toml", &newest);
+        house.publish(How::Publish);
+        assert_eq!(house.open().len(), 1, "{newest}");
     }
 }
 
@@ -169,10 +206,10 @@ fn a_file_that_cannot_be_read_stops_no_other() {
     assert_eq!(verdict("c"), Some(Verdict::Refused));
     assert!(pass.outcomes[0].refusals[0].to_string().contains("UTF-8"), "{pass:#?}");
     assert_eq!(house.state("a"), State::Failed);
-    // Nobody knows what it says now: it is not open.
+    // Nobody knows what it says now: what it said stays.
     house.write("b.toml", [0xff]);
     house.publish(How::Publish);
-    assert_eq!((house.state("b"), house.open().len()), (State::Withdrawn, 0));
+    assert_eq!((house.state("b"), house.open().len()), (State::Published, 3));
 }
 
 #[test]
