@@ -143,6 +143,7 @@ impl Writer<'_> {
             let is_withdrawn = entry.state == State::Withdrawn;
             let status = if is_withdrawn { "WITHDRAWN" } else { "COMPLETED" };
             put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+            self.put_conformance(&mut draft, &entry);
             if !is_withdrawn {
                 draft.add(&catalog, "dcat:dataset", self.dataset_iri(&entry.slug));
                 self.put_record_about(&mut draft, &entry);
@@ -159,6 +160,7 @@ impl Writer<'_> {
         let mut draft = Draft::new(*self);
         let status = if entry.state == State::Withdrawn { "WITHDRAWN" } else { "COMPLETED" };
         put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+        self.put_conformance(&mut draft, entry);
         self.put_record_about(&mut draft, entry);
         draft.graph
     }
@@ -289,9 +291,4 @@ pub(super) fn put_record(
     draft.typed(&node, "dct:issued", &moment(issued), "xsd:dateTime");
     draft.typed(&node, "dct:modified", &moment(modified), "xsd:dateTime");
     draft.concept(&node, "adms:status", Scheme::DatasetStatus, status);
-    let profile = writer.release.file.profile.clone();
-    draft.link(&node, "dct:conformsTo", &profile);
-    if let Ok(profile) = NamedNode::new(profile) {
-        draft.kind(&profile, "dct:Standard");
-    }
 }
