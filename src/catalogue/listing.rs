@@ -154,6 +154,23 @@ impl Writer<'_> {
         Ok((draft.graph, documents))
     }
 
+    /// The catalogue with the datasets that it holds, without their documents.
+    #[must_use]
+    pub fn catalogue<'s>(
+        &self,
+        slugs: impl Iterator<Item = &'s str>,
+        latest: Option<Timestamp>,
+    ) -> Graph {
+        let mut draft = Draft::new(*self);
+        let catalog = self.iri("/catalog");
+        self.describe(&mut draft, &catalog, latest);
+        for slug in slugs {
+            draft.add(&catalog, "dcat:dataset", self.dataset_iri(slug));
+            draft.add(&catalog, "dcat:record", self.record_iri(slug));
+        }
+        draft.graph
+    }
+
     /// The record of a dataset: its own document.
     #[must_use]
     pub fn record(&self, entry: &Entry) -> Graph {
@@ -229,7 +246,7 @@ impl Writer<'_> {
         }
     }
 
-    fn put_series(&self, draft: &mut Draft<'_>, entry: &Entry) {
+    pub(super) fn put_series(&self, draft: &mut Draft<'_>, entry: &Entry) {
         let Some(series) = entry.description().series else { return };
         let node = self.iri(&format!("/series/{}", series.id));
         let dataset = self.dataset_iri(&entry.slug);
