@@ -106,13 +106,15 @@ pub(super) const COUNTED: &[Facet] = &[
     Facet::Species,
     Facet::Year,
     Facet::Licence,
+    Facet::Procedure,
+    Facet::Reason,
     Facet::Age,
     Facet::Attribute,
 ];
 
 /// The facets whose counts the catalogue publishes. The finer ones (model, month, performer …)
 /// stay in the house.
-pub const FACETS: &[Facet] = COUNTED.split_at(9).0;
+pub const FACETS: &[Facet] = COUNTED.split_at(11).0;
 
 /// Figures as they may be published: the only form that is stored beside a dataset.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -318,6 +320,8 @@ impl Figures {
     fn shown_facets(&self) -> impl Iterator<Item = (Facet, Vec<Cell>)> {
         FACETS.iter().filter_map(|facet| {
             let mut cells = self.facets.get(facet)?.clone();
+            // A reason in words is free text of a physician.
+            cells.retain(|cell| *facet != Facet::Reason || !cell.term.starts_with('|'));
             cells.sort_by(|a, b| a.term.cmp(&b.term));
             Some((*facet, cells))
         })

@@ -342,7 +342,15 @@ impl Writer<'_> {
         draft.literal(&label, "dcat:version", &file.version);
         draft.typed(&label, "dct:modified", &time, "xsd:dateTime");
         if !self.config.organisation.name.is_empty() {
-            draft.literal(&label, "dct:creator", &self.config.organisation.name);
+            let own = NamedNode::new(self.config.organisation.iri.as_str());
+            draft.add(
+                &label,
+                "dct:creator",
+                own.unwrap_or_else(|_| self.iri("/agent/organisation")),
+            );
+            for triple in &self.agent("organisation").unwrap_or_default() {
+                draft.graph.insert(triple);
+            }
         }
         let measured = |draft: &mut Draft<'_>, node: &NamedNode, on: &NamedNode, of: &NamedNode| {
             draft.kind(node, "dqv:QualityMeasurement");

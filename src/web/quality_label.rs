@@ -30,6 +30,8 @@ struct LabelPage {
     score: String,
     version: String,
     lines: Vec<Line>,
+    /// Exceptions from the profile, each with its reason.
+    waivers: Vec<(String, Phrase)>,
     forms: Vec<Form>,
 }
 
@@ -44,30 +46,47 @@ pub(super) fn page(pages: &Pages, reader: &Reader, slug: &str) -> Result<String>
     let writer = Writer { config: pages.config(), release: pages.release() };
     let measures = file.measures(writer, &entry)?;
     let converter = pages.converter(tongue);
-    let lines = measures
+    let lines = file
+        .metrics
         .iter()
-        .filter_map(|measure| {
-            let metric = file.metrics.iter().find(|metric| metric.id == measure.metric)?;
+        .map(|metric| {
+            let measure = measures.iter().find(|measure| measure.metric == metric.id);
             let dimension = file.dimensions.iter().find(|row| row.id == metric.dimension);
-            Some(Line {
+            Line {
                 label: converter.best(&metric.label),
                 dimension: dimension.map_or_else(String::new, |row| {
                     tongue.put_two("label.article", converter.best(&row.label).text, &row.article)
                 }),
                 definition: converter.best(&metric.definition),
                 query: metric.figure.query(),
-                value: match metric.figure {
-                    #[allow(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "days, which are few and not negative"
-                    )]
-                    Figure::Days {} => tongue.counted("day", measure.value.max(0.0) as u64),
-                    _ => format!("{:.0}\u{a0}%", measure.value * 100.0),
-                },
-                level: tongue.put_two("label.level-of", measure.level, LEVELS),
+                value: measure.map_or_else(
+                    || tongue.word("operator.not-shown").to_owned(),
+                    |measure| match metric.figure {
+                        #[allow(
+                            clippy::cast_possible_truncation,
+                            clippy::cast_sign_loss,
+                            reason = "days, which are few and not negative"
+                        )]
+                        Figure::Days {} => tongue.counted("day", measure.value.max(0.0) as u64),
+                        _ => format!("{:.0}\u{a0}%", measure.value * 100.0),
+                    },
+                ),
+                level: measure.map_or_else(
+                    || "–".to_owned(),
+                    |measure| tongue.put_two("label.level-of", measure.level, LEVELS),
+                ),
                 weight: metric.weight,
-            })
+            }
+        })
+        .collect();
+    let waivers = writer
+        .waivers_of(&entry)
+        .iter()
+        .map(|waiver| {
+            let phrase = pages.release().phrase("waived", &tongue.code);
+            let phrase = phrase.or_else(|| pages.release().phrase("waived", "en"));
+            let sentence = phrase.unwrap_or_default().replace("{rule}", &waiver.rule);
+            (sentence, converter.best(&waiver.reason))
         })
         .collect();
     let path = format!("/dataset/{slug}/label");
@@ -82,6 +101,7 @@ pub(super) fn page(pages: &Pages, reader: &Reader, slug: &str) -> Result<String>
         score: file.score(&measures).map_or_else(String::new, |score| format!("{score}\u{a0}%")),
         version: file.version.clone(),
         lines,
+        waivers,
         forms: forms(&path, super::public::FORMS),
     })
 }

@@ -24,7 +24,7 @@ impl Writer<'_> {
                 );
             }
         }
-        let facets = [Facet::BodySite, Facet::Laterality, Facet::Reason];
+        let facets = [Facet::BodySite, Facet::Laterality, Facet::Procedure, Facet::Reason];
         for shown in facets.iter().flat_map(|facet| figures.terms(*facet)) {
             // Terms are `system|code`; Laterality is a bare SNOMED CT code.
             let (system, code) =
@@ -103,6 +103,9 @@ impl Writer<'_> {
                 }
             }
             for variable in columns {
+                for code in &variable.coding_systems {
+                    draft.concept(node, "healthdcatap:hasCodingSystem", Scheme::CodingSystem, code);
+                }
                 let column = part(node, &format!("variable-{}", variable.name));
                 draft.add(&table, "csvw:column", column.clone());
                 self.column(draft, &column, variable, figures);

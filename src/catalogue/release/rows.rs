@@ -178,6 +178,9 @@ pub struct Variable {
     pub description: String,
     /// `csvw:propertyUrl`.
     pub property: Option<String>,
+    /// Coding systems of its values, codes of `coding-system.toml`: of what is not counted by code.
+    #[serde(default)]
+    pub coding_systems: Vec<String>,
     /// Titles in other languages.
     #[serde(default)]
     pub titles: Text,

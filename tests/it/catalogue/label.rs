@@ -381,3 +381,39 @@ fn a_range_that_is_not_exact_is_wider_than_what_is_shown() {
     let old = old.disclose(rule, &Selection::default());
     assert_eq!((old.min_age, old.max_age), (Some(75), Some(130)));
 }
+
+#[test]
+fn codes_of_procedures_reasons_and_diagnoses_are_code_values_and_coding_systems() {
+    let (config, release) = (config(), release());
+    let publisher = Publisher { config: &config, release: &release, gate: super::gate() };
+    let mut facts = Played::default();
+    let coded = super::cells(&[("http://snomed.info/sct|71651007", 540, 230)]);
+    facts.0.facets.insert(vesalius::imaging::Facet::Procedure, coded);
+    let reasons = super::cells(&[
+        ("http://hl7.org/fhir/sid/icd-10|Z12.3", 540, 230),
+        ("|pain since the move to Utopia Street 4", 540, 230),
+    ]);
+    facts.0.facets.insert(vesalius::imaging::Facet::Reason, reasons);
+    facts.0.attributes.extend(super::cells(&[("clinical:primary-cancer", 543, 231)]));
+    let shelf = MemoryShelf::default();
+    let (_, text) = vesalius::catalogue::samples()
+        .into_iter()
+        .find(|(slug, _)| slug == "breast-screening")
+        .unwrap();
+    let outcome = publisher.publish("x.toml", text, &facts, &shelf, now()).unwrap();
+    assert_eq!(outcome.verdict, Verdict::Published, "{outcome:#?}");
+    let entry = shelf.find("x").unwrap().unwrap();
+    for code in ["\"SCT 71651007\"", "\"I10 Z12.3\""] {
+        assert!(entry.document.contains(code), "{code}");
+    }
+    for system in ["SNOMED-CT", "ICD-10", "DICOM-CT", "ICD-O"] {
+        assert!(entry.document.contains(&format!("coding-system/{system}>")), "{system}");
+    }
+    assert!(!entry.document.contains("Utopia") && !entry.figures.contains("Utopia"));
+    // The label is made by an agent, not by a word.
+    let writer = Writer { config: &config, release: &release };
+    let label = writer.label(&entry).unwrap();
+    let creator =
+        label.object_for_subject_predicate(&writer.label_iri("x"), &release.term("dct:creator"));
+    assert!(matches!(creator, Some(TermRef::NamedNode(_))), "{creator:?}");
+}
