@@ -60,6 +60,9 @@ pub struct HarvestSource {
     pub walk_seconds: u64,
     /// Complete walks that must miss a dataset before it is gone.
     pub gone_after: u32,
+    /// How much of its known datasets a walk may miss at once, in percent; ten may always be. More
+    /// is likelier a mistake, and is kept until `vesalius harvest --prune`.
+    pub may_vanish_percent: u8,
     /// Whether everybody may look at what it brought (`/harvested`).
     pub public: bool,
     /// Hosts with their port (`10.0.0.5:8080`) that may be reached although they are inside.
@@ -80,6 +83,7 @@ impl Default for HarvestSource {
             seconds: 30,
             walk_seconds: 3_600,
             gone_after: 3,
+            may_vanish_percent: 10,
             public: true,
             allow_private: Vec::new(),
         }
@@ -126,6 +130,12 @@ impl HarvestSource {
             return Some((
                 format!("`{name}` has a bound that is 0 or too large"),
                 "take numbers from 1 to 86400, or leave the keys out",
+            ));
+        }
+        if self.may_vanish_percent > 100 {
+            return Some((
+                format!("`{name}` may lose more than it has (`may_vanish_percent`)"),
+                "take a number from 0 to 100, or leave the key out",
             ));
         }
         None

@@ -29,14 +29,16 @@ const MOST_NAMES: usize = 100;
 
 /// What one walk keeps.
 pub(super) struct Keeper<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     pub(super) source: &'a HarvestSource,
     /// Where this node's own datasets begin.
     ours: &'a str,
-    started: i64,
+    pub(super) started: i64,
     /// Held while rows are written: who is whose copy is asked of what the others wrote.
-    turn: &'a Mutex<()>,
+    pub(super) turn: &'a Mutex<()>,
     shapes: Arc<Shapes>,
+    /// Whether what is missing is gone at once, however much it is.
+    pub(super) prune: bool,
     /// IRIs that the walk met, kept or refused.
     pub(super) met: HashSet<String>,
     /// IRIs whose address answered that the dataset is gone.
@@ -75,7 +77,8 @@ impl<'a> Keeper<'a> {
         let shapes = Arc::new(Shapes::read(&[("harvest.ttl", SHAPES)])?);
         let summary = Summary { source: source.name.clone(), ..Summary::default() };
         let (met, said_gone) = (HashSet::new(), HashSet::new());
-        Ok(Self { store, source, ours, started, turn, shapes, met, said_gone, summary })
+        let prune = false;
+        Ok(Self { store, source, ours, started, turn, shapes, prune, met, said_gone, summary })
     }
 
     /// Whether the source may describe it. What climbs out of a folder (`..`, however written) is
@@ -278,67 +281,6 @@ impl<'a> Keeper<'a> {
             }
         }
         Ok(None)
-    }
-
-    /// Ends the walk. Only one that met everything can miss something.
-    pub(super) fn finish(mut self, visited: &HashSet<String>) -> Result<Summary> {
-        if !self.summary.complete {
-            return Ok(self.summary);
-        }
-        let name = self.source.name.clone();
-        let turn = self.turn;
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut after = String::new();
-        loop {
-            let rows = self.store.read(|db| harvested::list_harvested(db, &name, &after, 1_000))?;
-            let Some(last) = rows.last() else { break };
-            after.clone_from(&last.iri);
-            let missed: Vec<HarvestedRow> = rows
-                .into_iter()
-                .filter(|row| row.state != GONE && !self.met.contains(&row.iri))
-                .collect();
-            let missed = self.missed(missed)?;
-            if missed.is_empty() {
-                continue;
-            }
-            self.summary.missing += missed.len();
-            self.summary.gone += missed.iter().filter(|row| row.state == GONE).count();
-            self.store
-                .write(|db| missed.iter().try_for_each(|row| harvested::put_harvested(db, row)))?;
-        }
-        let urls = self.store.read(|db| harvested::list_page_urls(db, &name))?;
-        let old: Vec<&String> = urls.iter().filter(|url| !visited.contains(*url)).collect();
-        if !old.is_empty() {
-            let remove =
-                |db: &mut Db| old.iter().try_for_each(|url| harvested::remove_page(db, &name, url));
-            self.store.write(remove)?;
-        }
-        Ok(self.summary)
-    }
-
-    /// What becomes of datasets that a complete walk did not meet: gone after so many walks, at
-    /// once when the source says so or has it under another IRI now.
-    fn missed(&self, rows: Vec<HarvestedRow>) -> Result<Vec<HarvestedRow>> {
-        let mut missed = Vec::with_capacity(rows.len());
-        for mut row in rows {
-            row.missing = row.missing.saturating_add(1);
-            let is_late = i64::from(row.missing) >= i64::from(self.source.gone_after);
-            let named = [row.iri.clone()];
-            let others =
-                self.store.read(|db| harvested::list_same(db, (&row.source, &row.iri), &named))?;
-            let renamed = others
-                .into_iter()
-                .find(|(other, _)| other.source == row.source && self.met.contains(&other.iri));
-            if let Some((other, _)) = &renamed {
-                row.report = format!("renamed: it is {} now", other.iri);
-            }
-            if is_late || renamed.is_some() || self.said_gone.contains(&row.iri) {
-                row.state = GONE.to_owned();
-                row.changed = self.started;
-            }
-            missed.push(row);
-        }
-        Ok(missed)
     }
 }
 

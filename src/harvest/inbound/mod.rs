@@ -10,6 +10,7 @@
 mod address;
 mod fetch;
 mod keep;
+mod missing;
 mod piece;
 mod read;
 mod walk;
@@ -41,6 +42,8 @@ pub struct Harvester<'a> {
     pub clock: fn() -> i64,
     /// Who knows where names lead.
     pub look_up: &'a LookUp<'a>,
+    /// Whether the operator says that what is missing is gone, at once and however much it is.
+    pub prune: bool,
 }
 
 /// A source, and what came of its walk.
@@ -50,7 +53,7 @@ impl<'a> Harvester<'a> {
     /// Walks that ask the system's resolver.
     #[must_use]
     pub fn new(store: &'a Store, ours: &'a str, clock: fn() -> i64) -> Self {
-        Self { store, ours, clock, look_up: &system }
+        Self { store, ours, clock, look_up: &system, prune: false }
     }
 
     /// Walks sources, at most so many side by side; those of one host one after another, as its
@@ -101,7 +104,8 @@ impl<'a> Harvester<'a> {
     fn walk(&self, source: &HarvestSource, turn: &Mutex<()>) -> Result<Summary> {
         let store = self.store;
         let started = (self.clock)();
-        let keeper = keep::Keeper::new(store, source, self.ours, started, turn)?;
+        let mut keeper = keep::Keeper::new(store, source, self.ours, started, turn)?;
+        keeper.prune = self.prune;
         // Whatever a reader of documents does with what it did not expect, the server's thread
         // that walks goes on, and the report says so.
         let walk = std::panic::AssertUnwindSafe(|| walk::walk(keeper, self.look_up));

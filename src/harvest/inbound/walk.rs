@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use oxrdf::{Graph, NamedNodeRef, TermRef};
+use oxrdf::vocab::rdf;
+use oxrdf::{Graph, NamedNode, NamedNodeRef, TermRef};
 use reqwest::Url;
 
 use super::address::LookUp;
@@ -49,7 +50,7 @@ pub(super) fn walk<'a>(keeper: Keeper<'a>, look_up: &'a LookUp<'a>) -> Result<Su
     let Ok(start) = source.url.parse::<Url>() else {
         let mut keeper = keeper;
         keeper.summary.trouble(Trouble::new(&source.url, "no-address", "the URL cannot be read"));
-        return keeper.finish(&HashSet::new());
+        return Ok(keeper.summary);
     };
     let mut walk = Walk {
         deadline: Instant::now() + Duration::from_secs(source.walk_seconds),
@@ -64,7 +65,12 @@ pub(super) fn walk<'a>(keeper: Keeper<'a>, look_up: &'a LookUp<'a>) -> Result<Su
     walk.pages()?;
     walk.named_only()?;
     walk.keeper.summary.complete = walk.is_whole;
-    walk.keeper.finish(&walk.visited)
+    // Only a walk that met everything can miss something.
+    if !walk.is_whole {
+        return Ok(walk.keeper.summary);
+    }
+    let missing = walk.keeper.missing()?;
+    walk.keeper.finish(missing, &walk.visited)
 }
 
 impl Walk<'_> {
@@ -98,8 +104,15 @@ impl Walk<'_> {
             if self.is_over(&url) {
                 return Ok(());
             }
+            // The others may lead to what is none, and CKAN's pages end with an empty one.
+            let must_list =
+                self.visited.is_empty() || self.keeper.source.kind == HarvestKind::Hydra;
             let Some((graph, new)) = self.visit(&url, false)? else { continue };
             let has_links = self.follow(&graph, &url);
+            if must_list && !has_links && !is_catalogue(&graph) {
+                let detail = "the document names no catalogue and no dataset, so it is no answer";
+                self.fail(Trouble::new(url.as_str(), "empty", detail));
+            }
             // CKAN without Hydra: the next number, until a page brings nothing new.
             if self.keeper.source.kind == HarvestKind::Ckan && !has_links && new > 0 {
                 number += 1;
@@ -243,6 +256,15 @@ impl Walk<'_> {
         }
         has_links
     }
+}
+
+/// Whether a document speaks of a catalogue or of datasets at all. CKAN's harvester, too, aborts at
+/// an empty first page, and deletes nothing by it.
+fn is_catalogue(graph: &Graph) -> bool {
+    ["Catalog", "Dataset"].iter().any(|class| {
+        let class = NamedNode::new_unchecked(format!("{DCAT}{class}"));
+        graph.subjects_for_predicate_object(rdf::TYPE, &class).next().is_some()
+    })
 }
 
 /// Reads a document in a thread with a stack of its own: whatever the parser does there, the walk

@@ -2,6 +2,7 @@
 //! of the test's own. All data are synthetic.
 
 mod hostile;
+mod missing;
 mod names;
 mod names_of_hosts;
 mod peers;
