@@ -7,7 +7,7 @@ use vesalius::store::Store;
 use vesalius::store::harvested::list_harvested;
 
 use super::{OURS, PREFIXES, Site, clock, codes, page, walk};
-use crate::support::on_both;
+use crate::support::{on_both, sqlite};
 
 fn listing(count: usize) -> String {
     let names: Vec<String> = (0..count).map(|number| format!("n{number:03}")).collect();
@@ -91,4 +91,33 @@ fn too_much_at_once_is_kept_until_the_operator_says_that_it_is_gone() {
         assert_eq!(walk(store, &source).kept_vanished, 0);
         assert_eq!(walk(store, &source).gone, 10);
     });
+}
+
+#[test]
+fn a_dataset_that_no_list_names_is_asked_for_and_gone_at_once_when_it_says_so() {
+    let (fresh, site) = (sqlite(), Site::new());
+    let empty = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    let source = HarvestSource { pages: 400, ..site.source("one", HarvestKind::Hydra) };
+    site.say("/catalog.ttl", "text/turtle", &listing(200));
+    walk(&fresh.store, &source);
+    for number in 195..200 {
+        site.raw(&format!("/d/n{number}"), &format!("HTTP/1.1 410 Gone\r\n{empty}"));
+    }
+    // A redirect is held to the rules of every address, and what still answers is missed as ever.
+    let inside = format!("HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n{empty}");
+    site.raw("/d/n194", &inside);
+    site.say("/d/n193", "text/turtle", &page(&["n193"], ""));
+    site.say("/catalog.ttl", "text/turtle", &listing(190));
+    let summary = walk(&fresh.store, &source);
+    assert!(summary.complete, "{summary:?}");
+    assert_eq!((summary.missing, summary.gone, summary.pages), (10, 5, 11), "{summary:?}");
+    assert_eq!(codes(&summary), ["status"; 5]);
+    assert_eq!(count(&fresh.store, "gone"), 5);
+    // However many there are, no more than a hundred are asked for; what they say is believed.
+    for number in 0..195 {
+        site.raw(&format!("/d/n{number:03}"), &format!("HTTP/1.1 410 Gone\r\n{empty}"));
+    }
+    site.say("/catalog.ttl", "text/turtle", &listing(1));
+    let summary = walk(&fresh.store, &source);
+    assert_eq!((summary.pages, summary.gone, summary.kept_vanished), (101, 105, 89), "{summary:?}");
 }
