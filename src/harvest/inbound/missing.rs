@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::keep::Keeper;
-use super::{Summary, Trouble};
+use super::{Summary, Trouble, names};
 use crate::error::Result;
 use crate::store::Db;
 use crate::store::harvested::{self, GONE};
@@ -35,7 +35,7 @@ impl Keeper<'_> {
                 if row.state == GONE || self.met.contains(&row.iri) {
                     continue;
                 }
-                let named = [row.iri.clone()];
+                let named = [names::comparable(&row.iri)];
                 let others =
                     self.store.read(|db| harvested::list_same(db, (name, &row.iri), &named))?;
                 let renamed = others

@@ -11,6 +11,7 @@ mod address;
 mod fetch;
 mod keep;
 mod missing;
+mod names;
 mod piece;
 mod read;
 mod walk;
@@ -77,12 +78,13 @@ impl<'a> Harvester<'a> {
             }
         }
         let (turn, next) = (Mutex::new(()), AtomicUsize::new(0));
+        let ours = names::Own::new(self.ours);
         let done: Mutex<Vec<(usize, Result<Summary>)>> = Mutex::default();
         let work = || {
             while let Some((_, own)) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
                 for at in own {
                     let Some(source) = sources.get(*at) else { continue };
-                    let walked = self.walk(source, &turn);
+                    let walked = self.walk(source, &ours, &turn);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((*at, walked));
                 }
             }
@@ -101,10 +103,15 @@ impl<'a> Harvester<'a> {
         Ok(done.into_iter().filter_map(of).collect())
     }
 
-    fn walk(&self, source: &HarvestSource, turn: &Mutex<()>) -> Result<Summary> {
+    fn walk(
+        &self,
+        source: &HarvestSource,
+        ours: &names::Own<'_>,
+        turn: &Mutex<()>,
+    ) -> Result<Summary> {
         let store = self.store;
         let started = (self.clock)();
-        let mut keeper = keep::Keeper::new(store, source, self.ours, started, turn)?;
+        let mut keeper = keep::Keeper::new(store, source, ours, started, turn)?;
         keeper.prune = self.prune;
         // Whatever a reader of documents does with what it did not expect, the server's thread
         // that walks goes on, and the report says so.
