@@ -248,3 +248,38 @@ fn blank_nodes_in_another_order_are_no_change() {
         assert_eq!((summary.seen, summary.unchanged), (1, unchanged), "{summary:?}");
     }
 }
+
+#[test]
+fn what_is_said_of_other_datasets_is_no_change_of_this_one() {
+    let (fresh, site) = (sqlite(), Site::new());
+    let source = site.source("one", HarvestKind::Dcat);
+    // A service, a series and an agent that datasets share, with what the page says of the others.
+    let shared = |others: &[&str]| {
+        let mut text = String::from(
+            "<BASE/d/fhir> a dcat:DataService ; dct:title \"FHIR\" .\n\
+             <BASE/d/all> a dcat:Distribution ; dcat:accessService <BASE/d/fhir> .\n\
+             <BASE/d/a> dcat:distribution <BASE/d/all> ; dct:publisher <BASE/d/agent> .\n\
+             <BASE/d/a> dct:hasPart <BASE/d/a/part> .\n\
+             <BASE/d/fhir> dcat:servesDataset <BASE/d/a> .\n",
+        );
+        for other in others {
+            text.push_str(&format!(
+                "<BASE/d/fhir> dcat:servesDataset <BASE/d/{other}> .\n\
+                 <BASE/d/agent> <http://xmlns.com/foaf/0.1/made> <BASE/d/{other}> .\n"
+            ));
+        }
+        text
+    };
+    for (others, unchanged) in [(&["b"][..], 0), (&["b", "c"], 1), (&["c"], 1), (&[], 1)] {
+        site.say("/catalog.ttl", "text/turtle", &page(&["a"], &shared(others)));
+        let summary = walk(&fresh.store, &source);
+        assert_eq!(summary.unchanged, unchanged, "{others:?}: {summary:?}");
+    }
+    let row = fresh.store.read(|db| list_harvested(db, "one", "", 100)).unwrap().remove(0);
+    assert!(row.document.contains(&format!("servesDataset> <{}/d/a>", site.base)));
+    assert!(row.document.contains("terms/hasPart>"), "what it says itself is its own");
+    // What the service is may change, and is part of each.
+    let renamed = page(&["a"], &shared(&[]).replace("\"FHIR\"", "\"FHIR R4\""));
+    site.say("/catalog.ttl", "text/turtle", &renamed);
+    assert_eq!(walk(&fresh.store, &source).changed, 1);
+}
