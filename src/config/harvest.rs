@@ -34,6 +34,33 @@ pub enum HarvestKind {
     Ckan,
 }
 
+/// The form of RDF that a catalogue's documents have, by the suffixes that they mostly have.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HarvestFormat {
+    /// Turtle, or N-Triples, which is a part of it.
+    Ttl,
+    /// N-Triples.
+    Nt,
+    /// RDF/XML.
+    Rdf,
+    /// JSON-LD 1.1.
+    Jsonld,
+}
+
+impl HarvestFormat {
+    /// The media type of its documents.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Ttl => "text/turtle",
+            Self::Nt => "application/n-triples",
+            Self::Rdf => "application/rdf+xml",
+            Self::Jsonld => "application/ld+json",
+        }
+    }
+}
+
 /// A catalogue, and what it may do here.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,6 +71,9 @@ pub struct HarvestSource {
     pub url: String,
     /// How it is walked.
     pub kind: HarvestKind,
+    /// The form of its documents, whatever media type it sends them with; without it the media type
+    /// says it, and the document itself where that says nothing (`text/plain`).
+    pub format: Option<HarvestFormat>,
     /// Beginnings of the IRIs that it may describe, each with a final `/`, `#` or `:`.
     pub namespaces: Vec<String>,
     /// Hours between two walks of the server; 0: only by `vesalius harvest`.
@@ -75,6 +105,7 @@ impl Default for HarvestSource {
             name: String::new(),
             url: String::new(),
             kind: HarvestKind::default(),
+            format: None,
             namespaces: Vec::new(),
             every_hours: 24,
             document_mib: 16,

@@ -14,7 +14,7 @@ use super::keep::Keeper;
 use super::missing::Missing;
 use super::piece::DCAT;
 use super::{Summary, Trouble, read};
-use crate::config::HarvestKind;
+use crate::config::{HarvestFormat, HarvestKind};
 use crate::error::Result;
 
 /// Which links lead on, by the kind of source: the predicate's IRI.
@@ -235,7 +235,8 @@ impl Walk<'_> {
         } else {
             summary.bytes = summary.bytes.saturating_add(page.body.len() as u64);
         }
-        let graph = match read_apart(&page.body, &page.kind, base.as_str()) {
+        let said = self.keeper.source.format.map(HarvestFormat::media_type);
+        let graph = match read_apart(&page.body, said.unwrap_or(&page.kind), base.as_str()) {
             Ok(graph) => graph,
             Err(trouble) => {
                 self.fail(trouble);

@@ -1,6 +1,7 @@
 //! Other catalogues walked: what is kept, what is refused, and hostile sources against a server
 //! of the test's own. All data are synthetic.
 
+mod forms;
 mod hostile;
 mod missing;
 mod names;
@@ -27,6 +28,9 @@ const OURS: &str = "https://node.example.org/dataset/";
 fn clock() -> i64 {
     1_800_000_000_000_000
 }
+
+/// What stands before bytes that are told as characters of their numbers.
+const BYTES: &str = "\0bytes\0";
 
 /// Answers of a path: the whole response, and whether a validator is honoured.
 type Answers = Arc<Mutex<Vec<(String, String)>>>;
@@ -71,7 +75,14 @@ fn serve(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
         std::thread::sleep(Duration::from_secs(4));
         return Ok(());
     }
-    stream.write_all(answer.as_bytes())
+    // Bytes that are no text are told as characters of their numbers.
+    match answer.split_once(BYTES) {
+        Some((head, digits)) => {
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&digits.chars().map(|c| c as u8).collect::<Vec<u8>>())
+        }
+        None => stream.write_all(answer.as_bytes()),
+    }
 }
 
 impl Site {
