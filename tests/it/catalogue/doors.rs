@@ -192,6 +192,47 @@ async fn strangers_and_the_withdrawn_are_told_so() {
 }
 
 #[actix_web::test]
+async fn a_page_of_another_origin_may_read_what_is_wrong_and_ask_what_it_may() {
+    let app = doors!(Arc::new(published(&config())));
+    for (path, accept, status) in [
+        ("/dataset/lung-ldct", "text/turtle", 200),
+        ("/dataset/unknown", "text/turtle", 404),
+        ("/dataset/lung-ldct", "image/png", 406),
+        ("/catalog?page=x", "text/turtle", 400),
+        ("/catalog?snapshot=none", "text/turtle", 410),
+        ("/changes?since=x", "text/turtle", 400),
+        ("/oai?verb=x", "text/xml", 200),
+        ("/sparql?query=nonsense", "*/*", 400),
+        ("/sparql?query=ASK%7B%7D", "image/png", 406),
+    ] {
+        let response = get!(app, path, "Accept" => accept);
+        assert_eq!(response.status().as_u16(), status, "{path} {accept}");
+        let origins: Vec<_> = response.headers().get_all("Access-Control-Allow-Origin").collect();
+        assert_eq!(origins, ["*"], "{path} {accept}");
+        if status == 406 {
+            assert!(header!(response, "Vary").contains("Accept"), "{path}");
+        }
+    }
+    for (path, allowed) in [
+        ("/dataset/lung-ldct", "GET, HEAD, OPTIONS"),
+        ("/fdp/dataset/", "GET, HEAD, OPTIONS"),
+        ("/fdp/catalog/", "GET, HEAD, OPTIONS"),
+        ("/oai", "GET, HEAD, POST, OPTIONS"),
+        ("/sparql", "GET, HEAD, POST, OPTIONS"),
+    ] {
+        let request = TestRequest::with_uri(path).method(Method::OPTIONS).to_request();
+        let response = call_service(&app, request).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{path}");
+        assert_eq!(header!(response, "Allow"), allowed, "{path}");
+        assert_eq!(header!(response, "Access-Control-Allow-Methods"), allowed, "{path}");
+        let request = TestRequest::with_uri(path).method(Method::DELETE).to_request();
+        let response = call_service(&app, request).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(header!(response, "Allow"), allowed, "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn every_iri_of_ours_in_a_document_answers() {
     let shelf = Arc::new(published(&config()));
     let app = doors!(shelf.clone());
