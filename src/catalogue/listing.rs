@@ -185,7 +185,13 @@ impl Writer<'_> {
         Ok((!draft.graph.is_empty()).then_some(draft.graph))
     }
 
-    fn describe(&self, draft: &mut Draft<'_>, catalog: &NamedNode, latest: Option<Timestamp>) {
+    /// What is said of a Catalog of all datasets, but which they are.
+    pub(super) fn describe(
+        &self,
+        draft: &mut Draft<'_>,
+        catalog: &NamedNode,
+        latest: Option<Timestamp>,
+    ) {
         let config = self.config;
         draft.kind(catalog, "dcat:Catalog");
         draft.tagged(catalog, "dct:title", "", &config.catalogue.title);
