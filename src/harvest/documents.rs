@@ -207,7 +207,8 @@ pub(super) fn series(state: &State, ask: &Ask) -> Result<Found, Refused> {
 }
 
 pub(super) fn agent(state: &State, ask: &Ask) -> Result<Found, Refused> {
-    fixed(state, ask, |state, id| Ok(state.writer().agent(id)), "agent")
+    let make = |state: &State, id: &str| Ok(state.writer().agent(id));
+    fixed(state, ask, make, "agent")
 }
 
 pub(super) fn service(state: &State, ask: &Ask) -> Result<Found, Refused> {

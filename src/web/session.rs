@@ -11,7 +11,7 @@ use askama::Template;
 use super::State;
 use super::layout::{Layout, Place};
 use super::problem::{page_or_problem, render};
-use super::words;
+use super::words::{self, Phrase};
 use crate::actor::Actor;
 use crate::auth::{BadToken, Tokens, actor_of};
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ const COOKIE: &str = crate::auth::COOKIE;
 struct SignInPage<'a> {
     layout: Layout,
     next: &'a str,
-    failure: &'a str,
+    failure: Phrase,
 }
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
@@ -111,7 +111,7 @@ fn field(body: &str, name: &str) -> String {
 
 async fn sign_in_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let wanted = field(request.query_string(), "next");
-    show(&request, &state, HttpResponse::Ok(), next(&wanted), "")
+    show(&request, &state, HttpResponse::Ok(), next(&wanted), Phrase::default())
 }
 
 fn show(
@@ -119,7 +119,7 @@ fn show(
     state: &State,
     mut response: actix_web::HttpResponseBuilder,
     next: &str,
-    failure: &str,
+    failure: Phrase,
 ) -> HttpResponse {
     let mut reader = super::reader::Reader::of(request);
     if request.method() != actix_web::http::Method::GET {
@@ -168,18 +168,17 @@ async fn sign_in(
     let wanted = field(&body, "next");
     let wanted = next(&wanted);
     let refused =
-        |failure: &str| show(&request, &state, HttpResponse::Unauthorized(), wanted, failure);
+        |failure: Phrase| show(&request, &state, HttpResponse::Unauthorized(), wanted, failure);
+    let tongue = super::reader::Reader::of(&request).tongue;
     if token.is_empty() {
-        let tongue = super::reader::Reader::of(&request).tongue;
-        return refused(tongue.word("operator.no-token"));
+        return refused(Phrase::plain(tongue.word("operator.no-token")));
     }
     let actor = match tokens.check(&token) {
         Ok(actor) => actor,
-        Err(failure) => return refused(&sentence(&failure.to_string())),
+        Err(failure) => return refused(super::problem::said(tongue, &failure.to_string())),
     };
     if !actor.role.is_operator() {
-        let tongue = super::reader::Reader::of(&request).tongue;
-        return refused(&tongue.put("operator.wrong-role", actor.role));
+        return refused(Phrase::plain(tongue.put("operator.wrong-role", actor.role)));
     }
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, wanted))

@@ -82,6 +82,10 @@ pub struct Tongue {
     /// What the gate says to descriptions, by the English text; `{0}`, `{1}` … are put in.
     #[serde(default)]
     pub gate: BTreeMap<String, String>,
+    /// Why something was not done, by the English text: failures of a request, of an import, of a walk
+    /// through another catalogue.
+    #[serde(default)]
+    pub failure: BTreeMap<String, String>,
 }
 
 /// What a code means, and what can be done.
@@ -203,6 +207,12 @@ impl Tongue {
     #[must_use]
     pub fn many(&'static self, key: &str, number: &usize) -> String {
         self.counted(key, *number as u64)
+    }
+
+    /// How many datasets a search found.
+    #[must_use]
+    pub fn found(&'static self, number: usize) -> String {
+        self.put("catalog.found", self.many("dataset", &number))
     }
 
     /// The form of a counted word without its number: `datasets`.

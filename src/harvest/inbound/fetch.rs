@@ -74,7 +74,7 @@ pub(super) fn fetch(
         // Some servers hold nothing but the packed file, and send it to everybody.
         let is_packed = matches!(&*coding, "gzip" | "x-gzip");
         if !is_packed && !matches!(&*coding, "" | "identity") {
-            let detail = format!("the coding `{coding}` was not asked for and is not read");
+            let detail = format!("the coding `{coding}` was not asked for");
             return Err(Trouble::new(at.as_str(), "coding", detail));
         }
         let (etag, modified) = (header(&answer, ETAG), header(&answer, LAST_MODIFIED));

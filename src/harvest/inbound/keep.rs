@@ -247,7 +247,7 @@ impl<'a> Keeper<'a> {
             }
             // We may be the ones who hand on its name.
             if let Some(slug) = ours.get(name).filter(|_| !names::is_of(name, &row.iri)) {
-                return Ok(Some(format!("`{name}` is our own dataset `{slug}`")));
+                return Ok(Some(format!("it is our own dataset `{slug}`")));
             }
         }
         let is_current = row.state == CURRENT;
@@ -267,13 +267,13 @@ impl<'a> Keeper<'a> {
             let came_first = (row.first_seen, &row.source, &row.iri)
                 < (other.first_seen, &other.source, &other.iri);
             if let (Some(name), None) = (ours, theirs) {
-                let report = format!("{DUPLICATE}: `{name}` is {} of {}", row.iri, row.source);
+                let report = format!("{DUPLICATE}: `{name}` is `{}` of `{}`", row.iri, row.source);
                 let report = report.chars().take(500).collect();
                 let other = HarvestedRow { state: DUPLICATE.to_owned(), report, ..other };
                 harvested::put_harvested(db, &other)?;
             } else if (theirs.is_some() && ours.is_none()) || !(is_current && came_first) {
                 let name = theirs.or(names.first()).map_or("", String::as_str);
-                return Ok(Some(format!("`{name}` is {} of {}", other.iri, other.source)));
+                return Ok(Some(format!("`{name}` is `{}` of `{}`", other.iri, other.source)));
             }
         }
         Ok(None)

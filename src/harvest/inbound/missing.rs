@@ -61,10 +61,7 @@ impl Keeper<'_> {
         let (vanished, missing) = self.too_many(missing)?;
         if vanished > 0 {
             self.summary.kept_vanished = vanished;
-            let detail = format!(
-                "{vanished} datasets are missing at once, more than `may_vanish_percent` allows: \
-                 they are kept; if they were deleted, run `vesalius harvest {name} --prune`"
-            );
+            let detail = format!("{vanished} datasets are missing at once and are kept");
             self.summary.trouble(Trouble::new(&self.source.url, "vanished", detail));
         }
         self.summary.missing = vanished + missing.len();
@@ -111,7 +108,7 @@ impl Keeper<'_> {
         row.missing = row.missing.saturating_add(1);
         let is_late = i64::from(row.missing) >= i64::from(self.source.gone_after);
         if let Some(iri) = &missing.renamed {
-            row.report = format!("renamed: it is {iri} now");
+            row.report = format!("renamed: it is `{iri}` now");
         }
         let is_said = missing.renamed.is_some() || self.said_gone.contains(&row.iri);
         let is_gone = is_late || is_said || self.prune;

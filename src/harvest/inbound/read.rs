@@ -106,10 +106,7 @@ fn read(text: &str, media_type: &str, base: &str) -> Result<Graph, Wrong> {
     let said = SYNTAXES.iter().find(|(name, _)| *name == bare).map(|(_, syntax)| *syntax);
     let shown = || GENERIC.contains(&&*bare).then(|| shown(text, base)).flatten();
     let Some(syntax) = said.or_else(shown) else {
-        let detail = format!(
-            "`{bare}` is none of the forms of RDF that are read, and the document shows none; \
-             `format` of the source says which it is"
-        );
+        let detail = format!("`{bare}` is none of the forms of RDF that are read");
         return wrong("media-type", detail);
     };
     let mut filling = Filling::default();
