@@ -63,6 +63,12 @@ fn words(summary: &inbound::Summary) -> String {
         summary.gone,
         if summary.complete { "" } else { "; the walk is incomplete" },
     );
+    if summary.kept_vanished > 0 {
+        text.push_str(&format!(
+            "\n  {} vanished at once and are kept; if they were deleted, run again with `--prune`",
+            summary.kept_vanished
+        ));
+    }
     for trouble in &summary.troubles {
         text.push_str(&format!("\n  {}: {}: {}", trouble.about, trouble.code, trouble.detail));
     }
