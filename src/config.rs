@@ -20,7 +20,7 @@ use overlay::overlay;
 use rules::line_of;
 
 pub use archive::{Archive, Identifiers, Identity, Issuer, SourceIssuer};
-pub use harvest::{Harvest, HarvestKind, HarvestSource};
+pub use harvest::{Harvest, HarvestFormat, HarvestKind, HarvestSource};
 
 /// Everything that can be set. Each key has a default, so an empty file is valid.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]

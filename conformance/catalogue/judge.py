@@ -3,13 +3,15 @@
 DCAT-AP 3.0.1.
 
     pip install rdflib==7.6.0 pyshacl==0.40.1
-    judge.py --reference DIR [--listing FILE_OR_URL ...] [--faults] DOCUMENT_OR_URL ...
+    judge.py --reference DIR [--listing FILE_OR_URL ...] [--catalogue FILE_OR_URL ...] [--faults]
+             DOCUMENT_OR_URL ...
 
 DIR (or $VESALIUS_REFERENCE) holds `healthdcat/` with the official files; nothing of it is part of
 this repository. A document is a file or an address; its level is read from dct:accessRights.
 Each document must have no violation, also when `dcat:Catalog rdfs:subClassOf dcat:Dataset` is
 loaded (the official validator preloads DCAT's ontology). Listings are judged by DCAT-AP alone,
-without that axiom. With --faults, faults are planted into the first document of each level and
+without that axiom; a --catalogue (`/fdp/catalog/all`), which names its datasets and does not hold
+them, by what Release 8 says of the Catalog itself. With --faults, faults are planted into the first document of each level and
 every one must be found. Exit status 0: all as it should be.
 """
 import argparse
@@ -172,6 +174,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", default=os.environ.get("VESALIUS_REFERENCE"))
     parser.add_argument("--listing", action="append", default=[])
+    parser.add_argument("--catalogue", action="append", default=[])
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("documents", nargs="*")
     given = parser.parse_args()
@@ -213,6 +216,17 @@ def main():
         wrong = violations(validate(read(place), background, dcat_ap))
         print(f"listing {place}: {len(wrong)} violations")
         if wrong:
+            bad += 1
+            show(wrong)
+    for place in given.catalogue:
+        data = read(place)
+        catalogues = set(data.subjects(RDF.type, DCAT.Catalog))
+        results = validate(data, background, by_level["PUBLIC"])
+        # The datasets are at their own addresses, where their class is.
+        wrong = [result for result in violations(results)
+                 if result[1] in catalogues and result[2] != DCAT.dataset]
+        print(f"catalogue {place}: {len(wrong)} violations")
+        if wrong or not catalogues:
             bad += 1
             show(wrong)
     if given.faults:

@@ -214,7 +214,7 @@ impl Writer<'_> {
     }
 
     /// The earliest or the latest time of the members.
-    fn put_extreme(
+    pub(super) fn put_extreme(
         &self,
         draft: &mut Draft<'_>,
         node: &NamedNode,

@@ -48,7 +48,9 @@ impl Writer<'_> {
         }
         draft.tagged(&node, "dct:title", "", &self.config.catalogue.title);
         draft.tagged(&node, "dct:description", "", &self.config.catalogue.description);
-        draft.literal(&node, "dcat:version", env!("CARGO_PKG_VERSION"));
+        // The version of a service is that of what runs it.
+        let version = concat!("vesalius ", env!("CARGO_PKG_VERSION"));
+        draft.literal(&node, "dcat:version", version);
         draft.link(&node, "fdp-o:conformsToFdpSpec", FDP_SPECIFICATION);
         draft.add(&node, "dcat:endpointURL", node.clone());
         draft.add(&node, "fdp-o:metadataCatalog", self.fdp_catalog());
@@ -81,13 +83,13 @@ impl Writer<'_> {
     pub fn fdp_catalog_graph(&self, snapshot: &Snapshot, issued: Option<Timestamp>) -> Graph {
         let mut draft = Draft::new(*self);
         let node = self.fdp_catalog();
-        draft.kind(&node, "dcat:Catalog");
-        draft.tagged(&node, "dct:title", "", &self.config.catalogue.title);
-        draft.tagged(&node, "dct:description", "", &self.config.catalogue.description);
-        draft.literal(&node, "dcat:version", env!("CARGO_PKG_VERSION"));
-        draft.add(&node, "dct:isPartOf", self.iri("/fdp"));
+        // What HealthDCAT-AP asks of a Catalog, as the listing says it.
+        self.describe(&mut draft, &node, snapshot.time);
+        // Each event makes another catalogue.
+        draft.literal(&node, "dcat:version", &snapshot.seq.to_string());
+        // Not `dct:isPartOf`: DCAT-AP lets a Catalog be part of Catalogs only, and this is a service.
+        draft.add(&self.iri("/fdp"), "fdp-o:metadataCatalog", node.clone());
         draft.add(&node, "rdfs:seeAlso", self.iri("/catalog"));
-        self.put_publisher(&mut draft, &node);
         self.put_metadata(&mut draft, &node, issued, snapshot.time);
         for one in snapshot.standing() {
             draft.add(&node, "dcat:dataset", self.dataset_iri(&one.slug));

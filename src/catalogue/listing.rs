@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use oxrdf::{Graph, NamedNode};
 
+use super::description::Series;
 use super::emit::{self, Format};
 use super::graph::{Draft, Writer, moment};
 use super::language::language_code;
@@ -29,6 +30,15 @@ pub struct Page {
     /// The suffix that the reader came by; links to other pages keep it, because harvesters
     /// parse every page as they parsed the first.
     pub suffix: Option<Format>,
+}
+
+/// The document of a series.
+#[derive(Debug)]
+pub struct SeriesDocument {
+    /// What it says.
+    pub graph: Graph,
+    /// Whether its last dataset was withdrawn.
+    pub is_withdrawn: bool,
 }
 
 impl Writer<'_> {
@@ -182,29 +192,54 @@ impl Writer<'_> {
         draft.graph
     }
 
-    /// A series of datasets with its members; `None` when no published dataset names it.
+    /// A series of datasets with its members, or what stays of it when the last was withdrawn;
+    /// `None` when no dataset ever named it.
     ///
     /// # Errors
     /// When the shelf does not answer.
-    pub fn series(&self, shelf: &dyn Shelf, id: &str) -> Result<Option<Graph>> {
+    pub fn series(&self, shelf: &dyn Shelf, id: &str) -> Result<Option<SeriesDocument>> {
         let mut draft = Draft::new(*self);
-        let mut offset = 0;
-        loop {
-            let entries = shelf.published(offset, 500)?;
-            if entries.is_empty() {
-                break;
-            }
-            offset += entries.len();
-            for entry in &entries {
-                if entry.description().series.is_some_and(|series| series.id == id) {
-                    self.put_series(&mut draft, entry);
+        let (mut last, mut left): (Option<(Timestamp, Series)>, Option<Timestamp>) = (None, None);
+        for slugs in shelf.slugs()?.chunks(500) {
+            for entry in shelf.entries(slugs)? {
+                // To read every description costs far more than to look into it.
+                let is_said = entry.text.contains(id) || entry.text.contains('\\');
+                let may_be = entry.state != State::Failed && is_said;
+                let series = may_be.then(|| entry.description().series).flatten();
+                let Some(series) = series.filter(|series| series.id == id) else { continue };
+                if entry.state == State::Published {
+                    self.put_series(&mut draft, &entry);
+                } else {
+                    left = left.max(Some(entry.modified));
+                    if last.as_ref().is_none_or(|(time, _)| *time < entry.modified) {
+                        last = Some((entry.modified, series));
+                    }
                 }
             }
         }
-        Ok((!draft.graph.is_empty()).then_some(draft.graph))
+        let node = self.iri(&format!("/series/{id}"));
+        let is_withdrawn = draft.graph.is_empty();
+        if is_withdrawn {
+            let Some((_, series)) = last else { return Ok(None) };
+            // Not typed as a series, so that nobody imports it.
+            draft.text(&node, "dct:title", &series.title);
+            draft.literal(&node, "dct:identifier", node.as_str());
+            draft.concept(&node, "adms:status", Scheme::DatasetStatus, "WITHDRAWN");
+        }
+        if let Some(left) = left {
+            // It changed when a member left.
+            self.put_extreme(&mut draft, &node, "dct:modified", left, |new, old| new > old);
+        }
+        Ok(Some(SeriesDocument { graph: draft.graph, is_withdrawn }))
     }
 
-    fn describe(&self, draft: &mut Draft<'_>, catalog: &NamedNode, latest: Option<Timestamp>) {
+    /// What is said of a Catalog of all datasets, but which they are.
+    pub(super) fn describe(
+        &self,
+        draft: &mut Draft<'_>,
+        catalog: &NamedNode,
+        latest: Option<Timestamp>,
+    ) {
         let config = self.config;
         draft.kind(catalog, "dcat:Catalog");
         draft.tagged(catalog, "dct:title", "", &config.catalogue.title);

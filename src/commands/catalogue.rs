@@ -72,17 +72,23 @@ fn all(common: &Common, node: &Node, how: How) -> Result<Ended> {
     let Pass { outcomes, missing } = publish_folder(common, node, how)?;
     let refused = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Refused).count();
     let of = |verdict| outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
-    let value = serde_json::json!({
+    // Who checks publishes nothing.
+    let (done, names) = match how {
+        How::Check => ("would be ", ["would_publish", "would_withdraw"]),
+        How::Publish | How::WithdrawMissing => ("", ["published", "withdrawn"]),
+    };
+    let mut value = serde_json::json!({
         "datasets": outcomes.len(),
-        "published": of(Verdict::Published),
         "unchanged": of(Verdict::Unchanged),
-        "withdrawn": of(Verdict::Withdrawn),
         "refused": refused,
         "missing": missing.len(),
     });
+    for (name, verdict) in names.into_iter().zip([Verdict::Published, Verdict::Withdrawn]) {
+        value[name] = of(verdict).into();
+    }
     say(common, "summary", &value, || {
         format!(
-            "{} datasets: {} published, {} unchanged, {} withdrawn, {refused} refused, \
+            "{} datasets: {} {done}published, {} unchanged, {} {done}withdrawn, {refused} refused, \
              {} without a description",
             outcomes.len() + missing.len(),
             of(Verdict::Published),

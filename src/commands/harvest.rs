@@ -10,6 +10,10 @@ use crate::harvest::inbound;
 pub(super) struct Harvest {
     /// The source's name in the configuration; all of them without it.
     source: Option<String>,
+    /// Datasets that a complete walk misses are gone at once, even if they are more than the source
+    /// may lose (otherwise they are reported and kept).
+    #[arg(long)]
+    prune: bool,
 }
 
 pub(super) fn run(common: &Common, command: &Harvest) -> Result<Ended> {
@@ -30,10 +34,11 @@ pub(super) fn run(common: &Common, command: &Harvest) -> Result<Ended> {
     }
     let ours = format!("{}/dataset/", node.config.server.base());
     let mut ended = Ended::Done;
-    let harvester = inbound::Harvester::new(&node.store, &ours, now);
+    let mut harvester = inbound::Harvester::new(&node.store, &ours, now);
+    harvester.prune = command.prune;
     for (_, walked) in harvester.walk_all(&sources, node.config.harvest.side_by_side)? {
         let summary = walked?;
-        if !summary.complete || summary.refused > 0 {
+        if !summary.complete || summary.refused > 0 || summary.kept_vanished > 0 {
             ended = Ended::Look;
         }
         let value = serde_json::to_value(&summary).unwrap_or_default();
@@ -58,6 +63,12 @@ fn words(summary: &inbound::Summary) -> String {
         summary.gone,
         if summary.complete { "" } else { "; the walk is incomplete" },
     );
+    if summary.kept_vanished > 0 {
+        text.push_str(&format!(
+            "\n  {} vanished at once and are kept; if they were deleted, run again with `--prune`",
+            summary.kept_vanished
+        ));
+    }
     for trouble in &summary.troubles {
         text.push_str(&format!("\n  {}: {}: {}", trouble.about, trouble.code, trouble.detail));
     }

@@ -34,6 +34,33 @@ pub enum HarvestKind {
     Ckan,
 }
 
+/// The form of RDF that a catalogue's documents have, by the suffixes that they mostly have.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HarvestFormat {
+    /// Turtle, or N-Triples, which is a part of it.
+    Ttl,
+    /// N-Triples.
+    Nt,
+    /// RDF/XML.
+    Rdf,
+    /// JSON-LD 1.1.
+    Jsonld,
+}
+
+impl HarvestFormat {
+    /// The media type of its documents.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Ttl => "text/turtle",
+            Self::Nt => "application/n-triples",
+            Self::Rdf => "application/rdf+xml",
+            Self::Jsonld => "application/ld+json",
+        }
+    }
+}
+
 /// A catalogue, and what it may do here.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,6 +71,9 @@ pub struct HarvestSource {
     pub url: String,
     /// How it is walked.
     pub kind: HarvestKind,
+    /// The form of its documents, whatever media type it sends them with; without it the media type
+    /// says it, and the document itself where that says nothing (`text/plain`).
+    pub format: Option<HarvestFormat>,
     /// Beginnings of the IRIs that it may describe, each with a final `/`, `#` or `:`.
     pub namespaces: Vec<String>,
     /// Hours between two walks of the server; 0: only by `vesalius harvest`.
@@ -60,6 +90,9 @@ pub struct HarvestSource {
     pub walk_seconds: u64,
     /// Complete walks that must miss a dataset before it is gone.
     pub gone_after: u32,
+    /// How much of its known datasets a walk may miss at once, in percent; ten may always be. More
+    /// is likelier a mistake, and is kept until `vesalius harvest --prune`.
+    pub may_vanish_percent: u8,
     /// Whether everybody may look at what it brought (`/harvested`).
     pub public: bool,
     /// Hosts with their port (`10.0.0.5:8080`) that may be reached although they are inside.
@@ -72,6 +105,7 @@ impl Default for HarvestSource {
             name: String::new(),
             url: String::new(),
             kind: HarvestKind::default(),
+            format: None,
             namespaces: Vec::new(),
             every_hours: 24,
             document_mib: 16,
@@ -80,6 +114,7 @@ impl Default for HarvestSource {
             seconds: 30,
             walk_seconds: 3_600,
             gone_after: 3,
+            may_vanish_percent: 10,
             public: true,
             allow_private: Vec::new(),
         }
@@ -126,6 +161,12 @@ impl HarvestSource {
             return Some((
                 format!("`{name}` has a bound that is 0 or too large"),
                 "take numbers from 1 to 86400, or leave the keys out",
+            ));
+        }
+        if self.may_vanish_percent > 100 {
+            return Some((
+                format!("`{name}` may lose more than it has (`may_vanish_percent`)"),
+                "take a number from 0 to 100, or leave the key out",
             ));
         }
         None

@@ -3,8 +3,8 @@
 use actix_web::http::StatusCode;
 use oxrdf::Graph;
 
-use super::State;
 use super::doors::{Ask, CROISSANT, DATACITE, DATASET, Found, Refused, SCHEMA_ORG};
+use super::{Key, State};
 use crate::catalogue::{self as rdf, Entry, Summary};
 use crate::error::{Error, Result};
 
@@ -181,8 +181,35 @@ fn fixed(
 }
 
 pub(super) fn series(state: &State, ask: &Ask) -> Result<Found, Refused> {
-    let make = |state: &State, id: &str| state.writer().series(&*state.shelf, id);
-    fixed(state, ask, make, "series")
+    if !rdf::is_slug(&ask.slug) {
+        return Err(unknown("series", &ask.slug).into());
+    }
+    let (change, form) = (state.shelf.state()?.change, ask.form);
+    let key = |is_gone: bool| format!("{} {change} {is_gone}", ask.path);
+    // Every dataset must be looked at to know that it is gone, so what is kept says it too.
+    let is_kept = |is_gone: bool| {
+        form.is_some_and(|form| {
+            let of = |is_gzip| Key { resource: key(is_gone), form, is_gzip };
+            [true, false].into_iter().any(|is_gzip| state.kept(&of(is_gzip)).is_some())
+        })
+    };
+    let (id, first) = (ask.slug.clone(), state.writer().iri(&ask.path));
+    let make = |state: &State, id: &str| {
+        state.writer().series(&*state.shelf, id)?.ok_or_else(|| unknown("series", id))
+    };
+    let (is_gone, made) = match [true, false].into_iter().find(|is_gone| is_kept(*is_gone)) {
+        Some(is_gone) => (is_gone, None),
+        None => {
+            let made = make(state, &id)?;
+            (made.is_withdrawn, Some(made.graph))
+        }
+    };
+    let answer = Found::graph(key(is_gone), &first, move |state| match made {
+        Some(graph) => Ok(graph),
+        None => Ok(make(state, &id)?.graph),
+    });
+    let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
+    Ok(Found { status, ..answer })
 }
 
 pub(super) fn agent(state: &State, ask: &Ask) -> Result<Found, Refused> {

@@ -31,7 +31,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, header};
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
@@ -186,25 +188,37 @@ struct Rendition {
 pub fn routes(service: &mut web::ServiceConfig) {
     for door in doors::DOORS {
         let handler = move |state, request| answer::answer(door, state, request);
-        let mut resource = web::resource(door.path)
+        let mut resource = resource(door.path, problem::allowed(door.takes_forms))
             .route(web::get().to(handler))
-            .route(web::head().to(handler))
-            .default_service(web::to(problem::not_allowed));
+            .route(web::head().to(handler));
         if door.takes_forms {
             let handler =
                 move |state, request, form| answer::answer_form(door, state, request, form);
             resource =
                 resource.app_data(web::PayloadConfig::new(4 * 1024)).route(web::post().to(handler));
         }
-        service.service(resource);
+        service.service(resource.wrap(open()));
     }
     service.service(
-        web::resource("/sparql")
+        resource("/sparql", problem::allowed(true))
             .app_data(web::PayloadConfig::new(64 * 1024))
             .route(web::get().to(sparql::get))
             .route(web::head().to(sparql::get))
             .route(web::post().to(sparql::post))
-            .route(web::method(actix_web::http::Method::OPTIONS).to(sparql::options))
-            .default_service(web::to(problem::not_allowed)),
+            .wrap(open()),
     );
+}
+
+/// A resource that tells its methods, and refuses others.
+fn resource(path: &str, allowed: &'static str) -> Resource {
+    let options = move || async move { problem::options(allowed) };
+    let refuse = move |request| async move { problem::not_allowed(allowed, &request) };
+    web::resource(path)
+        .route(web::method(Method::OPTIONS).to(options))
+        .default_service(web::to(refuse))
+}
+
+/// What is open is so to pages of any origin, failures too: else they could not tell what is wrong.
+fn open() -> DefaultHeaders {
+    DefaultHeaders::new().add((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
 }

@@ -136,7 +136,10 @@ fn verb(ask: &Ask) -> Result<&'static str, Fault> {
         let is_known = arguments.contains(&name.as_str());
         let is_once = ask.query.iter().filter(|(other, _)| other == name).count() == 1;
         if !is_known || !is_once || value.is_empty() {
-            let words = format!("`{verb}` takes {} once each", arguments.join(", "));
+            let words = match arguments.join("`, `") {
+                none if none.is_empty() => format!("`{verb}` takes no other argument"),
+                those => format!("`{verb}` takes `{those}`, each once and with a value"),
+            };
             return Err(Fault("badArgument", words));
         }
     }
@@ -193,7 +196,7 @@ fn run(state: &State, ask: &Ask, verb: &str) -> Result<Option<String>, Failure> 
             let entry = state.shelf.find(&one.slug)?;
             record(state, &one, entry.as_ref(), prefix)?
         }
-        _ => list(state, ask, verb == "ListRecords")?,
+        _ => list(state, ask, verb)?,
     };
     Ok(Some(body))
 }
@@ -272,10 +275,15 @@ fn bound(name: &'static str, text: &str) -> Result<Timestamp, Failure> {
     }
 }
 
-fn selected(ask: &Ask) -> Result<Selected, Failure> {
+fn selected(ask: &Ask, verb: &str) -> Result<Selected, Failure> {
     if let Some(token) = argument(ask, "resumptionToken") {
-        return read_token(token)
-            .map_or_else(|| fault("badResumptionToken", "that token is none of ours"), Ok);
+        return match token.split_once('.').map(|(of, rest)| (of == mark(verb), read_token(rest))) {
+            Some((true, Some(selected))) => Ok(selected),
+            Some((false, Some(_))) => {
+                fault("badResumptionToken", "that token goes on with another verb")
+            }
+            _ => fault("badResumptionToken", "that token is none of ours"),
+        };
     }
     let (from, until) = (argument(ask, "from"), argument(ask, "until"));
     if let (Some(from), Some(until)) = (from, until)
@@ -300,6 +308,11 @@ fn selected(ask: &Ask) -> Result<Selected, Failure> {
     })
 }
 
+/// With what a token of a list begins, so that it goes on with that one only.
+fn mark(verb: &str) -> &'static str {
+    if verb == "ListRecords" { "r" } else { "i" }
+}
+
 fn read_token(token: &str) -> Option<Selected> {
     let parts: Vec<&str> = token.split('.').collect();
     let [snapshot, place, format, set, from, until] = parts.as_slice() else { return None };
@@ -322,8 +335,9 @@ fn read_token(token: &str) -> Option<Selected> {
     })
 }
 
-fn list(state: &State, ask: &Ask, with_metadata: bool) -> Result<String, Failure> {
-    let wanted = selected(ask)?;
+fn list(state: &State, ask: &Ask, verb: &str) -> Result<String, Failure> {
+    let wanted = selected(ask, verb)?;
+    let with_metadata = verb == "ListRecords";
     let token = wanted.snapshot.as_deref();
     // `since` any time at all: deleted records are listed too.
     let since = wanted.from.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -341,10 +355,15 @@ fn list(state: &State, ask: &Ask, with_metadata: bool) -> Result<String, Failure
                 && (rights.is_none() || one.access == rights)
         })
         .collect();
-    if matching.is_empty() || wanted.place > matching.len() {
+    let size = if with_metadata { RECORDS } else { HEADERS };
+    // We give a token only where there is more.
+    let goes_on = wanted.place > 0 && wanted.place < matching.len() && wanted.place % size == 0;
+    if token.is_some() && !goes_on {
+        return fault("badResumptionToken", "that token is none of ours");
+    }
+    if matching.is_empty() {
         return fault("noRecordsMatch", "nothing matches");
     }
-    let size = if with_metadata { RECORDS } else { HEADERS };
     let end = (wanted.place + size).min(matching.len());
     let page = matching.get(wanted.place..end).unwrap_or_default();
     let mut text = String::new();
@@ -367,8 +386,9 @@ fn list(state: &State, ask: &Ask, with_metadata: bool) -> Result<String, Failure
         };
         let _ = writeln!(
             text,
-            "<resumptionToken completeListSize=\"{total}\" cursor=\"{}\">{}.{end}.{}.{}.{}.{}</resumptionToken>",
+            "<resumptionToken completeListSize=\"{total}\" cursor=\"{}\">{}.{}.{end}.{}.{}.{}.{}</resumptionToken>",
             wanted.place,
+            mark(verb),
             snapshot.token(),
             wanted.prefix,
             wanted.set.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! Failures as `application/problem+json` (RFC 9457).
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
@@ -42,7 +43,11 @@ pub fn problem(error: &Error) -> HttpResponse {
 pub fn problem_of(status: StatusCode, detail: &str) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header(("Retry-After", "5"));
+        response.insert_header((header::RETRY_AFTER, "5"));
+    }
+    // Who accepts other forms gets one (RFC 9110 section 12.5.5).
+    if status == StatusCode::NOT_ACCEPTABLE {
+        response.insert_header((header::VARY, "Accept"));
     }
     response.content_type("application/problem+json").body(
         json!({
@@ -55,16 +60,32 @@ pub fn problem_of(status: StatusCode, detail: &str) -> HttpResponse {
     )
 }
 
+/// The methods of a resource that takes what is posted, or does not.
+pub(super) const fn allowed(is_posted_to: bool) -> &'static str {
+    if is_posted_to { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" }
+}
+
 /// Methods other than those of the resource.
-pub(super) async fn not_allowed(request: HttpRequest) -> HttpResponse {
-    let is_sparql = request.path() == "/sparql";
-    let allowed = if is_sparql { "GET, HEAD, POST" } else { "GET, HEAD" };
+pub(super) fn not_allowed(allowed: &'static str, request: &HttpRequest) -> HttpResponse {
     let mut response = problem_of(
         StatusCode::METHOD_NOT_ALLOWED,
         &format!("{} is not answered here; use {allowed}", request.method()),
     );
-    if let Ok(value) = actix_web::http::header::HeaderValue::from_str(allowed) {
-        response.headers_mut().insert(actix_web::http::header::ALLOW, value);
-    }
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
+}
+
+/// Which methods a resource has (RFC 9110 section 9.3.7; LDP 1.0 section 4.2.8), and that a page of
+/// any origin may use them (Fetch Standard, CORS preflight).
+pub(super) fn options(allowed: &'static str) -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::ALLOW, allowed))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, allowed))
+        .insert_header((
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "Accept, Content-Type, If-None-Match, If-Modified-Since",
+        ))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+        .finish()
 }

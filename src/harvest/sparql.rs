@@ -144,17 +144,6 @@ async fn failed(
     }
 }
 
-/// Whether a page of another origin may ask (Fetch Standard, CORS preflight): anyone may.
-pub(super) async fn options() -> HttpResponse {
-    HttpResponse::NoContent()
-        .insert_header((header::ALLOW, "GET, HEAD, POST, OPTIONS"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Content-Type"))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
-        .finish()
-}
-
 /// Graphs in one request.
 const MOST_GRAPHS: usize = 1_000;
 

@@ -142,6 +142,20 @@ pub fn list_datasets(
         .load(c))
 }
 
+/// The documents that are served after a slug, in order of slugs.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_documents(db: &mut Db, after: &str, limit: i64) -> QueryResult<Vec<(String, String)>> {
+    on_backend!(db, |c| dataset::table
+        .filter(dataset::slug.gt(after))
+        .filter(dataset::state.eq_any([PUBLISHED, WITHDRAWN]))
+        .order(dataset::slug)
+        .limit(limit)
+        .select((dataset::slug, dataset::document))
+        .load(c))
+}
+
 /// Every slug, in byte order.
 ///
 /// # Errors

@@ -71,6 +71,9 @@ pub struct Summary {
     pub missing: usize,
     /// Datasets that were missed often enough, or said, to be gone.
     pub gone: usize,
+    /// Of the missing, those that are too many at once, and are kept until the operator says that
+    /// they are gone.
+    pub kept_vanished: usize,
     /// Statements about things outside the source's namespaces, left out.
     pub foreign_statements: usize,
     /// What was not taken and why; the first 1,000.

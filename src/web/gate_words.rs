@@ -227,6 +227,7 @@ mod tests {
         include_str!("../harvest/inbound/address.rs"),
         include_str!("../harvest/inbound/fetch.rs"),
         include_str!("../harvest/inbound/keep.rs"),
+        include_str!("../harvest/inbound/missing.rs"),
         include_str!("../harvest/inbound/mod.rs"),
         include_str!("../harvest/inbound/piece.rs"),
         include_str!("../harvest/inbound/read.rs"),
@@ -260,8 +261,7 @@ mod tests {
     const NOT_READ: &[&str] = &[
         "DCAT, Hydra",
         "FAIR Data Point",
-        "GET, HEAD",
-        "GET, HEAD, POST",
+        "GET, HEAD, OPTIONS",
         "GET, HEAD, POST, OPTIONS",
         "RDF/XML: {0}",
         "a catalogue request failed",
@@ -377,7 +377,12 @@ mod tests {
         let text = text.replace("{{", "\u{2}").replace("}}", "\u{3}");
         let (mut out, mut count, mut rest) = (String::new(), 0, text.as_str());
         while let Some((before, after)) = rest.split_once('{') {
-            let (_, after) = after.split_once('}').unwrap();
+            // A bracket of a grammar is no place.
+            let Some((_, after)) = after.split_once('}') else {
+                out.push_str(rest);
+                rest = "";
+                break;
+            };
             out.push_str(&format!("{before}{{{count}}}"));
             count += 1;
             rest = after;

@@ -87,6 +87,7 @@ fn walk(tongue: &'static Tongue, row: &RunRow) -> (Walk, Summary) {
         ("harvest.duplicates", summary.duplicates),
         ("harvest.missing", summary.missing),
         ("harvest.gone", summary.gone),
+        ("harvest.kept-vanished", summary.kept_vanished),
         ("harvest.foreign", summary.foreign_statements),
     ];
     let figures = figures
@@ -260,6 +261,8 @@ const MEANINGS: &[&str] = &[
     "harvest-code.elsewhere",
     "harvest-code.more-pages",
     "harvest-code.not-described",
+    "harvest-code.empty",
+    "harvest-code.vanished",
 ];
 
 /// What a code means, in the reader's language; empty for one that has no words.

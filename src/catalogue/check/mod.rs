@@ -24,7 +24,7 @@ pub struct Refusal {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// The key, dotted.
+    /// The key, dotted; empty when it is none's.
     pub key: String,
     /// What is wrong.
     pub problem: String,
@@ -34,7 +34,12 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: `{}`: {}; {}", self.file, self.line, self.key, self.problem, self.remedy)
+        write!(f, "{}:{}: ", self.file, self.line)?;
+        // What breaks the grammar, or is wrong with the file, is no key's.
+        if !self.key.is_empty() {
+            write!(f, "`{}`: ", self.key)?;
+        }
+        write!(f, "{}; {}", self.problem, self.remedy)
     }
 }
 

@@ -9,6 +9,14 @@ use crate::catalogue::description::Description;
 use crate::catalogue::figures::Disclosed;
 use crate::catalogue::release::Scheme;
 
+/// A text and the sentence that follows it.
+fn followed(text: &str, sentence: &str) -> String {
+    let text = text.trim_end();
+    // A Greek question ends with U+037E, or with what looks like it.
+    let is_ended = text.ends_with(['.', '!', '?', ';', ':', '…', '\u{37e}', '。']);
+    format!("{text}{} {sentence}", if is_ended || text.is_empty() { "" } else { "." })
+}
+
 impl Writer<'_> {
     pub(super) fn words(&self, draft: &mut Draft<'_>, node: &NamedNode, subject: &Subject<'_>) {
         let description = subject.description;
@@ -17,8 +25,7 @@ impl Writer<'_> {
         for (language, text) in description.description.iter() {
             let tag = if language.is_empty() { draft.language } else { language };
             let unit = self.release.phrase("unit", tag).map(str::to_owned);
-            let text =
-                unit.map_or_else(|| text.to_owned(), |unit| format!("{} {unit}", text.trim_end()));
+            let text = unit.map_or_else(|| text.to_owned(), |unit| followed(text, &unit));
             draft.tagged(node, "dct:description", language, &text);
         }
         draft.text(node, "dct:alternative", &description.alternative);

@@ -18,7 +18,13 @@ impl Reading<'_> {
                 if let (Some(unit), Some(full)) = (unit, text.as_str())
                     && let Some(own) = full.strip_suffix(unit)
                 {
-                    *text = Value::String(own.trim_end().to_owned());
+                    let own = own.trim_end();
+                    // Our writer ends the steward's text where the sentence begins.
+                    let stated = find(Some(known), &format!("description.{language}"));
+                    let stated = stated.and_then(Value::as_str).map(str::trim_end);
+                    let own =
+                        stated.filter(|text| own.strip_suffix('.') == Some(text)).unwrap_or(own);
+                    *text = Value::String(own.to_owned());
                 }
             }
         }

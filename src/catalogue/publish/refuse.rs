@@ -168,7 +168,7 @@ pub(super) fn problems_of(refusals: &[Refusal]) -> Vec<Problem> {
     let problem = |refusal: &Refusal| Problem {
         severity: Severity::Violation,
         field: refusal.key.clone(),
-        label: refusal.key.clone(),
+        label: if refusal.key.is_empty() { &refusal.file } else { &refusal.key }.clone(),
         rule: format!("line {}: {}", refusal.line, refusal.problem),
         remedy: refusal.remedy.clone(),
         value: None,

@@ -33,7 +33,7 @@ impl Publisher<'_> {
             let document = emit::canonical(&self.tombstone(&slug, description, before.issued, now));
             shelf.put(&Entry {
                 state: State::Withdrawn,
-                text: text.to_owned(),
+                text: with_series(text, description, &before),
                 document,
                 report: "[]".to_owned(),
                 modified: now,
@@ -129,6 +129,17 @@ impl Publisher<'_> {
         put_record(&mut draft, writer, slug, issued, now, "WITHDRAWN");
         draft.graph
     }
+}
+
+/// The text of a withdrawn dataset, which still says of which series it was: its address does not
+/// become unknown by that.
+fn with_series(text: &str, description: &Description, before: &Entry) -> String {
+    let read = |text: &str| toml::from_str::<toml::Table>(text).unwrap_or_default();
+    let series = description.series.is_none().then(|| read(&before.text).remove("series"));
+    let Some(series) = series.flatten() else { return text.to_owned() };
+    let mut table = read(text);
+    table.insert("series".to_owned(), series);
+    table.to_string()
 }
 
 /// An outcome that there is nothing more to say of.

@@ -53,7 +53,10 @@ pub struct Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (`{}`): {}", self.label, self.field, self.rule)?;
+        if !self.field.is_empty() {
+            write!(f, "{} (`{}`): ", self.label, self.field)?;
+        }
+        f.write_str(&self.rule)?;
         if let Some(value) = &self.value {
             write!(f, " (`{value}`)")?;
         }

@@ -1,8 +1,9 @@
-//! One document, fetched within bounds: address, redirects, time, size, type.
+//! One document, fetched within bounds: address, redirects, time, size (unpacked), coding.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
+use flate2::read::MultiGzDecoder;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_MODIFIED_SINCE,
@@ -69,14 +70,16 @@ pub(super) fn fetch(
             let detail = format!("the source answered {}", status.as_u16());
             return Err(Trouble::new(at.as_str(), "status", detail));
         }
-        let coding = header(&answer, CONTENT_ENCODING);
-        if !matches!(&*coding, "" | "identity") {
+        let coding = header(&answer, CONTENT_ENCODING).to_ascii_lowercase();
+        // Some servers hold nothing but the packed file, and send it to everybody.
+        let is_packed = matches!(&*coding, "gzip" | "x-gzip");
+        if !is_packed && !matches!(&*coding, "" | "identity") {
             let detail = format!("the coding `{coding}` was not asked for");
             return Err(Trouble::new(at.as_str(), "coding", detail));
         }
         let (etag, modified) = (header(&answer, ETAG), header(&answer, LAST_MODIFIED));
         let kind = header(&answer, CONTENT_TYPE);
-        let body = body(answer, &at, source, until)?;
+        let body = body(answer, &at, source, until, is_packed)?;
         let page = PageRow {
             source: source.name.clone(),
             url: url.to_string(),
@@ -130,12 +133,14 @@ fn ask(
     request.send().map_err(failed)
 }
 
-/// Reads the body in pieces, so that a slow one ends at its time and a large one at its size.
+/// Reads the body in pieces, so that a slow one ends at its time and a large one at its size, packed
+/// or not.
 fn body(
-    mut answer: Response,
+    answer: Response,
     url: &Url,
     source: &HarvestSource,
     until: Instant,
+    is_packed: bool,
 ) -> Result<String, Trouble> {
     let most = usize::try_from(source.document_mib << 20).unwrap_or(usize::MAX);
     let too_large = || {
@@ -145,9 +150,20 @@ fn body(
     if answer.content_length().is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
+    let mut reader: Box<dyn Read> =
+        if is_packed { Box::new(MultiGzDecoder::new(answer)) } else { Box::new(answer) };
     let (mut bytes, mut piece) = (Vec::new(), vec![0; 64 * 1_024]);
     loop {
-        let count = answer.read(&mut piece).map_err(|_| {
+        let count = reader.read(&mut piece).map_err(|failure| {
+            // What the packing itself is refused for; the network fails in other ways.
+            let kinds = [ErrorKind::InvalidInput, ErrorKind::InvalidData];
+            if is_packed && (kinds.contains(&failure.kind())) {
+                return Trouble::new(
+                    url.as_str(),
+                    "coding",
+                    "the packed answer cannot be unpacked",
+                );
+            }
             Trouble::new(url.as_str(), "cut-off", "the answer ended early, or took too long")
         })?;
         if count == 0 {

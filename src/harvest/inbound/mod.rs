@@ -10,6 +10,8 @@
 mod address;
 mod fetch;
 mod keep;
+mod missing;
+mod names;
 mod piece;
 mod read;
 mod walk;
@@ -41,6 +43,8 @@ pub struct Harvester<'a> {
     pub clock: fn() -> i64,
     /// Who knows where names lead.
     pub look_up: &'a LookUp<'a>,
+    /// Whether the operator says that what is missing is gone, at once and however much it is.
+    pub prune: bool,
 }
 
 /// A source, and what came of its walk.
@@ -50,7 +54,7 @@ impl<'a> Harvester<'a> {
     /// Walks that ask the system's resolver.
     #[must_use]
     pub fn new(store: &'a Store, ours: &'a str, clock: fn() -> i64) -> Self {
-        Self { store, ours, clock, look_up: &system }
+        Self { store, ours, clock, look_up: &system, prune: false }
     }
 
     /// Walks sources, at most so many side by side; those of one host one after another, as its
@@ -74,12 +78,13 @@ impl<'a> Harvester<'a> {
             }
         }
         let (turn, next) = (Mutex::new(()), AtomicUsize::new(0));
+        let ours = names::Own::new(self.ours);
         let done: Mutex<Vec<(usize, Result<Summary>)>> = Mutex::default();
         let work = || {
             while let Some((_, own)) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
                 for at in own {
                     let Some(source) = sources.get(*at) else { continue };
-                    let walked = self.walk(source, &turn);
+                    let walked = self.walk(source, &ours, &turn);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((*at, walked));
                 }
             }
@@ -98,10 +103,16 @@ impl<'a> Harvester<'a> {
         Ok(done.into_iter().filter_map(of).collect())
     }
 
-    fn walk(&self, source: &HarvestSource, turn: &Mutex<()>) -> Result<Summary> {
+    fn walk(
+        &self,
+        source: &HarvestSource,
+        ours: &names::Own<'_>,
+        turn: &Mutex<()>,
+    ) -> Result<Summary> {
         let store = self.store;
         let started = (self.clock)();
-        let keeper = keep::Keeper::new(store, source, self.ours, started, turn)?;
+        let mut keeper = keep::Keeper::new(store, source, ours, started, turn)?;
+        keeper.prune = self.prune;
         // Whatever a reader of documents does with what it did not expect, the server's thread
         // that walks goes on, and the report says so.
         let walk = std::panic::AssertUnwindSafe(|| walk::walk(keeper, self.look_up));

@@ -47,6 +47,24 @@ pub(super) const DCAT: &str = "http://www.w3.org/ns/dcat#";
 /// Things with a life of their own, which a dataset does not take along.
 const APART: &[&str] = &["Dataset", "DatasetSeries", "Catalog", "CatalogRecord"];
 
+/// What services, catalogues, series and records say of the datasets that share them (DCAT 3), and
+/// containers of their members (LDP 1.0, Hydra): of others, it is no part of this dataset, and would
+/// change it with each of them.
+const OF_MEMBERS: &[&str] = &[
+    "http://www.w3.org/ns/dcat#servesDataset",
+    "http://www.w3.org/ns/dcat#dataset",
+    "http://www.w3.org/ns/dcat#resource",
+    "http://www.w3.org/ns/dcat#record",
+    "http://www.w3.org/ns/dcat#seriesMember",
+    "http://www.w3.org/ns/dcat#first",
+    "http://www.w3.org/ns/dcat#last",
+    "http://purl.org/dc/terms/hasPart",
+    "http://www.w3.org/ns/ldp#contains",
+    "http://www.w3.org/ns/hydra/core#member",
+    "http://xmlns.com/foaf/0.1/primaryTopic",
+    "http://xmlns.com/foaf/0.1/made",
+];
+
 /// The datasets that a graph describes; blank nodes are counted.
 pub(super) fn datasets(graph: &Graph) -> (Vec<NamedNode>, usize) {
     let class = NamedNode::new_unchecked(format!("{DCAT}Dataset"));
@@ -91,8 +109,17 @@ pub(super) fn cut(
         if !seen.insert(subject.clone()) {
             continue;
         }
-        let before = piece.len();
-        for triple in graph.triples_for_subject(&subject).take(TRIPLES + 1) {
+        let is_itself = subject == NamedOrBlankNode::NamedNode(dataset.clone());
+        let (before, mut left_out) = (piece.len(), 0);
+        for triple in graph.triples_for_subject(&subject) {
+            if piece.len() > TRIPLES {
+                break;
+            }
+            let is_of_members = OF_MEMBERS.contains(&triple.predicate.as_str());
+            if !is_itself && is_of_members && triple.object != dataset.as_ref().into() {
+                left_out += 1;
+                continue;
+            }
             piece.insert(triple);
             match triple.object {
                 TermRef::BlankNode(node) => open.push(node.into_owned().into()),
@@ -109,7 +136,8 @@ pub(super) fn cut(
                 _ => {}
             }
         }
-        effort.spend(piece.len() - before)?;
+        // To leave a statement out costs far less than to keep it.
+        effort.spend(piece.len() - before + left_out / 16)?;
         if piece.len() > TRIPLES {
             return Err(("large-dataset", format!("more than {TRIPLES} statements")));
         }

@@ -20,7 +20,7 @@ const TERMS: usize = 256 << 20;
 /// Names that a JSON-LD context may define.
 const NAMES: usize = 2_000;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Syntax {
     Turtle,
     NTriples,
@@ -28,13 +28,64 @@ enum Syntax {
     JsonLd,
 }
 
+/// Media types that say which form of RDF it is.
 const SYNTAXES: &[(&str, Syntax)] = &[
     ("text/turtle", Syntax::Turtle),
     ("application/x-turtle", Syntax::Turtle),
     ("application/n-triples", Syntax::NTriples),
     ("application/rdf+xml", Syntax::RdfXml),
     ("application/ld+json", Syntax::JsonLd),
+    // What servers say that know the grammar below and not the form.
+    ("application/xml", Syntax::RdfXml),
+    ("text/xml", Syntax::RdfXml),
+    ("application/json", Syntax::JsonLd),
 ];
+
+/// Media types that say nothing: the document shows what it is, or else the end of its address.
+/// Plain file servers send these for `.ttl` and `.nt`.
+const GENERIC: &[&str] = &["", "text/plain", "application/octet-stream", "binary/octet-stream"];
+
+const SUFFIXES: &[(&str, Syntax)] = &[
+    (".ttl", Syntax::Turtle),
+    (".nt", Syntax::NTriples),
+    (".rdf", Syntax::RdfXml),
+    (".owl", Syntax::RdfXml),
+    (".xml", Syntax::RdfXml),
+    (".jsonld", Syntax::JsonLd),
+    (".json", Syntax::JsonLd),
+];
+
+/// How documents begin, in small letters and without comments.
+const BEGINNINGS: &[(&str, Option<Syntax>)] = &[
+    ("<!doctype html", None),
+    ("<html", None),
+    ("<?xml", Some(Syntax::RdfXml)),
+    ("<rdf:rdf", Some(Syntax::RdfXml)),
+    ("<!doctype rdf", Some(Syntax::RdfXml)),
+    ("{", Some(Syntax::JsonLd)),
+    ("[{", Some(Syntax::JsonLd)),
+    ("@prefix", Some(Syntax::Turtle)),
+    ("@base", Some(Syntax::Turtle)),
+    ("prefix", Some(Syntax::Turtle)),
+    ("base", Some(Syntax::Turtle)),
+    ("<http:", Some(Syntax::Turtle)),
+    ("<https:", Some(Syntax::Turtle)),
+    ("<urn:", Some(Syntax::Turtle)),
+];
+
+/// What a document of a media type that says nothing is.
+fn shown(text: &str, base: &str) -> Option<Syntax> {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
+    let mut told = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).take(8);
+    // A bracket may stand on a line of its own.
+    let start: String = told.by_ref().flat_map(|line| line.chars().take(32)).take(64).collect();
+    let start = start.to_ascii_lowercase().replace("[ {", "[{");
+    if let Some((_, syntax)) = BEGINNINGS.iter().find(|(word, _)| start.starts_with(word)) {
+        return *syntax;
+    }
+    let path = base.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, syntax)| *syntax)
+}
 
 type Wrong = (&'static str, String);
 
@@ -52,8 +103,11 @@ pub fn read_document(text: &str, media_type: &str, base: &str) -> Result<Graph, 
 
 fn read(text: &str, media_type: &str, base: &str) -> Result<Graph, Wrong> {
     let bare = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let Some((_, syntax)) = SYNTAXES.iter().find(|(name, _)| *name == bare) else {
-        return wrong("media-type", format!("`{bare}` is none of the forms of RDF that are read"));
+    let said = SYNTAXES.iter().find(|(name, _)| *name == bare).map(|(_, syntax)| *syntax);
+    let shown = || GENERIC.contains(&&*bare).then(|| shown(text, base)).flatten();
+    let Some(syntax) = said.or_else(shown) else {
+        let detail = format!("`{bare}` is none of the forms of RDF that are read");
+        return wrong("media-type", detail);
     };
     let mut filling = Filling::default();
     let syntax_of = |failure: &dyn std::fmt::Display| ("syntax", failure.to_string());
@@ -224,5 +278,30 @@ fn names(value: &Value, is_context: bool) -> usize {
             })
             .sum(),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Syntax, shown};
+
+    #[test]
+    fn a_document_shows_what_it_is_or_else_its_address_does() {
+        for (text, base, syntax) in [
+            ("@prefix a: <http://a/> .", "http://x/y", Some(Syntax::Turtle)),
+            ("# a comment\n\nPREFIX a: <http://a/>", "http://x/y", Some(Syntax::Turtle)),
+            ("<https://a/b> <https://a/c> \"d\" .", "http://x/y", Some(Syntax::Turtle)),
+            ("\u{feff}<?xml version=\"1.0\"?>", "http://x/y.ttl", Some(Syntax::RdfXml)),
+            ("<rdf:RDF xmlns:rdf=\"x\">", "http://x/y", Some(Syntax::RdfXml)),
+            ("{ \"@context\": {} }", "http://x/y", Some(Syntax::JsonLd)),
+            ("[\n  {\"@id\": \"a:b\"}]", "http://x/y", Some(Syntax::JsonLd)),
+            ("[ a <b:c> ] .", "http://x/y.TTL?page=2", Some(Syntax::Turtle)),
+            ("a:b a a:c .", "http://x/y.nt", Some(Syntax::NTriples)),
+            ("<!DOCTYPE html><html>", "http://x/y.ttl", None),
+            ("something else", "http://x/y", None),
+            ("", "", None),
+        ] {
+            assert_eq!(shown(text, base), syntax, "{text} {base}");
+        }
     }
 }

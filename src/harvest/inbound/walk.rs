@@ -4,15 +4,17 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use oxrdf::{Graph, NamedNodeRef, TermRef};
+use oxrdf::vocab::rdf;
+use oxrdf::{Graph, NamedNode, NamedNodeRef, TermRef};
 use reqwest::Url;
 
 use super::address::LookUp;
 use super::fetch::{Fetched, fetch};
 use super::keep::Keeper;
+use super::missing::Missing;
 use super::piece::DCAT;
 use super::{Summary, Trouble, read};
-use crate::config::HarvestKind;
+use crate::config::{HarvestFormat, HarvestKind};
 use crate::error::Result;
 
 /// Which links lead on, by the kind of source: the predicate's IRI.
@@ -27,6 +29,9 @@ const LINKS: &[(&[HarvestKind], &str)] = &[
 
 /// Bytes of an address that is fetched.
 const ADDRESS: usize = 1_000;
+
+/// Datasets that a walk missed and asks for at their addresses.
+const ASKED: usize = 100;
 
 /// Stack of the thread that reads a document: nesting is bounded, and this is far more.
 const STACK: usize = 64 << 20;
@@ -49,7 +54,7 @@ pub(super) fn walk<'a>(keeper: Keeper<'a>, look_up: &'a LookUp<'a>) -> Result<Su
     let Ok(start) = source.url.parse::<Url>() else {
         let mut keeper = keeper;
         keeper.summary.trouble(Trouble::new(&source.url, "no-address", "the URL cannot be read"));
-        return keeper.finish(&HashSet::new());
+        return Ok(keeper.summary);
     };
     let mut walk = Walk {
         deadline: Instant::now() + Duration::from_secs(source.walk_seconds),
@@ -64,7 +69,18 @@ pub(super) fn walk<'a>(keeper: Keeper<'a>, look_up: &'a LookUp<'a>) -> Result<Su
     walk.pages()?;
     walk.named_only()?;
     walk.keeper.summary.complete = walk.is_whole;
-    walk.keeper.finish(&walk.visited)
+    // Only a walk that met everything can miss something.
+    if !walk.is_whole {
+        return Ok(walk.keeper.summary);
+    }
+    let missing = walk.keeper.missing()?;
+    walk.ask_for(&missing)?;
+    walk.keeper.finish(missing, &walk.visited)
+}
+
+/// Whether an answer says that what was asked for is gone (RFC 9110 section 15.5.11).
+fn is_gone(trouble: &Trouble) -> bool {
+    trouble.code == "status" && trouble.detail.ends_with(" 410")
 }
 
 impl Walk<'_> {
@@ -73,18 +89,23 @@ impl Walk<'_> {
         self.keeper.summary.trouble(trouble);
     }
 
+    /// The bound that was met.
+    fn bound(&self) -> Option<String> {
+        let (source, summary) = (self.keeper.source, &self.keeper.summary);
+        if summary.pages >= source.pages {
+            Some(format!("more than {} documents", source.pages))
+        } else if summary.bytes > source.total_mib << 20 {
+            Some(format!("more than {} MiB", source.total_mib))
+        } else if Instant::now() >= self.deadline {
+            Some(format!("more than {} seconds", source.walk_seconds))
+        } else {
+            None
+        }
+    }
+
     /// Whether a bound ends the walk before this address.
     fn is_over(&mut self, url: &Url) -> bool {
-        let (source, summary) = (self.keeper.source, &self.keeper.summary);
-        let detail = if summary.pages >= source.pages {
-            format!("more than {} documents", source.pages)
-        } else if summary.bytes > source.total_mib << 20 {
-            format!("more than {} MiB", source.total_mib)
-        } else if Instant::now() >= self.deadline {
-            format!("more than {} seconds", source.walk_seconds)
-        } else {
-            return false;
-        };
+        let Some(detail) = self.bound() else { return false };
         self.fail(Trouble::new(url.as_str(), "endless", detail));
         true
     }
@@ -98,8 +119,15 @@ impl Walk<'_> {
             if self.is_over(&url) {
                 return Ok(());
             }
+            // The others may lead to what is none, and CKAN's pages end with an empty one.
+            let must_list =
+                self.visited.is_empty() || self.keeper.source.kind == HarvestKind::Hydra;
             let Some((graph, new)) = self.visit(&url, false)? else { continue };
             let has_links = self.follow(&graph, &url);
+            if must_list && !has_links && !is_catalogue(&graph) {
+                let detail = "the document names no catalogue and no dataset, so it is no answer";
+                self.fail(Trouble::new(url.as_str(), "empty", detail));
+            }
             // CKAN without Hydra: the next number, until a page brings nothing new.
             if self.keeper.source.kind == HarvestKind::Ckan && !has_links && new > 0 {
                 number += 1;
@@ -146,6 +174,35 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Asks at the addresses of datasets that no list names any more, those first that were met
+    /// last time: 410 is the source's word that one is gone. Nothing else that comes of it counts.
+    fn ask_for(&mut self, missing: &[Missing]) -> Result<()> {
+        for one in missing.iter().take(ASKED) {
+            let url = one.iri.parse::<Url>().ok().filter(|url| self.keeper.is_own(url.as_str()));
+            let Some(url) = url.filter(|url| url.as_str().len() <= ADDRESS) else { continue };
+            if self.visited.contains(url.as_str()) {
+                continue;
+            }
+            if self.bound().is_some() {
+                break;
+            }
+            let known = self.keeper.page(url.as_str())?;
+            self.keeper.summary.pages += 1;
+            match fetch(&url, self.keeper.source, known, self.deadline, self.look_up) {
+                Err(trouble) if is_gone(&trouble) => {
+                    self.keeper.summary.trouble(trouble);
+                    self.keeper.said_gone.insert(one.iri.clone());
+                }
+                Ok(Fetched { page, is_unchanged: false, .. }) => {
+                    let summary = &mut self.keeper.summary;
+                    summary.bytes = summary.bytes.saturating_add(page.body.len() as u64);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Fetches, reads and keeps a document; the graph, and how many datasets it brought.
     fn visit(&mut self, url: &Url, is_dataset: bool) -> Result<Option<(Graph, usize)>> {
         if url.as_str().len() > ADDRESS {
@@ -163,7 +220,7 @@ impl Walk<'_> {
                 Ok(fetched) => fetched,
                 Err(trouble) => {
                     // A dataset that says that it is gone is missed, and nothing else is.
-                    if is_dataset && trouble.code == "status" && trouble.detail.ends_with(" 410") {
+                    if is_dataset && is_gone(&trouble) {
                         self.keeper.summary.trouble(trouble);
                         self.keeper.said_gone.insert(url.to_string());
                     } else {
@@ -178,7 +235,8 @@ impl Walk<'_> {
         } else {
             summary.bytes = summary.bytes.saturating_add(page.body.len() as u64);
         }
-        let graph = match read_apart(&page.body, &page.kind, base.as_str()) {
+        let said = self.keeper.source.format.map(HarvestFormat::media_type);
+        let graph = match read_apart(&page.body, said.unwrap_or(&page.kind), base.as_str()) {
             Ok(graph) => graph,
             Err(trouble) => {
                 self.fail(trouble);
@@ -243,6 +301,15 @@ impl Walk<'_> {
         }
         has_links
     }
+}
+
+/// Whether a document speaks of a catalogue or of datasets at all. CKAN's harvester, too, aborts at
+/// an empty first page, and deletes nothing by it.
+fn is_catalogue(graph: &Graph) -> bool {
+    ["Catalog", "Dataset"].iter().any(|class| {
+        let class = NamedNode::new_unchecked(format!("{DCAT}{class}"));
+        graph.subjects_for_predicate_object(rdf::TYPE, &class).next().is_some()
+    })
 }
 
 /// Reads a document in a thread with a stack of its own: whatever the parser does there, the walk

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, HttpResponse, web};
+use jiff::ToSpan as _;
 use vesalius::catalogue::{MemoryShelf, Shelf as _};
 use vesalius::harvest::{State, routes};
 
@@ -189,6 +190,90 @@ async fn strangers_and_the_withdrawn_are_told_so() {
     assert!(!String::from_utf8_lossy(&listing).contains("breast-screening"));
     let request = TestRequest::with_uri("/dataset/lung-ldct").method(Method::DELETE).to_request();
     assert_eq!(call_service(&app, request).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[actix_web::test]
+async fn a_page_of_another_origin_may_read_what_is_wrong_and_ask_what_it_may() {
+    let app = doors!(Arc::new(published(&config())));
+    for (path, accept, status) in [
+        ("/dataset/lung-ldct", "text/turtle", 200),
+        ("/dataset/unknown", "text/turtle", 404),
+        ("/dataset/lung-ldct", "image/png", 406),
+        ("/catalog?page=x", "text/turtle", 400),
+        ("/catalog?snapshot=none", "text/turtle", 410),
+        ("/changes?since=x", "text/turtle", 400),
+        ("/oai?verb=x", "text/xml", 200),
+        ("/sparql?query=nonsense", "*/*", 400),
+        ("/sparql?query=ASK%7B%7D", "image/png", 406),
+    ] {
+        let response = get!(app, path, "Accept" => accept);
+        assert_eq!(response.status().as_u16(), status, "{path} {accept}");
+        let origins: Vec<_> = response.headers().get_all("Access-Control-Allow-Origin").collect();
+        assert_eq!(origins, ["*"], "{path} {accept}");
+        if status == 406 {
+            assert!(header!(response, "Vary").contains("Accept"), "{path}");
+        }
+    }
+    for (path, allowed) in [
+        ("/dataset/lung-ldct", "GET, HEAD, OPTIONS"),
+        ("/fdp/dataset/", "GET, HEAD, OPTIONS"),
+        ("/fdp/catalog/", "GET, HEAD, OPTIONS"),
+        ("/oai", "GET, HEAD, POST, OPTIONS"),
+        ("/sparql", "GET, HEAD, POST, OPTIONS"),
+    ] {
+        let request = TestRequest::with_uri(path).method(Method::OPTIONS).to_request();
+        let response = call_service(&app, request).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{path}");
+        assert_eq!(header!(response, "Allow"), allowed, "{path}");
+        assert_eq!(header!(response, "Access-Control-Allow-Methods"), allowed, "{path}");
+        let request = TestRequest::with_uri(path).method(Method::DELETE).to_request();
+        let response = call_service(&app, request).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(header!(response, "Allow"), allowed, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_series_that_lost_its_last_dataset_is_gone_and_was_not_unknown() {
+    let shelf = Arc::new(published(&config()));
+    let samples = vesalius::catalogue::samples();
+    let (_, text) = samples.iter().find(|(slug, _)| *slug == "lung-ldct").unwrap();
+    let series = "[series]\nid = \"rounds\"\ntitle.en = \"Rounds\"\ndescription.en = \"Rounds (synthetic).\"\n";
+    let of = |slug: &str, text: &str, hours: i64| {
+        publish(&config(), &shelf, &format!("{slug}.toml"), text, now() + hours.hours());
+    };
+    let member = format!("{text}\n{series}");
+    of("round-1", &member, 0);
+    of("round-2", &member, 0);
+    let app = doors!(shelf.clone());
+    let read = async || {
+        let response = get!(app, "/series/rounds", "Accept" => "text/turtle");
+        let status = response.status().as_u16();
+        (status, String::from_utf8(read_body(response).await.to_vec()).unwrap())
+    };
+    let (status, body) = read().await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("round-1>") && body.contains("2026-11-21T12:00:00Z"), "{body}");
+    // It changed when a member went.
+    of("round-1", &format!("withdrawn = true\n{member}"), 1);
+    for _ in 0..2 {
+        let (status, body) = read().await;
+        assert_eq!(status, 200, "{body}");
+        assert!(!body.contains("round-1>") && body.contains("round-2>"), "{body}");
+        assert!(body.contains("dct:modified \"2026-11-21T13:00:00Z\""), "{body}");
+    }
+    // The withdrawn description need not name it.
+    of("round-2", &format!("withdrawn = true\n{text}"), 2);
+    for _ in 0..2 {
+        let (status, body) = read().await;
+        assert_eq!(status, 410, "{body}");
+        assert!(body.contains("Rounds") && body.contains("WITHDRAWN"), "{body}");
+        assert!(!body.contains("a dcat:DatasetSeries"), "nobody imports it: {body}");
+        assert!(body.contains("2026-11-21T14:00:00Z"), "{body}");
+    }
+    of("round-3", &member, 3);
+    assert_eq!(read().await.0, 200);
+    assert_eq!(get!(app, "/series/other").status(), StatusCode::NOT_FOUND);
 }
 
 #[actix_web::test]

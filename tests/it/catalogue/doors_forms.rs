@@ -59,6 +59,15 @@ async fn both_crawls_of_a_fair_data_point_find_what_is_published_and_no_draft() 
     assert_eq!(catalogs, BTreeSet::from([catalog.clone()]));
     let (_, _, body) = knock(&state, catalog.strip_prefix(BASE).unwrap(), &[]).await;
     assert_eq!(objects(&body, "http://www.w3.org/ns/dcat#dataset"), expected);
+    // What the official shapes ask of a Catalog; and its version is not the program's.
+    for property in
+        ["dcatap:applicableLegislation", "dct:language", "dcat:themeTaxonomy", "dct:modified"]
+    {
+        assert!(body.contains(property), "{property}: {body}");
+    }
+    assert!(objects(&body, "http://purl.org/dc/terms/isPartOf").is_empty(), "{body}");
+    assert!(body.contains("dcat:version \"3\" ;"), "{body}");
+    assert!(root.contains("dcat:version \"vesalius "), "{root}");
     for container in ["/fdp/catalog/", "/fdp/dataset/"] {
         let (status, headers, body) = knock(&state, container, &[]).await;
         assert_eq!(status, 200);
@@ -174,6 +183,17 @@ async fn oai_pmh_lists_gets_and_remembers_the_deleted() {
             break;
         }
         query = format!("verb=ListRecords&resumptionToken={token}");
+        // It goes on with its own verb, from where we said.
+        let place = format!(".{}.", records);
+        assert!(token.contains(&place), "{token}");
+        let wrong = ["0", "1", "99", "250", "251", "9999999", "18446744073709551615"];
+        let others = wrong.map(|other| {
+            format!("ListRecords&resumptionToken={}", token.replace(&place, &format!(".{other}.")))
+        });
+        for wrong in others.iter().chain([&format!("ListIdentifiers&resumptionToken={token}")]) {
+            let body = ask(&format!("verb={wrong}")).await;
+            assert!(body.contains("<error code=\"badResumptionToken\">"), "{wrong}: {body}");
+        }
     }
     assert_eq!((records, deleted, answers), (250, 1, 3));
     let id = "identifier=https://node.example.org/dataset/d01";
@@ -205,6 +225,8 @@ async fn oai_pmh_lists_gets_and_remembers_the_deleted() {
         let body = ask(wrong).await;
         assert!(body.contains(&format!("<error code=\"{code}\">")), "{wrong}: {body}");
     }
+    let body = ask("verb=Identify&x=1").await;
+    assert!(body.contains("`Identify` takes no other argument"), "{body}");
     let (_, _, body) = knock(&state, "/oai?verb=%3Cscript%3E", &[]).await;
     assert!(!body.contains("<script>"), "{body}");
 }

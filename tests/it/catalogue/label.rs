@@ -219,7 +219,7 @@ fn screening_rounds_are_a_series_with_an_order() {
     let shelf = published(&config);
     publish(&config, &shelf, "everything.toml", FULL, now());
     let writer = Writer { config: &config, release: &release };
-    let series = writer.series(&shelf, "rounds").unwrap().unwrap();
+    let series = writer.series(&shelf, "rounds").unwrap().unwrap().graph;
     let node = NamedNode::new("https://node.example.org/series/rounds").unwrap();
     let has = |property: &str| {
         series.object_for_subject_predicate(&node, &release.term(property)).is_some()

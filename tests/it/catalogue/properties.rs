@@ -104,7 +104,7 @@ fn everything() -> Graph {
     for part in [
         writer.page(&shelf, &snapshot, page).unwrap().unwrap(),
         writer.record(&entry),
-        writer.series(&shelf, "rounds").unwrap().unwrap(),
+        writer.series(&shelf, "rounds").unwrap().unwrap().graph,
         writer.service(),
         writer.label(&entry).unwrap(),
     ] {

@@ -53,6 +53,46 @@ fn what_a_node_keeps_is_for_its_owner_only() {
 }
 
 #[test]
+fn who_checks_a_catalogue_is_told_what_would_be_published_and_where_a_file_is_broken() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("node");
+    let folder = data.join("descriptions");
+    assert!(vesalius(&data, &["migrate"]).status.success());
+    std::fs::create_dir_all(&folder).unwrap();
+    let config = "[organisation]\nname = \"Hospital (synthetic)\"\n\
+                  page = \"https://hospital.example/\"\n[hdab]\nname = \"Body (synthetic)\"\n\
+                  page = \"https://body.example/\"\n[archive]\nidentity = \"de-identified\"\n";
+    std::fs::write(data.join("vesalius.toml"), config).unwrap();
+    let archive = dir.path().join("archive").display().to_string();
+    assert!(vesalius(&data, &["sample", &archive, "--studies", "12"]).status.success());
+    assert!(vesalius(&data, &["ingest", "folder", &archive]).status.success());
+    let samples = vesalius::catalogue::samples();
+    let (_, text) = samples.iter().find(|(slug, _)| *slug == "prostate-mr").unwrap();
+    // A sentence follows the steward's own, which need not end with a full stop.
+    let text: String = text
+        .lines()
+        .map(|line| match line.split_once(" = ") {
+            Some(("description.en", _)) => "description.en = \"MR of synthetic persons\"\n".into(),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(folder.join("prostate-mr.toml"), &text).unwrap();
+    std::fs::write(folder.join("broken.toml"), "title.en = \"no end\nx = 1\n").unwrap();
+    let told = |words: &[&str]| String::from_utf8(vesalius(&data, words).stdout).unwrap();
+    let check = told(&["catalogue", "check"]);
+    assert!(check.contains("2 datasets: 1 would be published"), "{check}");
+    assert!(check.contains("broken.toml:1: ") && !check.contains("``"), "{check}");
+    let json = told(&["--json", "catalogue", "check"]);
+    assert!(json.contains("\"would_publish\":1") && !json.contains("\"published\":"), "{json}");
+    let publish = told(&["catalogue", "publish"]);
+    assert!(publish.contains("1 published"), "{publish}");
+    let out = dir.path().join("out");
+    told(&["catalogue", "export", out.to_str().unwrap()]);
+    let lines = std::fs::read_to_string(out.join("catalog.1.nt")).unwrap();
+    assert!(lines.contains("\"MR of synthetic persons. Records are"), "{lines}");
+}
+
+#[test]
 fn a_node_with_a_lost_or_a_replaced_key_does_not_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("node");

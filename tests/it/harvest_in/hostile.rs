@@ -34,9 +34,17 @@ fn hostile() -> Vec<(&'static str, String, &'static str)> {
     {
         cases.push(("text/turtle", format!("<BASE/d/a{control}b> a <BASE/c> ."), "syntax"));
     }
-    for kind in ["text/html", "image/png", "application/json", "", "text/plain", "*/*", "x"] {
+    for kind in ["text/html", "image/png", "application/zip", "*/*", "x"] {
         cases.push((kind, page(&["a"], ""), "media-type"));
     }
+    for kind in ["", "text/plain", "application/octet-stream"] {
+        cases.push((kind, "<!DOCTYPE html><html><body>Log in</body></html>".into(), "media-type"));
+        cases.push((kind, "{".repeat(100), "too-deep"));
+    }
+    for kind in ["application/json", "text/xml"] {
+        cases.push((kind, page(&["a"], ""), "syntax"));
+    }
+    cases.push(("application/json", "{\"status\":\"ok\"}".to_owned(), "empty"));
     for context in ["http://127.0.0.1:1/c", "file:///etc/passwd", "http://169.254.169.254/", "c"] {
         let text = format!("{{\"@context\":\"{context}\",\"@id\":\"BASE/d/a\",\"x\":\"y\"}}");
         cases.push(("application/ld+json", text, "syntax"));
@@ -158,7 +166,9 @@ fn a_hostile_server_is_left_in_time_and_leads_nowhere() {
     cases.push(("nonsense".to_owned(), "no-answer"));
     cases.push((String::new(), "no-answer"));
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/turtle\r\nConnection: close\r\n";
-    cases.push((format!("{head}Content-Encoding: gzip\r\n\r\nx"), "coding"));
+    cases.push((format!("{head}Content-Encoding: gzip\r\n\r\nx"), "cut-off"));
+    cases.push((format!("{head}Content-Encoding: gzip\r\n\r\n{}", "x".repeat(100)), "coding"));
+    cases.push((format!("{head}Content-Encoding: br\r\n\r\nx"), "coding"));
     cases.push((format!("{head}Content-Length: 99999999999\r\n\r\nx"), "too-large"));
     cases.push((format!("{head}Content-Length: 100\r\n\r\nx"), "cut-off"));
     for status in [204, 206, 300, 304, 400, 401, 403, 404, 410, 429, 500, 503] {

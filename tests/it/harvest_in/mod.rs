@@ -2,7 +2,9 @@
 //! of the test's own. All data are synthetic.
 
 mod doors;
+mod forms;
 mod hostile;
+mod missing;
 mod names;
 mod names_of_hosts;
 mod peers;
@@ -27,6 +29,9 @@ const OURS: &str = "https://node.example.org/dataset/";
 fn clock() -> i64 {
     1_800_000_000_000_000
 }
+
+/// What stands before bytes that are told as characters of their numbers.
+const BYTES: &str = "\0bytes\0";
 
 /// Answers of a path: the whole response, and whether a validator is honoured.
 type Answers = Arc<Mutex<Vec<(String, String)>>>;
@@ -71,7 +76,14 @@ fn serve(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
         std::thread::sleep(Duration::from_secs(4));
         return Ok(());
     }
-    stream.write_all(answer.as_bytes())
+    // Bytes that are no text are told as characters of their numbers.
+    match answer.split_once(BYTES) {
+        Some((head, digits)) => {
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&digits.chars().map(|c| c as u8).collect::<Vec<u8>>())
+        }
+        None => stream.write_all(answer.as_bytes()),
+    }
 }
 
 impl Site {
@@ -247,4 +259,39 @@ fn blank_nodes_in_another_order_are_no_change() {
         let summary = walk(&fresh.store, &source);
         assert_eq!((summary.seen, summary.unchanged), (1, unchanged), "{summary:?}");
     }
+}
+
+#[test]
+fn what_is_said_of_other_datasets_is_no_change_of_this_one() {
+    let (fresh, site) = (sqlite(), Site::new());
+    let source = site.source("one", HarvestKind::Dcat);
+    // A service, a series and an agent that datasets share, with what the page says of the others.
+    let shared = |others: &[&str]| {
+        let mut text = String::from(
+            "<BASE/d/fhir> a dcat:DataService ; dct:title \"FHIR\" .\n\
+             <BASE/d/all> a dcat:Distribution ; dcat:accessService <BASE/d/fhir> .\n\
+             <BASE/d/a> dcat:distribution <BASE/d/all> ; dct:publisher <BASE/d/agent> .\n\
+             <BASE/d/a> dct:hasPart <BASE/d/a/part> .\n\
+             <BASE/d/fhir> dcat:servesDataset <BASE/d/a> .\n",
+        );
+        for other in others {
+            text.push_str(&format!(
+                "<BASE/d/fhir> dcat:servesDataset <BASE/d/{other}> .\n\
+                 <BASE/d/agent> <http://xmlns.com/foaf/0.1/made> <BASE/d/{other}> .\n"
+            ));
+        }
+        text
+    };
+    for (others, unchanged) in [(&["b"][..], 0), (&["b", "c"], 1), (&["c"], 1), (&[], 1)] {
+        site.say("/catalog.ttl", "text/turtle", &page(&["a"], &shared(others)));
+        let summary = walk(&fresh.store, &source);
+        assert_eq!(summary.unchanged, unchanged, "{others:?}: {summary:?}");
+    }
+    let row = fresh.store.read(|db| list_harvested(db, "one", "", 100)).unwrap().remove(0);
+    assert!(row.document.contains(&format!("servesDataset> <{}/d/a>", site.base)));
+    assert!(row.document.contains("terms/hasPart>"), "what it says itself is its own");
+    // What the service is may change, and is part of each.
+    let renamed = page(&["a"], &shared(&[]).replace("\"FHIR\"", "\"FHIR R4\""));
+    site.say("/catalog.ttl", "text/turtle", &renamed);
+    assert_eq!(walk(&fresh.store, &source).changed, 1);
 }

@@ -126,6 +126,61 @@ fn a_copy_of_our_own_dataset_is_known_as_ours() {
 }
 
 #[test]
+fn a_copy_of_our_own_dataset_is_known_by_each_of_its_names_in_each_spelling() {
+    use vesalius::catalogue::{Publisher, StoreShelf};
+    let fresh = sqlite();
+    let (config, release) = (crate::catalogue::config(), crate::catalogue::release());
+    let gate = vesalius::catalogue::Gate::load(&release).unwrap();
+    let publisher = Publisher { config: &config, release: &release, gate: &gate };
+    let shelf = StoreShelf(std::sync::Arc::new(fresh.store.clone()));
+    let samples = samples();
+    let (slug, text) = samples.iter().find(|(slug, _)| *slug == "lung-ldct").unwrap();
+    let national = Site::new();
+    let handed = format!("{}/d/origin", national.base);
+    let named = format!(
+        "identifiers = [\"10.5281/Zenodo.77\", \"{handed}\"]\nformerly = [\"lung-old\"]\n{text}"
+    );
+    let played = crate::catalogue::Played::default();
+    publisher
+        .publish(&format!("{slug}.toml"), &named, &played, &shelf, crate::catalogue::now())
+        .unwrap();
+    let source = national.source("national", HarvestKind::Dcat);
+    for (name, is_copy) in [
+        ("10.5281/zenodo.77", true),
+        ("doi:10.5281/zenodo.77", true),
+        ("https://doi.org/10.5281/zenodo.77", true),
+        ("http://dx.doi.org/10.5281/ZENODO.77", true),
+        (&*format!("{OURS}lung-old"), true),
+        ("10.5281/zenodo.78", false),
+        ("zenodo.77", false),
+    ] {
+        let more = format!("<BASE/d/4> dct:identifier \"{name}\" .");
+        site_says(&national, &page(&["4"], &more));
+        let summary = walk(&fresh.store, &source);
+        assert_eq!(summary.duplicates, usize::from(is_copy), "{name}: {summary:?}");
+        let row = rows(&fresh, "national").remove(0);
+        assert_eq!(row.report.contains("our own dataset `lung-ldct`"), is_copy, "{}", row.report);
+    }
+    // The one whose name we hand on is the original.
+    site_says(&national, &page(&["origin"], ""));
+    assert_eq!(walk(&fresh.store, &source).duplicates, 0);
+    // Two sources spell a DOI of theirs each in its own way.
+    let other = Site::new();
+    let doi = |site: &Site, name: &str, doi: &str| {
+        site_says(site, &page(&[name], &format!("<BASE/d/{name}> dct:identifier \"{doi}\" .")));
+    };
+    doi(&national, "n", "10.5281/zenodo.99");
+    doi(&other, "o", "https://doi.org/10.5281/ZENODO.99");
+    assert_eq!(walk(&fresh.store, &source).duplicates, 0);
+    let second = other.source("other", HarvestKind::Dcat);
+    assert_eq!(walk(&fresh.store, &second).duplicates, 1);
+}
+
+fn site_says(site: &Site, body: &str) {
+    site.say("/catalog.ttl", "text/turtle", body);
+}
+
+#[test]
 fn a_dataset_that_its_source_renamed_is_gone_under_the_old_name_at_once() {
     let (fresh, site) = (sqlite(), Site::new());
     let source = site.source("one", HarvestKind::Dcat);
