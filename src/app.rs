@@ -50,14 +50,16 @@ pub struct Server {
 }
 
 /// What the catalogue's doors answer readers who want HTML.
-fn page_of(pages: Arc<Pages>) -> harvest::Page {
+fn page_of(state: Arc<crate::web::State>) -> harvest::Page {
     Arc::new(move |request, topic| {
-        let pages = Arc::clone(&pages);
+        let state = Arc::clone(&state);
         Box::pin(async move {
+            let pages = Arc::clone(&state.pages);
             match topic {
                 harvest::Topic::Catalogue => pages.answer_catalog(request).await,
                 harvest::Topic::Dataset(slug) => pages.answer_dataset(request, slug).await,
                 harvest::Topic::Label(slug) => pages.answer_label(request, slug).await,
+                harvest::Topic::Harvested => state.answer_harvested(request).await,
                 harvest::Topic::Sparql(asked) => pages.answer_sparql(request, asked).await,
             }
         })
@@ -112,9 +114,7 @@ impl Server {
         let shelf: Arc<dyn Shelf> = Arc::new(StoreShelf(Arc::clone(&node.store)));
         let names = Names::new(Arc::clone(&release), &node.context);
         let pages = Arc::new(Pages::new(Arc::clone(&node.config), names, Arc::clone(&shelf)));
-        let state = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
-        let harvest = web::Data::new(state.with_page(page_of(Arc::clone(&pages))));
-        let listing = harvest.clone().into_inner();
+        let harvest = harvest::State::new(Arc::clone(&node.config), release, shelf, program, clock);
         let desk = Desk::open(&node.config, &node.store, &node.index, node.context.time_zone())?;
         let lists = Arc::clone(&pages);
         let pages = crate::web::State::new(
@@ -125,6 +125,11 @@ impl Server {
         );
         let pages =
             web::Data::new(pages.with_bench(Bench::new(desk, node.descriptions.clone(), clock)));
+        let harvest = harvest
+            .with_store(Arc::clone(&node.store))
+            .with_page(page_of(pages.clone().into_inner()));
+        let harvest = web::Data::new(harvest);
+        let listing = harvest.clone().into_inner();
         node.index.set_open(open_selections(&StoreShelf(Arc::clone(&node.store)), &node.config)?);
         let workers = match node.config.server.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),

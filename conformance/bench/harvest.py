@@ -7,7 +7,8 @@ would. The ten that change get a whole document.
 `since`    /changes?since=N&include=documents, compressed: bytes on the wire, milliseconds (median of 30)
 `one`      /changes?since=N and each of the ten payloads by itself, compressed: bytes and milliseconds
 `modified` /catalog.ttl?modified_since=…, compressed
-`walk`     every page of /catalog.nt, for the first time
+`walk`     every page of /catalog in each form, by its first reader: the server made their parts before
+`changed`  the same in Turtle, asked at once after ten datasets changed
 `again`    the same pages again, by a client that does nothing with them
 `static`   the same bytes of `again` as files, from nginx (`NGINX_BINARY`, or of the PATH), else from Python's http.server;
            with the same headers, and read by a client that looks at their length only: `http.client` takes three
@@ -25,6 +26,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import sqlite3
@@ -126,15 +128,17 @@ def fill(data, count):
         database.execute(put, [row[name] for name in names])
         database.execute(EVENT, (seq, slug, 1, row["version"], "NON_PUBLIC", row["modified"],
                                  hashlib.sha256(text.encode()).hexdigest(), len(text), published))
-    finish(database, seq, number)
+    finish(database, seq, number, [number])
     return sample, seq, number
 
 
-def finish(database, seq, number):
+def finish(database, seq, number, changed):
     database.execute("UPDATE counter SET value = ? WHERE name = 'dataset_event'", (seq,))
     database.execute("UPDATE counter SET value = ? WHERE name = 'dataset'", (number,))
-    change = database.execute("UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
-    database.execute("INSERT INTO change (seq, kind, number, mark) VALUES (?, 3, 1, 1)", (change,))
+    for one in changed:
+        change = database.execute(
+            "UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
+        database.execute("INSERT INTO change (seq, kind, number, mark) VALUES (?, 3, ?, 1)", (change, one))
     database.commit()
     database.close()
 
@@ -143,7 +147,7 @@ def change(data, sample, count, number, ten=10):
     database, rng = sqlite3.connect(os.path.join(data, "vesalius.db"), timeout=60), random.Random(8)
     seq, published, last = database.execute(
         "SELECT seq, published, time FROM dataset_event ORDER BY seq DESC").fetchone()
-    modified = last + 3_600_000_000
+    modified, changed = last + 3_600_000_000, []
     for place in range(ten):
         slug = f"d{place * count // ten:06}"
         text = document(sample, slug, rng, True)
@@ -153,7 +157,8 @@ def change(data, sample, count, number, ten=10):
         database.execute("UPDATE dataset SET document = ?, modified = ? WHERE slug = ?", (text, modified, slug))
         database.execute(EVENT, (seq, slug, 2, "1.0", "NON_PUBLIC", modified,
                                  hashlib.sha256(text.encode()).hexdigest(), len(text), published))
-    finish(database, seq, number)
+        changed += database.execute("SELECT number FROM dataset WHERE slug = ?", (slug,)).fetchone()
+    finish(database, seq, number, changed)
     return modified
 
 
@@ -188,22 +193,26 @@ def since(connection, last, modified):
                    "modified": lambda: get(connection, listing)[1]}
 
 
-def walk(connection, bodies, paths):
-    path, pages, wire, plain, slowest, datasets = "/catalog.nt", 0, 0, 0, 0, 0
+NEXT = re.compile(rb"http://127\.0\.0\.1:18999(/catalog[^\"> ]*[?;&]page=(\d+)[^\"> ]*)")
+
+
+def walk(connection, form, bodies=None, paths=None):
+    path, pages, wire, plain, slowest, datasets = f"/catalog.{form}", 0, 0, 0, 0, 0
     begin, reading = time.perf_counter(), 0.0
     while path:
         body, ms = get(connection, path)
         own = time.perf_counter()
-        bodies.append(body)
-        paths.append(path)
+        if bodies is not None:
+            bodies.append(body)
+            paths.append(path)
         text = gzip.decompress(body)
-        datasets += text.count(b"<http://www.w3.org/ns/dcat#Dataset> .")
+        datasets += len(set(re.findall(rb"/record/[^\"> ]+", text)))
         pages, wire, plain, slowest = pages + 1, wire + len(body), plain + len(text), max(slowest, ms)
-        mark = text.find(b"core#next> <http://127.0.0.1:18999")
-        path = text[mark + 34:text.index(b">", mark + 34)].decode() if mark >= 0 else None
+        others = {int(number): address for address, number in NEXT.findall(text)}
+        path = others[pages + 1].decode().replace("&amp;", "&") if pages + 1 in others else None
         reading += time.perf_counter() - own
     seconds = time.perf_counter() - begin - reading
-    return {"pages": pages, "datasets": datasets, "seconds": round(seconds, 2), "slowest_ms": round(slowest, 1),
+    return {"pages": pages, "datasets": datasets, "seconds": round(seconds, 3), "slowest_ms": round(slowest, 1),
             "wire_MB_s": round(wire / seconds / 1e6, 1), "plain_MB_s": round(plain / seconds / 1e6, 1),
             "wire": wire}
 
@@ -370,7 +379,8 @@ def main():
             for count in (count for count in sizes if count <= 10_000):
                 found, connection = result["sizes"][count], servers[count][1]
                 bodies, paths, again = [], [], []
-                found["walk"] = walk(connection, bodies, paths)
+                found["walk"] = {form: walk(connection, form) for form in ("ttl", "jsonld", "rdf")}
+                found["walk"]["nt"] = walk(connection, "nt", bodies, paths)
                 plain = sum(len(gzip.decompress(body)) for body in bodies)
                 ours = Reader(connection.port)
                 head = ours.head(paths[0])
@@ -394,6 +404,9 @@ def main():
                 found["again"]["of_static"] = round(statistics.median(row[0] / row[2] for row in again), 2)
                 found["again"]["of_copying"] = round(statistics.median(row[0] / row[3] for row in again), 2)
                 found["again"]["static_server"] = static.name
+                data = os.path.join(folder, f"data-{count}")
+                change(data, sample, count, number)
+                found["changed"] = walk(connection, "ttl")
         finally:
             for server, _ in servers.values():
                 server.terminate()
@@ -402,7 +415,9 @@ def main():
         if 10_000 in sizes:
             dumped = dump(os.path.join(folder, "data-10000"), folder)
             found = result["sizes"][10_000]
-            found["dump_MB_s"], found["ratio"] = dumped, round(found["again"]["plain_MB_s"] / dumped)
+            found["dump_MB_s"], found["ratio"] = dumped, {
+                name: round(of["plain_MB_s"] / dumped)
+                for name, of in (*found["walk"].items(), ("again", found["again"]), ("changed", found["changed"]))}
     print(json.dumps(result, indent=1))
 
 

@@ -99,6 +99,24 @@ impl Settling {
     }
 }
 
+/// Which change the clinical records were read at.
+#[derive(Default)]
+pub(super) struct Records {
+    read_at: Option<i64>,
+}
+
+impl Records {
+    /// Whether to read what was written: after every change.
+    pub(super) fn is_due(&mut self, seen: i64) -> bool {
+        self.read_at.replace(seen) != Some(seen)
+    }
+
+    /// What could not be read is tried again.
+    pub(super) fn failed(&mut self) {
+        self.read_at = None;
+    }
+}
+
 /// Which change the open datasets were read at. Another process may publish or withdraw one at
 /// any change.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::clock;
-use super::due::{Descriptions, OpenDatasets, Settling};
+use super::due::{Descriptions, OpenDatasets, Records, Settling};
 use super::pulse::Pulse;
 use crate::catalogue::{self, Desk, How, Outcome, Verdict};
 use crate::error::Result;
@@ -29,6 +29,7 @@ pub(super) fn follow(node: &Node, pulse: &Pulse, stop: &AtomicBool) {
     let mut known = catalogue::OpenDatasets::default();
     let mut desk = None;
     let mut settling = Settling::default();
+    let (mut records, mut is_written) = (Records::default(), false);
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
         match node.index.catch_up(&node.store) {
@@ -48,12 +49,25 @@ pub(super) fn follow(node: &Node, pulse: &Pulse, stop: &AtomicBool) {
             descriptions.failed(Instant::now());
         }
         let seen = node.index.read().seq();
-        if settling.is_due(node.index.is_touched(), seen, Instant::now())
+        if records.is_due(seen)
             && let Some(desk) = &desk
-            && let Err(failure) = follow_archive(desk, &mut known)
         {
-            tracing::warn!(%failure, "the open datasets could not follow the archive");
-            descriptions.failed(Instant::now());
+            match desk.is_written() {
+                Ok(written) => is_written = written,
+                Err(failure) => {
+                    tracing::warn!(%failure, "the clinical records could not be read");
+                    records.failed();
+                }
+            }
+        }
+        if settling.is_due(node.index.is_touched() || is_written, seen, Instant::now())
+            && let Some(desk) = &desk
+        {
+            is_written = false;
+            if let Err(failure) = follow_archive(desk, &mut known) {
+                tracing::warn!(%failure, "the open datasets could not follow the archive");
+                descriptions.failed(Instant::now());
+            }
         }
         let read = || {
             known.refresh(&node.store, &node.config)?;

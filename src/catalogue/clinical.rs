@@ -32,16 +32,40 @@ enum About {
     Patient(u32),
 }
 
-/// The studies and patients that resources of a profile are about.
+/// The studies and patients that resources are about.
 #[derive(Clone, Debug, Default)]
-struct Having {
+pub(super) struct Having {
     studies: RoaringBitmap,
     patients: RoaringBitmap,
 }
 
+impl Having {
+    fn insert(&mut self, about: &[About]) {
+        for about in about {
+            match about {
+                About::Study(number) => self.studies.insert(*number),
+                About::Patient(number) => self.patients.insert(*number),
+            };
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.studies.is_empty() && self.patients.is_empty()
+    }
+
+    /// Whether one of them is among these studies and their patients.
+    pub(super) fn is_among(&self, view: &View, studies: &RoaringBitmap) -> bool {
+        !self.studies.is_disjoint(studies)
+            || !self.patients.is_empty() && !self.patients.is_disjoint(&view.patients_of(studies))
+    }
+}
+
 #[derive(Default)]
 struct Seen {
-    change: i64,
+    /// `None`: nothing was read yet.
+    change: Option<i64>,
+    /// What was written about since this was last asked; what stood there at first is not.
+    touched: Having,
     records: HashMap<i64, (String, Vec<About>)>,
     profiles: BTreeMap<String, Having>,
 }
@@ -140,9 +164,10 @@ impl Clinical {
     /// When the store does not answer.
     pub(super) fn catch_up(&self, store: &Store) -> Result<()> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = seen.change.is_none();
         let mut is_changed = false;
         loop {
-            let since = seen.change;
+            let since = seen.change.unwrap_or_default();
             let read = store.read(|db| {
                 let rows = records::list_changed(db, since, CHUNK)?;
                 let mut numbers = Numbers { db, known: HashMap::new() };
@@ -158,27 +183,38 @@ impl Clinical {
             }
             is_changed = true;
             for (number, change, said) in read {
-                seen.change = seen.change.max(change);
-                match said {
-                    Some(said) => drop(seen.records.insert(number, said)),
-                    None => drop(seen.records.remove(&number)),
+                seen.change = seen.change.max(Some(change));
+                let now = said.as_ref().map(|(_, about)| about.clone()).unwrap_or_default();
+                let before = match said {
+                    Some(said) => seen.records.insert(number, said),
+                    None => seen.records.remove(&number),
+                };
+                if !is_first {
+                    let before = before.map(|(_, about)| about).unwrap_or_default();
+                    seen.touched.insert(&before);
+                    seen.touched.insert(&now);
                 }
             }
         }
+        seen.change.get_or_insert(0);
         if is_changed {
             let mut profiles: BTreeMap<String, Having> = BTreeMap::new();
             for (profile, about) in seen.records.values() {
-                let having = profiles.entry(profile.clone()).or_default();
-                for about in about {
-                    match about {
-                        About::Study(number) => having.studies.insert(*number),
-                        About::Patient(number) => having.patients.insert(*number),
-                    };
-                }
+                profiles.entry(profile.clone()).or_default().insert(about);
             }
             seen.profiles = profiles;
         }
         Ok(())
+    }
+
+    /// Whether anything was written about since that was last taken.
+    pub(super) fn is_touched(&self) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).touched.is_empty()
+    }
+
+    /// What was written about since this was last asked.
+    pub(super) fn take_touched(&self) -> Having {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).touched)
     }
 
     /// Per profile, as an attribute of the dictionary: the studies among these that have it, and their

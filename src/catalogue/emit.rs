@@ -3,17 +3,22 @@
 //! Every form is a function of the graph alone: sorted, stable, the same on every machine. The
 //! digest of the canonical form is what strong ETags are made of.
 
-use std::collections::BTreeMap;
+mod json_ld;
+mod rdf_xml;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use oxrdf::graph::CanonicalizationAlgorithm;
 use oxrdf::{Graph, LiteralRef, NamedNodeRef, NamedOrBlankNodeRef, TermRef, TripleRef};
-use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::release::Release;
 use crate::error::{Error, Result};
+
+/// Namespaces by prefix.
+pub(super) type Namespaces = BTreeMap<String, String>;
 
 /// The forms a document is served in.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -45,6 +50,18 @@ impl Format {
             Self::RdfXml => "application/rdf+xml",
             Self::NTriples => "application/n-triples",
             Self::NQuads => "application/n-quads",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Turtle => "Turtle",
+            Self::JsonLd => "JSON-LD",
+            Self::RdfXml => "RDF/XML",
+            Self::NTriples => "N-Triples",
+            Self::NQuads => "N-Quads",
         }
     }
 
@@ -125,17 +142,25 @@ pub fn parse(canonical: &str) -> Result<Graph> {
 /// The graph in a form. `first` is the resource that the document is about.
 ///
 /// # Errors
-/// [`Error::Internal`] when the graph cannot be written in that form.
+/// [`Error::NotAcceptable`] when that form cannot say what the graph says, which ours always can;
+/// [`Error::Internal`] when it cannot be written.
 pub fn emit(graph: &Graph, format: Format, release: &Release, first: &str) -> Result<Vec<u8>> {
+    emit_with(graph, format, release, &release.file.namespaces, first)
+}
+
+/// As [`emit()`], with namespaces of the graph's own.
+pub(super) fn emit_with(
+    graph: &Graph,
+    format: Format,
+    release: &Release,
+    namespaces: &Namespaces,
+    first: &str,
+) -> Result<Vec<u8>> {
     match format {
-        Format::Turtle => Ok(turtle(graph, release, first).into_bytes()),
+        Format::Turtle => Ok(turtle(graph, namespaces, first).into_bytes()),
         Format::NTriples | Format::NQuads => Ok(canonical(graph).into_bytes()),
-        Format::RdfXml => rdf_xml(graph, release, first),
-        Format::JsonLd => {
-            let context = Context::read(&release.text("contexts/catalogue.jsonld")?, release)?;
-            serde_json::to_vec_pretty(&context.document(graph, first))
-                .map_err(|failure| Error::Internal(failure.to_string()))
-        }
+        Format::RdfXml => rdf_xml::write(graph, namespaces, first),
+        Format::JsonLd => json_ld::write(graph, release, namespaces, first),
     }
 }
 
@@ -180,20 +205,18 @@ fn sorted<'g>(graph: &'g Graph, first: &str) -> Vec<TripleRef<'g>> {
 /// IRIs as prefixed names, where the local part is plain enough for every syntax.
 struct Prefixes<'r> {
     rows: Vec<(&'r str, &'r str)>,
-    used: std::collections::BTreeSet<&'r str>,
+    used: BTreeSet<&'r str>,
 }
 
 impl<'r> Prefixes<'r> {
-    fn new(release: &'r Release) -> Self {
-        let mut rows: Vec<(&str, &str)> = release
-            .file
-            .namespaces
+    fn new(namespaces: &'r Namespaces) -> Self {
+        let mut rows: Vec<(&str, &str)> = namespaces
             .iter()
             .map(|(prefix, namespace)| (prefix.as_str(), namespace.as_str()))
             .collect();
         // Longest namespace first: `dqv#` before a namespace that is its beginning.
         rows.sort_by_key(|(_, namespace)| std::cmp::Reverse(namespace.len()));
-        Self { rows, used: std::collections::BTreeSet::new() }
+        Self { rows, used: BTreeSet::new() }
     }
 
     fn name(&mut self, iri: &str) -> Option<String> {
@@ -212,8 +235,8 @@ impl<'r> Prefixes<'r> {
     }
 }
 
-fn turtle(graph: &Graph, release: &Release, first: &str) -> String {
-    let mut prefixes = Prefixes::new(release);
+fn turtle(graph: &Graph, namespaces: &Namespaces, first: &str) -> String {
+    let mut prefixes = Prefixes::new(namespaces);
     let mut body = String::new();
     let mut last: Option<TripleRef<'_>> = None;
     for triple in sorted(graph, first) {
@@ -251,7 +274,7 @@ fn turtle(graph: &Graph, release: &Release, first: &str) -> String {
     }
     let mut text = String::new();
     for prefix in &prefixes.used {
-        let namespace = &release.file.namespaces[*prefix];
+        let namespace = namespaces.get(*prefix).map_or("", String::as_str);
         let _ = writeln!(text, "@prefix {prefix}: <{namespace}> .");
     }
     text.push('\n');
@@ -269,212 +292,4 @@ fn turtle_literal(literal: LiteralRef<'_>, prefixes: &mut Prefixes<'_>) -> Strin
     }
     let quoted = LiteralRef::new_simple_literal(literal.value()).to_string();
     format!("{quoted}^^{}", prefixes.turtle(kind))
-}
-
-fn rdf_xml(graph: &Graph, release: &Release, first: &str) -> Result<Vec<u8>> {
-    let wrong = |failure: String| Error::Internal(format!("RDF/XML: {failure}"));
-    let mut serializer = oxrdfxml::RdfXmlSerializer::new();
-    for (prefix, namespace) in &release.file.namespaces {
-        serializer = serializer
-            .with_prefix(prefix, namespace)
-            .map_err(|failure| wrong(failure.to_string()))?;
-    }
-    let mut writer = serializer.for_writer(Vec::new());
-    for triple in sorted(graph, first) {
-        writer.serialize_triple(triple).map_err(|failure| wrong(failure.to_string()))?;
-    }
-    writer.finish().map_err(|failure| wrong(failure.to_string()))
-}
-
-/// What a JSON-LD term makes of its values.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Coercion {
-    Plain,
-    Iri,
-    Typed(String),
-    PerLanguage,
-}
-
-/// The context of `contexts/catalogue.jsonld`, read for writing.
-struct Context {
-    json: Value,
-    prefixes: Vec<(String, String)>,
-    /// By IRI: the term and its coercion.
-    terms: BTreeMap<String, (String, Coercion)>,
-}
-
-impl Context {
-    fn read(text: &str, release: &Release) -> Result<Self> {
-        let wrong = |problem: &str| {
-            Error::Configuration(format!("catalogue/contexts/catalogue.jsonld: {problem}"))
-        };
-        let file: Value =
-            serde_json::from_str(text).map_err(|failure| wrong(&failure.to_string()))?;
-        let mut context = file
-            .get("@context")
-            .and_then(Value::as_object)
-            .cloned()
-            .ok_or_else(|| wrong("no `@context`"))?;
-        // Namespaces belong to the release; the file holds the terms.
-        let mut json = Map::new();
-        for (prefix, namespace) in &release.file.namespaces {
-            json.insert(prefix.clone(), Value::String(namespace.clone()));
-        }
-        let expand = |name: &str| -> Option<String> {
-            let (prefix, local) = name.split_once(':')?;
-            release.file.namespaces.get(prefix).map(|namespace| format!("{namespace}{local}"))
-        };
-        let mut terms = BTreeMap::new();
-        for (term, definition) in &mut context {
-            let (name, coercion) = match &*definition {
-                Value::String(name) => (name.clone(), Coercion::Plain),
-                Value::Object(object) => {
-                    let name = object.get("@id").and_then(Value::as_str).unwrap_or_default();
-                    let kind = object.get("@type").and_then(Value::as_str);
-                    let is_map =
-                        object.get("@container").and_then(Value::as_str) == Some("@language");
-                    let coercion = match (kind, is_map) {
-                        (_, true) => Coercion::PerLanguage,
-                        (Some("@id"), _) => Coercion::Iri,
-                        (Some(kind), _) => Coercion::Typed(
-                            expand(kind).ok_or_else(|| wrong("a `@type` has an unknown prefix"))?,
-                        ),
-                        (None, _) => Coercion::Plain,
-                    };
-                    (name.to_owned(), coercion)
-                }
-                _ => return Err(wrong("a term is neither a string nor an object")),
-            };
-            let iri =
-                expand(&name).ok_or_else(|| wrong(&format!("`{name}` has an unknown prefix")))?;
-            json.insert(term.clone(), definition.clone());
-            terms.insert(iri, (term.clone(), coercion));
-        }
-        let prefixes = release
-            .file
-            .namespaces
-            .iter()
-            .map(|(prefix, namespace)| (prefix.clone(), namespace.clone()))
-            .collect();
-        Ok(Self { json: Value::Object(json), prefixes, terms })
-    }
-
-    fn compact(&self, iri: &str) -> String {
-        self.prefixes
-            .iter()
-            .filter_map(|(prefix, namespace)| {
-                let local = iri.strip_prefix(namespace.as_str())?;
-                (!local.is_empty() && !local.starts_with("//")).then(|| format!("{prefix}:{local}"))
-            })
-            .min_by_key(String::len)
-            .unwrap_or_else(|| iri.to_owned())
-    }
-
-    fn document(&self, graph: &Graph, first: &str) -> Value {
-        let mut nodes: Vec<(String, Map<String, Value>)> = Vec::new();
-        let mut by_predicate: Vec<(String, Vec<TermRef<'_>>)> = Vec::new();
-        let triples = sorted(graph, first);
-        for (place, triple) in triples.iter().enumerate() {
-            let predicate = triple.predicate.as_str();
-            match by_predicate.last_mut() {
-                Some((last, values)) if last == predicate => values.push(triple.object),
-                _ => by_predicate.push((predicate.to_owned(), vec![triple.object])),
-            }
-            let is_last = triples.get(place + 1).is_none_or(|next| next.subject != triple.subject);
-            if !is_last {
-                continue;
-            }
-            let id = match triple.subject {
-                NamedOrBlankNodeRef::NamedNode(node) => node.as_str().to_owned(),
-                other => other.to_string(),
-            };
-            let mut node = Map::new();
-            node.insert("@id".to_owned(), Value::String(id.clone()));
-            for (predicate, values) in by_predicate.drain(..) {
-                let (key, value) = self.property(&predicate, &values);
-                node.insert(key, value);
-            }
-            nodes.push((id, node));
-        }
-        let nodes: Vec<Value> = nodes.into_iter().map(|(_, node)| Value::Object(node)).collect();
-        json!({ "@context": self.json, "@graph": nodes })
-    }
-
-    fn property(&self, predicate: &str, values: &[TermRef<'_>]) -> (String, Value) {
-        if predicate == oxrdf::vocab::rdf::TYPE.as_str()
-            && values.iter().all(|value| matches!(value, TermRef::NamedNode(_)))
-        {
-            let kinds = values.iter().map(|value| match value {
-                TermRef::NamedNode(node) => Value::String(self.compact(node.as_str())),
-                other => Value::String(other.to_string()),
-            });
-            return ("@type".to_owned(), one_or_many(kinds.collect()));
-        }
-        if let Some((term, coercion)) = self.terms.get(predicate)
-            && let Some(value) = self.coerced(coercion, values)
-        {
-            return (term.clone(), value);
-        }
-        let values = values.iter().map(|value| self.expanded(*value)).collect();
-        // A name that is also a term would be read with the term's coercion; the full IRI or a
-        // prefixed name is not a term of the context.
-        (self.compact(predicate), one_or_many(values))
-    }
-
-    /// The short form, when every value fits the term's coercion.
-    fn coerced(&self, coercion: &Coercion, values: &[TermRef<'_>]) -> Option<Value> {
-        if *coercion == Coercion::PerLanguage {
-            let mut texts: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-            for value in values {
-                let TermRef::Literal(literal) = value else { return None };
-                let language = literal.language()?;
-                texts.entry(language).or_default().push(Value::String(literal.value().to_owned()));
-            }
-            let map = texts
-                .into_iter()
-                .map(|(language, texts)| (language.to_owned(), one_or_many(texts)));
-            return Some(Value::Object(map.collect()));
-        }
-        let short: Option<Vec<Value>> = values
-            .iter()
-            .map(|value| match (coercion, value) {
-                (Coercion::Iri, TermRef::NamedNode(node)) => {
-                    Some(Value::String(node.as_str().to_owned()))
-                }
-                (Coercion::Typed(kind), TermRef::Literal(literal))
-                    if literal.datatype().as_str() == kind =>
-                {
-                    Some(Value::String(literal.value().to_owned()))
-                }
-                (Coercion::Plain, TermRef::Literal(literal))
-                    if literal.datatype() == oxrdf::vocab::xsd::STRING =>
-                {
-                    Some(Value::String(literal.value().to_owned()))
-                }
-                _ => None,
-            })
-            .collect();
-        short.map(one_or_many)
-    }
-
-    fn expanded(&self, value: TermRef<'_>) -> Value {
-        match value {
-            TermRef::NamedNode(node) => json!({ "@id": node.as_str() }),
-            TermRef::Literal(literal) => match literal.language() {
-                Some(language) => json!({ "@value": literal.value(), "@language": language }),
-                None if literal.datatype() == oxrdf::vocab::xsd::STRING => {
-                    json!({ "@value": literal.value() })
-                }
-                None => json!({
-                    "@value": literal.value(),
-                    "@type": self.compact(literal.datatype().as_str()),
-                }),
-            },
-            TermRef::BlankNode(node) => json!({ "@id": node.to_string() }),
-        }
-    }
-}
-
-fn one_or_many(mut values: Vec<Value>) -> Value {
-    if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) }
 }

@@ -249,7 +249,7 @@ impl Writer<'_> {
     ) -> Result<Vec<(String, Table)>> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
         let wrong = |line: usize, problem: &str| Error::Invalid(format!("row {line}: {problem}"));
-        let headers = reader.headers().map_err(|failure| wrong(1, &failure.to_string()))?.clone();
+        let headers = reader.headers().map_err(|failure| wrong(1, unread(&failure)))?.clone();
         let column = |name: &str| {
             headers.iter().position(|head| {
                 head.trim().trim_start_matches('\u{feff}').eq_ignore_ascii_case(name)
@@ -260,16 +260,17 @@ impl Writer<'_> {
         else {
             return Err(wrong(
                 1,
-                "write the columns dataset, class, number, property, path, language, value",
+                "write the columns `dataset`, `class`, `number`, `property`, `path`, `language`, \
+             `value`",
             ));
         };
         let (class, number, language) = (column("class"), column("number"), column("language"));
         let mut found: Vec<(String, Vec<Cell<'_>>)> = Vec::new();
         for (place, record) in reader.records().enumerate() {
             let line = place + 2;
-            let record = record.map_err(|failure| wrong(line, &failure.to_string()))?;
+            let record = record.map_err(|failure| wrong(line, unread(&failure)))?;
             if place >= MOST {
-                return Err(wrong(line, &format!("more than {MOST} rows")));
+                return Err(wrong(line, &format!("more than {MOST} rows are not read")));
             }
             let cell =
                 |at: Option<usize>| at.and_then(|at| record.get(at)).unwrap_or_default().trim();
@@ -292,7 +293,7 @@ impl Writer<'_> {
             let Some(row) = row else {
                 return Err(wrong(
                     line,
-                    &format!("EUCAIM has no property `{name}` of a {}", of.name()),
+                    &format!("EUCAIM has no property `{name}` of the class `{}`", of.name()),
                 ));
             };
             let number = cell(number).parse::<usize>().unwrap_or(1).clamp(1, 200);
@@ -504,4 +505,12 @@ fn rounds(said: &[Said]) -> Vec<Vec<Said>> {
         }
     }
     rounds
+}
+
+/// What is wrong with a row that the reader of CSV does not take.
+fn unread(failure: &csv::Error) -> &'static str {
+    match failure.kind() {
+        csv::ErrorKind::Utf8 { .. } => "the row is no text in UTF-8",
+        _ => "the row cannot be read as CSV",
+    }
 }

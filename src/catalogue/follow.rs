@@ -1,4 +1,4 @@
-//! Open datasets follow the archive: when studies change, the datasets that hold them are counted
+//! Open datasets follow the archive: when studies or clinical records change, the datasets that hold them are counted
 //! and published again, and no others. What is not open waits for its release.
 
 use std::collections::BTreeMap;
@@ -131,7 +131,16 @@ fn read(db: &mut Db, numbers: &[i64]) -> Result<Vec<(i64, OpenDataset)>> {
 }
 
 impl Desk {
-    /// Publishes again what is open and holds a study that changed. Descriptions are taken from
+    /// Whether clinical records were written that no open dataset has followed yet.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn is_written(&self) -> Result<bool> {
+        self.facts.read_records()
+    }
+
+    /// Publishes again what is open and holds a study that changed, or that a clinical record was
+    /// written about. Descriptions are taken from
     /// what is published, so that a file that is being written plays no part.
     ///
     /// # Errors
@@ -141,13 +150,17 @@ impl Desk {
         open.refresh(store, self.config())?;
         // First, so that what is counted from now on is noticed.
         open.keep_counts(self.index());
+        let is_written = self.facts.read_records()?;
         let touched = self.index().take_touched();
-        if touched.is_empty() {
+        if touched.is_empty() && !is_written {
             return Ok(Vec::new());
         }
+        let is_written = self.facts.take_written();
         let among: Vec<(&str, &Selection)> =
             open.known.values().map(|dataset| (&*dataset.slug, &dataset.open)).collect();
-        let is_touched = |selection: &Selection| touched.contains(&Criteria::from(selection));
+        let is_touched = |selection: &Selection| {
+            touched.contains(&Criteria::from(selection)) || is_written(selection)
+        };
         let mut outcomes = Vec::new();
         for dataset in open.known.values().filter(|dataset| !dataset.is_refused) {
             if !dataset.counted.iter().any(is_touched) {

@@ -32,10 +32,19 @@ const KEPT: &[&str] = &["selection", "figures", "waiver", "withdrawn"];
 pub fn turtle(text: &str) -> Result<Graph> {
     let mut graph = Graph::new();
     for triple in oxttl::TurtleParser::new().for_slice(text.as_bytes()) {
-        let triple = triple.map_err(|failure| Error::Invalid(format!("no Turtle: {failure}")))?;
+        let triple = triple.map_err(|failure| {
+            let place = failure.location().start;
+            let said = failure.message().replace('`', "'");
+            let (line, column) = (place.line + 1, place.column + 1);
+            Error::Invalid(format!(
+                "line {line}, column {column} is no Turtle: `{said}`; correct it there"
+            ))
+        })?;
         graph.insert(&triple);
         if graph.len() > MOST {
-            return Err(Error::Invalid(format!("more than {MOST} triples")));
+            return Err(Error::Invalid(format!(
+                "the document has more than {MOST} triples; send the dataset alone"
+            )));
         }
     }
     Ok(graph)

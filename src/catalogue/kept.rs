@@ -63,6 +63,29 @@ impl IndexFacts {
         self
     }
 
+    /// Reads the clinical records that were written; whether one is about a study or a patient and
+    /// nobody asked since ([`Self::take_written`]).
+    pub(super) fn read_records(&self) -> Result<bool> {
+        if let Some(store) = &self.store {
+            self.clinical.catch_up(store)?;
+        }
+        Ok(self.clinical.is_touched())
+    }
+
+    /// Which of these selections the clinical records are about that were written since this was last
+    /// asked.
+    pub(super) fn take_written(&self) -> impl Fn(&Selection) -> bool {
+        let written = self.clinical.take_touched();
+        move |selection| {
+            if written.is_empty() {
+                return false;
+            }
+            let view = self.index.read();
+            let studies = view.selected_studies(&Actor::operator(), &Criteria::from(selection));
+            written.is_among(&view, &studies)
+        }
+    }
+
     /// The studies that lower a figure, and the numbers of the first `limit` of them. Of figures
     /// that are not about single studies: none.
     ///

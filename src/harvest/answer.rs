@@ -109,7 +109,7 @@ fn serve(door: &Door, state: &State, ask: &Ask, is_gzip: bool) -> Result<Served,
         let topic = door.page.map_or(Topic::Catalogue, |topic| topic(ask));
         return Ok(Served::Page(topic, links, modified));
     };
-    let Found { key, modified, status, links, is_immutable, is_kept, body } = found?;
+    let Found { key, modified, status, links, is_immutable, is_kept, is_repeated, body } = found?;
     let key = |is_gzip| Key { resource: key.clone(), form, is_gzip };
     let kept = |is_gzip| if is_kept { state.kept(&key(is_gzip)) } else { None };
     let keep = |is_gzip, rendition: Arc<Rendition>| {
@@ -148,8 +148,8 @@ fn serve(door: &Door, state: &State, ask: &Ask, is_gzip: bool) -> Result<Served,
     };
     let head = Head { modified, status, links, is_immutable };
     // What is too large for the cache is not kept by way of its answer either.
-    let is_kept = is_kept && state.kept(&key(is_gzip)).is_some();
-    Ok(Served::Document(Document::new(head, form, is_gzip, rendition, is_kept)?))
+    let is_repeated = is_repeated && is_kept && state.kept(&key(is_gzip)).is_some();
+    Ok(Served::Document(Document::new(head, form, is_gzip, rendition, is_repeated)?))
 }
 
 fn write(state: &State, form: Form, body: Body) -> Result<Vec<u8>> {

@@ -175,11 +175,13 @@ fn fixed(
 }
 
 pub(super) fn series(state: &State, ask: &Ask) -> Result<Found, Refused> {
-    fixed(state, ask, |state, id| state.writer().series(&*state.shelf, id), "series")
+    let make = |state: &State, id: &str| state.writer().series(&*state.shelf, id);
+    fixed(state, ask, make, "series")
 }
 
 pub(super) fn agent(state: &State, ask: &Ask) -> Result<Found, Refused> {
-    fixed(state, ask, |state, id| Ok(state.writer().agent(id)), "agent")
+    let make = |state: &State, id: &str| Ok(state.writer().agent(id));
+    fixed(state, ask, make, "agent")
 }
 
 pub(super) fn service(state: &State, ask: &Ask) -> Result<Found, Refused> {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use oxrdf::Graph;
 
 use super::negotiate::preferred;
-use super::{State, Topic, changes, documents, fdp, listing, oai, site};
+use super::{State, Topic, changes, documents, fdp, listing, oai, others, site};
 use crate::catalogue::{Format, Parts};
 use crate::error::{Error, Result};
 
@@ -111,6 +111,8 @@ pub(super) struct Found {
     pub is_immutable: bool,
     /// Whether the bytes are worth keeping: few readers ask for the same.
     pub is_kept: bool,
+    /// Whether it stays what it is for as long as the catalogue does.
+    pub is_repeated: bool,
     pub body: Body,
 }
 
@@ -171,6 +173,7 @@ impl Found {
             links: Vec::new(),
             is_immutable: false,
             is_kept: true,
+            is_repeated: true,
             body,
         }
     }
@@ -186,6 +189,12 @@ impl Found {
         self
     }
 
+    /// It may change while the catalogue does not.
+    pub const fn asked_again(mut self) -> Self {
+        self.is_repeated = false;
+        self
+    }
+
     pub fn links(mut self, links: Vec<String>) -> Self {
         self.links = links;
         self
@@ -195,6 +204,18 @@ impl Found {
 /// A door to graphs.
 const fn rdf(path: &'static str, find: fn(&State, &Ask) -> Result<Found, Refused>) -> Door {
     Door { path, forms: RDF, page: None, find, query: &[], takes_forms: false }
+}
+
+/// A door to a dataset of another catalogue.
+const fn harvested(path: &'static str) -> Door {
+    Door {
+        path,
+        forms: RDF,
+        page: Some(|_| Topic::Harvested),
+        find: others::dataset,
+        query: others::ONE,
+        takes_forms: false,
+    }
 }
 
 /// Of a listing walk (Hydra).
@@ -289,6 +310,8 @@ pub(super) const DOORS: &[Door] = &[
     rdf("/fdp/catalog/", fdp::catalogs),
     rdf("/fdp/dataset/", fdp::datasets),
     rdf("/fdp/catalog/{slug}", fdp::catalog),
+    harvested("/harvested/dataset"),
+    harvested("/harvested/dataset.{suffix}"),
     Door {
         path: "/oai",
         forms: &[Form::plain("text/xml", "xml")],

@@ -19,6 +19,7 @@ pub mod inbound;
 mod listing;
 mod negotiate;
 mod oai;
+mod others;
 mod pages;
 mod ping;
 mod problem;
@@ -38,6 +39,7 @@ use crate::catalogue::sparql::{Answer, Endpoint, Unanswered};
 use crate::catalogue::{Release, Shelf, Snapshot, Writer};
 use crate::config::Config;
 use crate::error::Result;
+use crate::store::Store;
 
 pub use described::described;
 pub use ping::Pinger;
@@ -53,6 +55,8 @@ pub enum Topic {
     Dataset(String),
     /// The quality label of a dataset, by its slug.
     Label(String),
+    /// A dataset of another catalogue; which one is in the request.
+    Harvested,
     /// The SPARQL form; with a query, and its answer or why there is none.
     Sparql(Option<(String, Result<Answer, Unanswered>)>),
 }
@@ -69,6 +73,8 @@ pub struct State {
     config: Arc<Config>,
     release: Arc<Release>,
     shelf: Arc<dyn Shelf>,
+    /// Where datasets of other catalogues are kept.
+    store: Option<Arc<Store>>,
     endpoint: Arc<Endpoint>,
     queue: sparql::Queue,
     page: Option<Page>,
@@ -101,6 +107,7 @@ impl State {
             config,
             release,
             shelf,
+            store: None,
             endpoint,
             queue: sparql::Queue::default(),
             page: None,
@@ -115,6 +122,13 @@ impl State {
     #[must_use]
     pub fn with_page(mut self, page: Page) -> Self {
         self.page = Some(page);
+        self
+    }
+
+    /// With the datasets of other catalogues.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<Store>) -> Self {
+        self.store = Some(store);
         self
     }
 

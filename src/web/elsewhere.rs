@@ -2,12 +2,12 @@
 //!
 //! In: the last good documents of the store. Out: a list with a search, and a page for each dataset. A
 //! dataset that is another's copy, or that is gone, is not shown. None of our documents names them: who
-//! wants them as data goes to where they come from, or takes the document as it is kept.
+//! wants them as data goes to where they come from, or takes the last good document, which the harvest
+//! room gives in every form at the address of the page.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
@@ -16,12 +16,12 @@ use super::dataset::Access;
 use super::layout::{Layout, Place};
 use super::ledger::Sheet;
 use super::operator::Moment;
-use super::problem::{page_or_problem, render};
+use super::problem::render;
 use super::tongue::Tongue;
 use super::words::{self, Item, Phrase};
-use crate::catalogue::{Summary, Writer};
+use crate::catalogue::{Format, Other, Summary, Writer};
 use crate::config::HarvestSource;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::imaging::fold;
 use crate::store::Store;
 use crate::store::harvested::{self, CURRENT, HarvestedRow};
@@ -35,9 +35,7 @@ const CHUNK: i64 = 500;
 const LETTERS: usize = 4_000;
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(web::resource("/harvested").get(list).head(list))
-        .service(web::resource("/harvested/dataset").get(one).head(one))
-        .service(web::resource("/harvested/document").get(document).head(document));
+    cfg.service(web::resource("/harvested").get(list).head(list));
 }
 
 /// What is looked for in a dataset, and what a list says of it.
@@ -303,32 +301,21 @@ struct DatasetPage {
     source: String,
     catalogue: Item,
     origin: Item,
-    document: String,
+    /// Name and address of each form of its document.
+    documents: Vec<(&'static str, String)>,
     changed: Moment,
     facts: Vec<(&'static str, Vec<Item>)>,
     distributions: Vec<(Phrase, Vec<Item>)>,
 }
 
-/// The row of a dataset that everybody may look at.
-fn find(state: &State, source: &str, iri: &str) -> Result<(HarvestSource, HarvestedRow)> {
-    let unknown = || Error::NotFound { kind: "dataset", id: iri.chars().take(100).collect() };
-    if source.contains('\0') || iri.contains('\0') {
-        return Err(unknown());
-    }
-    let mut sources = state.pages.config().harvest.source.iter();
-    let of = sources.find(|known| known.name == source && known.public).ok_or_else(unknown)?;
-    let row = state.store.read(|db| harvested::find_harvested(db, source, iri))?;
-    let row = row.filter(|row| row.state == CURRENT).ok_or_else(unknown)?;
-    Ok((of.clone(), row))
-}
-
-async fn one(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+/// The page of one of them, at the harvest room's door.
+pub(super) async fn answer(state: Arc<State>, request: HttpRequest) -> HttpResponse {
     let (source, iri) = (parameter(&request, "source"), parameter(&request, "iri"));
     state
-        .into_inner()
         .answer(request, move |state, reader| {
             let tongue = reader.tongue;
-            let (of, row) = find(state, &source, &iri)?;
+            let sources = &state.pages.config().harvest.source;
+            let Other { source: of, row } = Other::find(&state.store, sources, &source, &iri)?;
             let writer = Writer { config: state.pages.config(), release: state.pages.release() };
             let summary = Summary::of_harvested(&row.iri, &row.document, writer)?;
             let title = best(&summary.titles, tongue);
@@ -367,13 +354,19 @@ async fn one(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
                 items.extend(place.media_type.as_deref().map(Item::plain));
                 (Phrase::plain(title.clone()), items)
             });
+            let document = |format: &Format| {
+                address(&format!("dataset.{}", format.suffix()), &source, &row.iri)
+            };
+            let mut layout = Layout::new(state.pages.site(), reader, &title.text, Place::Elsewhere);
+            let all = Format::ALL.iter();
+            layout.alternates = all.map(|one| (one.media_type(), document(one))).collect();
             render(&DatasetPage {
-                layout: Layout::new(state.pages.site(), reader, &title.text, Place::Elsewhere),
+                layout,
                 about: best(&summary.descriptions, tongue),
                 access: Access::of_code(&summary.access),
                 catalogue: outside(&of.url),
                 origin: outside(&row.iri),
-                document: address("document", &source, &row.iri),
+                documents: Format::ALL.iter().map(|one| (one.name(), document(one))).collect(),
                 changed: Moment::new(row.changed, tongue),
                 facts: facts
                     .into_iter()
@@ -386,19 +379,4 @@ async fn one(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
             })
         })
         .await
-}
-
-/// The last good document as it is kept: to take along, not to run in a browser.
-async fn document(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    let (source, iri) = (parameter(&request, "source"), parameter(&request, "iri"));
-    let worker = state.clone();
-    let made = web::block(move || find(&worker, &source, &iri)).await;
-    match made.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string()))) {
-        Ok((_, row)) => HttpResponse::Ok()
-            .content_type("application/n-triples")
-            .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"dataset.nt\""))
-            .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
-            .body(row.document),
-        Err(error) => page_or_problem(state.pages.site(), &request, &error),
-    }
 }

@@ -1,7 +1,8 @@
-//! What the gate says, in the reader's language.
+//! What the gate says, and why something failed, in the reader's language.
 //!
-//! Rules and remedies come from shapes, tables and code, in English. A language file has its own text
-//! for each of them under `[gate]`, by the English one, in which `{0}`, `{1}` … stand for what is put
+//! Rules and remedies come from shapes, tables and code, in English, and so do the reasons of failures,
+//! which programs read too. A language file has its own text for each of them under `[gate]` and
+//! `[failure]`, by the English one, in which `{0}`, `{1}` … stand for what is put
 //! in: so a text is found from what was said, also from a report that was kept. What is put in may be
 //! such a text again (`write {0}`). What a language lacks is said in English, as a whole.
 
@@ -17,6 +18,11 @@ const DEEPEST: usize = 6;
 const WHOLE: usize = 20;
 /// What is put into texts with fewer letters of their own is translated or no words at all.
 const BRIEF: usize = 12;
+/// Texts and parts of them that are looked for at most to say one: what is put in may be anybody's, and
+/// made of words that many texts have.
+const STEPS: u32 = 200;
+/// Bytes of a text that is looked for.
+const LONGEST: usize = 4_096;
 
 /// A text with places, cut at them.
 struct Pattern {
@@ -64,7 +70,7 @@ fn cut(text: &str) -> (Vec<&str>, Vec<usize>) {
 impl Texts {
     fn of(tongue: &'static Tongue) -> Self {
         let mut texts = Self::default();
-        for (english, own) in &tongue.gate {
+        for (english, own) in tongue.gate.iter().chain(&tongue.failure) {
             let (pieces, places) = cut(english);
             if places.is_empty() {
                 texts.plain.insert(english, own);
@@ -77,10 +83,11 @@ impl Texts {
         texts
     }
 
-    fn say(&self, text: &str, depth: usize) -> Option<String> {
+    fn say(&self, text: &str, depth: usize, left: &mut u32) -> Option<String> {
         if let Some(own) = self.plain.get(text) {
             return Some((*own).to_owned());
         }
+        *left = left.checked_sub(1)?;
         if depth > DEEPEST {
             return None;
         }
@@ -98,8 +105,12 @@ impl Texts {
                 let known = pattern.places.iter().position(|known| known == place)?;
                 let value = values.get(known)?;
                 let before = pattern.pieces.get(known)?;
-                let is_quoted = before.ends_with(['`', '"', '(']);
-                match self.say(value, depth + 1) {
+                if before.ends_with('`') {
+                    said.push_str(value);
+                    continue;
+                }
+                let is_quoted = before.ends_with(['"', '(']);
+                match self.say(value, depth + 1, left) {
                     Some(own) => said.push_str(&own),
                     None if pattern.weight >= BRIEF || is_quoted || is_data(value) => {
                         said.push_str(value);
@@ -143,13 +154,15 @@ impl Pattern {
 }
 
 impl Tongue {
-    /// What the gate said, in this language; in English where this language has no text for it.
+    /// What the gate said, or why something failed, in this language; in English where this language has
+    /// no text for it.
     #[must_use]
     pub fn gate(&'static self, english: &str) -> Phrase {
         if self == Tongue::english() || english.is_empty() {
             return Phrase::plain(english);
         }
-        let own = TEXTS.get(self.code.as_str()).and_then(|texts| texts.say(english, 0));
+        let texts = TEXTS.get(self.code.as_str()).filter(|_| english.len() <= LONGEST);
+        let own = texts.and_then(|texts| texts.say(english, 0, &mut { STEPS }));
         own.map_or_else(|| Phrase::within(english, "en", &self.code), Phrase::plain)
     }
 
@@ -173,6 +186,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::cut;
+    use crate::error::Error;
     use crate::web::Tongue;
 
     /// Files whose texts reach a steward: what they say is a string with a space in it.
@@ -193,9 +207,102 @@ mod tests {
         include_str!("../catalogue/shacl/fields.rs"),
         include_str!("../catalogue/shacl/validate.rs"),
     ];
+    /// Files whose failures people read on a page: why a request, an import, a walk was refused.
+    const FAILURES: &[&str] = &[
+        include_str!("../auth/middleware.rs"),
+        include_str!("../auth/token.rs"),
+        include_str!("../catalogue/bench.rs"),
+        include_str!("../catalogue/emit/rdf_xml.rs"),
+        include_str!("../catalogue/eucaim_rows.rs"),
+        include_str!("../catalogue/import.rs"),
+        include_str!("../catalogue/others.rs"),
+        include_str!("../catalogue/sparql/endpoint.rs"),
+        include_str!("../catalogue/sparql/evaluate.rs"),
+        include_str!("../catalogue/sparql/scan.rs"),
+        include_str!("../harvest/answer.rs"),
+        include_str!("../harvest/changes.rs"),
+        include_str!("../harvest/documents.rs"),
+        include_str!("../harvest/doors.rs"),
+        include_str!("../harvest/fdp.rs"),
+        include_str!("../harvest/inbound/address.rs"),
+        include_str!("../harvest/inbound/fetch.rs"),
+        include_str!("../harvest/inbound/keep.rs"),
+        include_str!("../harvest/inbound/mod.rs"),
+        include_str!("../harvest/inbound/piece.rs"),
+        include_str!("../harvest/inbound/read.rs"),
+        include_str!("../harvest/inbound/walk.rs"),
+        include_str!("../harvest/listing.rs"),
+        include_str!("../harvest/others.rs"),
+        include_str!("../harvest/problem.rs"),
+        include_str!("../harvest/site.rs"),
+        include_str!("../harvest/sparql.rs"),
+        include_str!("../web/elsewhere.rs"),
+        include_str!("../web/harvested.rs"),
+        include_str!("../web/operator.rs"),
+        include_str!("../web/operator/findings.rs"),
+        include_str!("../web/operator/quarantine.rs"),
+        include_str!("../web/operator/sources.rs"),
+        include_str!("../web/pages.rs"),
+        include_str!("../web/problem.rs"),
+        include_str!("../web/quality.rs"),
+        include_str!("../web/quality_label.rs"),
+        include_str!("../web/session.rs"),
+        include_str!("../web/steward/bulk.rs"),
+        include_str!("../web/steward/edit.rs"),
+        include_str!("../web/steward/mod.rs"),
+        include_str!("../web/steward/review.rs"),
+        include_str!("../web/steward/transfer.rs"),
+    ];
     /// Of those, what no steward reads there.
     const NOT_SAID: &[&str] =
         &["unknown ", "missing ", "catalogue/shapes/fields.toml: {0}", " (`{0}`)"];
+    /// Of failures, what nobody reads on a page: it is for programs, for the log, or part of a report.
+    const NOT_READ: &[&str] = &[
+        "DCAT, Hydra",
+        "FAIR Data Point",
+        "GET, HEAD",
+        "GET, HEAD, POST",
+        "GET, HEAD, POST, OPTIONS",
+        "application/sparql-results+json, application/sparql-results+xml, text/csv or text/tab-separated-values",
+        "send application/sparql-query or application/x-www-form-urlencoded",
+        "text/turtle, application/ld+json, application/rdf+xml, application/n-triples or application/n-quads",
+        "the built-in release is broken",
+        "the query engine does not start: {0}",
+        "the query engine has no pipes",
+        "this endpoint answers queries only",
+        "this query answers with {0}",
+        "RDF/XML: {0}",
+        "a catalogue request failed",
+        "a form without a writer",
+        "a kind of finding that this version does not know",
+        "a page broke off",
+        "a page failed",
+        "a template failed: {0}",
+        "a text is a draft again: its file was changed",
+        "command line",
+        "days, which are few and not negative",
+        "no writer for `{0}`",
+        "quarantine is read again",
+        "renamed: it is `{0}` now",
+        "seconds of a run",
+        "seconds of a walk",
+        "somebody else writes descriptions",
+        "the dataset",
+        "the list of datasets could not be made",
+        "the page",
+        "the walk did not end",
+        "there are no pages here; ask for text/turtle",
+        "this node has no folder of descriptions to write",
+        "triple terms are a feature of the crate",
+        "update vesalius",
+        "view of EUCAIM",
+        "{0} (0x{1})",
+        "{0}-said {1}",
+        "{0}: `{1}` is `{2}` of `{3}`",
+        "{0}: cannot be read ({1})",
+    ];
+    /// What stands behind the code of a report.
+    const REPORTED: &[&str] = &["it is `{0}` now"];
     /// What the readers of TOML and serde say, and a name of one word.
     const READERS: &[&str] = &[
         "Selection",
@@ -218,6 +325,8 @@ mod tests {
         "a sequence",
         "a map",
         "one of {0}",
+        // And of SPARQL.
+        "error at {0}: expected {1}",
     ];
 
     /// The strings of a file of Rust, without its tests.
@@ -279,17 +388,73 @@ mod tests {
         out.replace('\u{2}', "{").replace('\u{3}', "}")
     }
 
-    fn said() -> BTreeSet<String> {
+    /// What the strings of files say.
+    fn of_files(files: &[&str]) -> BTreeSet<String> {
         let is_text = |text: &String| {
             text.contains(' ') && text.chars().any(|letter| letter.is_ascii_alphabetic())
         };
-        let mut said: BTreeSet<String> = SOURCES
-            .iter()
-            .flat_map(|source| strings(source))
-            .map(|text| numbered(&text))
-            .filter(|text| is_text(text) && !NOT_SAID.contains(&text.as_str()))
-            .collect();
+        // Headers, addresses of ours and markup are made of other letters.
+        let is_markup = |text: &String| {
+            ["; ", "/", "<"].iter().any(|begin| text.starts_with(begin))
+                || [
+                    "Path=/",
+                    "charset=",
+                    "Sitemap:",
+                    "Accept, ",
+                    "Cookie, ",
+                    "q=0.",
+                    "rel=",
+                    "realm=",
+                    "profile=",
+                    "filename=",
+                    "xmlns=",
+                ]
+                .iter()
+                .any(|part| text.contains(part))
+        };
+        let texts = files.iter().flat_map(|source| strings(source)).map(|text| numbered(&text));
+        let is_not_said =
+            |text: &String| [NOT_SAID, NOT_READ].iter().any(|of| of.contains(&text.as_str()));
+        texts.filter(|text| is_text(text) && !is_markup(text) && !is_not_said(text)).collect()
+    }
+
+    /// What is not known or was withdrawn, by its kind.
+    fn kinds() -> BTreeSet<String> {
+        let id = || "{0}".to_owned();
+        let mut all = BTreeSet::new();
+        for source in FAILURES {
+            let source = source.split("#[cfg(test)]").next().unwrap();
+            for (before, kind) in [
+                ("kind: \"", None),
+                ("unknown(\"", None),
+                ("make, \"", None),
+                ("Gone { kind: \"", Some(())),
+            ] {
+                let found =
+                    source.split(before).skip(1).map(|rest| rest.split('"').next().unwrap());
+                for name in found.filter(|name| !name.is_empty()) {
+                    let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
+                    all.insert(match kind {
+                        None => Error::NotFound { kind: name, id: id() }.to_string(),
+                        Some(()) => Error::Gone { kind: name, id: id() }.to_string(),
+                    });
+                }
+            }
+        }
+        assert!(all.len() > 15, "{all:?}");
+        all
+    }
+
+    fn said() -> BTreeSet<String> {
+        let mut said = of_files(SOURCES);
         assert!(said.len() > 100, "{}", said.len());
+        let failures = of_files(FAILURES);
+        assert!(failures.len() > 80, "{}", failures.len());
+        said.extend(failures);
+        said.extend(kinds());
+        let named = Error::Parameter { name: "{0}".to_owned(), reason: "{1}".to_owned() };
+        said.insert(named.to_string());
+        said.extend(REPORTED.iter().map(|text| (*text).to_owned()));
         said.extend(READERS.iter().map(|text| (*text).to_owned()));
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/shapes");
         for file in std::fs::read_dir(folder).unwrap() {
@@ -343,9 +508,11 @@ mod tests {
                     })
                 })
             };
-            let stale: Vec<&String> = tongue.gate.keys().filter(|text| !is_said(text)).collect();
+            let all = || tongue.gate.iter().chain(&tongue.failure);
+            let stale: Vec<&String> =
+                all().map(|(english, _)| english).filter(|text| !is_said(text)).collect();
             assert!(stale.is_empty(), "{}: nobody says {stale:#?}", tongue.code);
-            for (english, own) in &tongue.gate {
+            for (english, own) in all() {
                 let places = |text: &str| {
                     let mut places = cut(text).1;
                     places.sort_unstable();
@@ -357,6 +524,27 @@ mod tests {
                 assert_eq!(marks(english), marks(own), "{} {english}", tongue.code);
             }
         }
+    }
+
+    #[test]
+    fn a_text_made_of_the_words_of_many_costs_no_more_than_others() {
+        let mut texts = vec!["x".repeat(100_000)];
+        for between in
+            [" or ", " and ", " with ", " in the ", ", or a ", ": ", "; ", " (`", "line "]
+        {
+            texts.push(format!("1{between}").repeat(200));
+            texts.push(format!("the page `{}` is not known", format!("1{between}").repeat(100)));
+        }
+        let all = " or 1 and 1 with 1 in the 1, or a 1, once per language 1: 1; 1 is missing";
+        texts.push(all.repeat(30));
+        let began = std::time::Instant::now();
+        for tongue in Tongue::all() {
+            for text in &texts {
+                let said = tongue.gate_list(text);
+                assert!(!said.text.is_empty());
+            }
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     #[test]

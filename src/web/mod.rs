@@ -96,6 +96,11 @@ impl State {
         self
     }
 
+    /// The page of a dataset of another catalogue, which the request names (`source`, `iri`).
+    pub async fn answer_harvested(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
+        elsewhere::answer(self, request).await
+    }
+
     /// A page that is open to all, made on a thread that may wait for the database.
     async fn answer(
         self: Arc<Self>,

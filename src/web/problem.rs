@@ -13,6 +13,8 @@ use askama::Template;
 use super::State;
 use super::layout::{Layout, Place, Site};
 use super::reader::Reader;
+use super::tongue::Tongue;
+use super::words::Phrase;
 use crate::error::Error;
 
 #[derive(Template)]
@@ -21,7 +23,7 @@ struct ProblemPage<'a> {
     layout: Layout,
     status: u16,
     heading: &'a str,
-    detail: &'a str,
+    detail: Phrase,
     advice: &'a str,
     reference: &'a str,
     sign_in: Option<String>,
@@ -87,7 +89,18 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
     let reader = Reader::of(request);
     let (heading, advice) = (reader.tongue.word(heading), reader.tongue.word(advice));
     // What the reader may know of a fault of ours is its reference; the cause is in the log.
-    let (detail, reference) = if status.is_server_error() {
+    let is_ours = match error {
+        Error::Store(_) | Error::Configuration(_) | Error::Internal(_) => true,
+        Error::NotFound { .. }
+        | Error::Gone { .. }
+        | Error::Parameter { .. }
+        | Error::Invalid(_)
+        | Error::Unauthenticated(_)
+        | Error::Forbidden(_)
+        | Error::NotAcceptable(_)
+        | Error::TooCostly(_) => false,
+    };
+    let (detail, reference) = if is_ours {
         let mut id = [0_u8; 6];
         let reference = match getrandom::fill(&mut id) {
             Ok(()) => id.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -96,7 +109,7 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
         tracing::error!(reference, %error, "a page failed");
         (String::new(), reference)
     } else {
-        (super::session::sentence(&error.to_string()), String::new())
+        (error.to_string(), String::new())
     };
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -114,7 +127,7 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
             layout,
             status: status.as_u16(),
             heading,
-            detail: &detail,
+            detail: said(reader.tongue, &detail),
             advice,
             reference: &reference,
             sign_in: (status == StatusCode::UNAUTHORIZED).then(|| {
@@ -132,13 +145,22 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
     });
     if let Some(fields) = problem.as_object_mut() {
         if !detail.is_empty() {
-            fields.insert("detail".to_owned(), detail.into());
+            fields.insert("detail".to_owned(), super::session::sentence(&detail).into());
         }
         if !reference.is_empty() {
             fields.insert("instance".to_owned(), format!("urn:vesalius:{reference}").into());
         }
     }
     response.content_type("application/problem+json").body(problem.to_string())
+}
+
+/// Why something failed, as a sentence in the reader's language.
+pub(super) fn said(tongue: &'static Tongue, english: &str) -> Phrase {
+    let own = tongue.gate_list(english);
+    if own.is_empty() {
+        return own;
+    }
+    Phrase { text: super::session::sentence(&own.text), lang: own.lang }
 }
 
 /// Middleware: a problem document that another room answered to a reader of HTML becomes a page.
@@ -175,13 +197,11 @@ pub async fn problems_as_pages(
     let page = site.map(|site| {
         let mut layout = Layout::new(&site, &reader, heading, Place::Elsewhere);
         layout.is_unlisted = true;
-        let detail =
-            if detail.is_empty() { String::new() } else { super::session::sentence(detail) };
         ProblemPage {
             layout,
             status: status.as_u16(),
             heading,
-            detail: &detail,
+            detail: said(reader.tongue, detail),
             advice,
             reference: "",
             sign_in: None,

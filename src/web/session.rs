@@ -11,7 +11,7 @@ use askama::Template;
 use super::State;
 use super::layout::{Layout, Place};
 use super::problem::{page_or_problem, render};
-use super::words;
+use super::words::{self, Phrase};
 use crate::actor::Actor;
 use crate::auth::{BadToken, Tokens, actor_of};
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ const COOKIE: &str = crate::auth::COOKIE;
 struct SignInPage<'a> {
     layout: Layout,
     next: &'a str,
-    failure: &'a str,
+    failure: Phrase,
     kept: &'a [Field],
 }
 
@@ -126,7 +126,7 @@ fn field(body: &str, name: &str) -> String {
 
 async fn sign_in_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let wanted = field(request.query_string(), "next");
-    show(&request, &state, HttpResponse::Ok(), next(&wanted), "", &[])
+    show(&request, &state, HttpResponse::Ok(), next(&wanted), Phrase::default(), &[])
 }
 
 /// Whether somebody without a session sent a form from a page of this node, whose content is then
@@ -144,7 +144,7 @@ pub(super) fn is_interrupted(request: &HttpRequest, base: &str) -> bool {
 pub(super) fn interrupted(request: &HttpRequest, state: &State, body: &[u8]) -> HttpResponse {
     let kept = words::pairs_up_to(&String::from_utf8_lossy(body), super::steward::PAIRS);
     let reader = super::reader::Reader::of(request);
-    let why = reader.tongue.word("operator.session-over");
+    let why = Phrase::plain(reader.tongue.word("operator.session-over"));
     show(request, state, HttpResponse::Unauthorized(), next(request.path()), why, &kept)
 }
 
@@ -153,7 +153,7 @@ fn show(
     state: &State,
     mut response: actix_web::HttpResponseBuilder,
     next: &str,
-    failure: &str,
+    failure: Phrase,
     kept: &[Field],
 ) -> HttpResponse {
     let mut reader = super::reader::Reader::of(request);
@@ -208,20 +208,19 @@ async fn sign_in(
     let token: String = field(&body, "token").chars().filter(|c| !c.is_whitespace()).collect();
     let wanted = field(&body, "next");
     let wanted = next(&wanted);
-    let refused = |failure: &str| {
+    let refused = |failure: Phrase| {
         show(&request, &state, HttpResponse::Unauthorized(), wanted, failure, &kept)
     };
+    let tongue = super::reader::Reader::of(&request).tongue;
     if token.is_empty() {
-        let tongue = super::reader::Reader::of(&request).tongue;
-        return refused(tongue.word("operator.no-token"));
+        return refused(Phrase::plain(tongue.word("operator.no-token")));
     }
     let actor = match tokens.check(&token) {
         Ok(actor) => actor,
-        Err(failure) => return refused(&sentence(&failure.to_string())),
+        Err(failure) => return refused(super::problem::said(tongue, &failure.to_string())),
     };
     if !actor.role.is_operator() {
-        let tongue = super::reader::Reader::of(&request).tongue;
-        return refused(&tongue.put("operator.wrong-role", actor.role));
+        return refused(Phrase::plain(tongue.put("operator.wrong-role", actor.role)));
     }
     let cookie = cookie(&token, state.is_secure, "");
     if kept.is_empty() {

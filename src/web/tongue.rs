@@ -82,6 +82,10 @@ pub struct Tongue {
     /// What the gate says to descriptions, by the English text; `{0}`, `{1}` … are put in.
     #[serde(default)]
     pub gate: BTreeMap<String, String>,
+    /// Why something was not done, by the English text: failures of a request, of an import, of a walk
+    /// through another catalogue.
+    #[serde(default)]
+    pub failure: BTreeMap<String, String>,
 }
 
 /// What a code means, and what can be done.

@@ -268,13 +268,13 @@ impl<'a> Keeper<'a> {
             let came_first = (row.first_seen, &row.source, &row.iri)
                 < (other.first_seen, &other.source, &other.iri);
             if let (Some(name), None) = (ours, theirs) {
-                let report = format!("{DUPLICATE}: `{name}` is {} of {}", row.iri, row.source);
+                let report = format!("{DUPLICATE}: `{name}` is `{}` of `{}`", row.iri, row.source);
                 let report = report.chars().take(500).collect();
                 let other = HarvestedRow { state: DUPLICATE.to_owned(), report, ..other };
                 harvested::put_harvested(db, &other)?;
             } else if (theirs.is_some() && ours.is_none()) || !(is_current && came_first) {
                 let name = theirs.or(names.first()).map_or("", String::as_str);
-                return Ok(Some(format!("`{name}` is {} of {}", other.iri, other.source)));
+                return Ok(Some(format!("`{name}` is `{}` of `{}`", other.iri, other.source)));
             }
         }
         Ok(None)
@@ -330,7 +330,7 @@ impl<'a> Keeper<'a> {
                 .into_iter()
                 .find(|(other, _)| other.source == row.source && self.met.contains(&other.iri));
             if let Some((other, _)) = &renamed {
-                row.report = format!("renamed: it is {} now", other.iri);
+                row.report = format!("renamed: it is `{}` now", other.iri);
             }
             if is_late || renamed.is_some() || self.said_gone.contains(&row.iri) {
                 row.state = GONE.to_owned();

@@ -408,7 +408,7 @@ struct WithdrawPage {
     slug: String,
     base: String,
     is_stale: bool,
-    failure: String,
+    findings: Vec<Finding>,
 }
 
 fn withdraw_page(
@@ -416,7 +416,7 @@ fn withdraw_page(
     asking: &Asking,
     slug: &str,
     is_stale: bool,
-    failure: &str,
+    findings: Vec<Finding>,
 ) -> Result<String> {
     let entry = asking.bench.desk.shelf.find(slug)?;
     if !entry.is_some_and(|entry| entry.state == rdf::State::Published) {
@@ -427,7 +427,7 @@ fn withdraw_page(
         slug: slug.to_owned(),
         base: asking.bench.current(slug)?.digest,
         is_stale,
-        failure: failure.to_owned(),
+        findings,
     })
 }
 
@@ -438,7 +438,7 @@ async fn ask(
 ) -> HttpResponse {
     let slug = slug.into_inner();
     answer(&request, state, move |state, asking| {
-        withdraw_page(state, asking, &slug, false, "").map(Answer::Page)
+        withdraw_page(state, asking, &slug, false, Vec::new()).map(Answer::Page)
     })
     .await
 }
@@ -456,7 +456,7 @@ async fn withdraw(
         let entry = asking.bench.desk.shelf.find(&slug)?.ok_or_else(|| unknown(&slug))?;
         // A text that cannot be read or that the gate refuses must not keep a dataset published:
         // then the one that was published is withdrawn.
-        let mut said = String::new();
+        let mut findings = Vec::new();
         for text in [&current.text, &entry.text] {
             let Ok(mut table) = toml::from_str::<Table>(text) else { continue };
             put(&mut table, "withdrawn", Some(Value::Boolean(true)));
@@ -471,15 +471,17 @@ async fn withdraw(
                     return Ok(Answer::See(address(&slug, "versions?withdrawn")));
                 }
                 Publication::Refused(outcomes) => {
-                    let problems = outcomes.iter().flat_map(|outcome| &outcome.problems);
-                    said = problems.map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                    let (form, tongue) = (&state.pages.release().form, asking.reader.tongue);
+                    let said = outcomes.iter().flat_map(|of| view::findings(of, form, tongue));
+                    findings = said.filter(|finding| finding.is_violation).collect();
                 }
                 Publication::Stale(_) => {
-                    return withdraw_page(state, asking, &slug, true, "").map(Answer::Conflict);
+                    return withdraw_page(state, asking, &slug, true, Vec::new())
+                        .map(Answer::Conflict);
                 }
             }
         }
-        withdraw_page(state, asking, &slug, false, &said).map(Answer::Refused)
+        withdraw_page(state, asking, &slug, false, findings).map(Answer::Refused)
     })
     .await
 }

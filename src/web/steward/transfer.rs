@@ -6,7 +6,8 @@ use toml::Table;
 
 use super::super::State;
 use super::super::layout::Layout;
-use super::super::problem::render;
+use super::super::problem::{render, said};
+use super::super::words::Phrase;
 use super::edit::{Ground, ground};
 use super::review::{tried, turtle};
 use super::{Answer, Asking, address, answer, answer_form, posted};
@@ -75,8 +76,7 @@ struct ImportPage {
     form: String,
     slug: String,
     text: String,
-    failure: String,
-    is_conflict: bool,
+    failure: Phrase,
 }
 
 fn page(
@@ -85,8 +85,7 @@ fn page(
     form: &str,
     slug: &str,
     text: &str,
-    failure: &str,
-    is_conflict: bool,
+    failure: Phrase,
 ) -> Result<String> {
     let mut layout = asking.layout(state, asking.w("steward.import"));
     layout.form = Some(("work", "show"));
@@ -95,14 +94,13 @@ fn page(
         form: form.to_owned(),
         slug: slug.to_owned(),
         text: text.to_owned(),
-        failure: failure.to_owned(),
-        is_conflict,
+        failure,
     })
 }
 
 async fn import_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     answer(&request, state, |state, asking| {
-        page(state, asking, "toml", "", "", "", false).map(Answer::Page)
+        page(state, asking, "toml", "", "", Phrase::default()).map(Answer::Page)
     })
     .await
 }
@@ -147,25 +145,30 @@ async fn take(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -
         let posted = posted(&body);
         let (form, slug) = (posted.one("form"), posted.one("slug"));
         let text = posted.all("text").first().map_or("", String::as_str).replace("\r\n", "\n");
-        let refused =
-            |why: &str| page(state, asking, form, slug, &text, why, false).map(Answer::Refused);
+        let tongue = asking.reader.tongue;
+        let page = |text: &str, why: Phrase| page(state, asking, form, slug, text, why);
         if posted.one("do") == "show" {
-            return page(state, asking, form, slug, &text, "", false).map(Answer::Page);
+            return page(&text, Phrase::default()).map(Answer::Page);
         }
         if form != "eucaim" && !rdf::is_slug(slug) {
-            return refused(asking.w("steward.bad-slug"));
+            let why = Phrase::plain(asking.w("steward.bad-slug"));
+            return page(&text, why).map(Answer::Refused);
         }
         let all = match read(state, asking, form, slug, &text) {
             Ok(all) => all,
-            Err(Error::Invalid(why)) => return refused(&why),
+            Err(Error::Invalid(why)) => {
+                return page(&text, said(tongue, &why)).map(Answer::Refused);
+            }
             Err(failure) => return Err(failure),
         };
         // A draft that somebody works on is not replaced by a file.
+        let taken = |slug: &str, who: &str| {
+            let why = Phrase::plain(tongue.put_two("steward.draft-in-the-way", slug, who));
+            page(&text, why).map(Answer::Conflict)
+        };
         for (slug, _) in &all {
             if let Some(draft) = asking.bench.draft(slug)? {
-                let why =
-                    asking.reader.tongue.put_two("steward.draft-in-the-way", slug, &draft.who);
-                return page(state, asking, form, slug, &text, &why, true).map(Answer::Conflict);
+                return taken(slug, &draft.who);
             }
         }
         for (slug, text) in &all {
@@ -173,9 +176,7 @@ async fn take(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -
             if let Err(theirs) =
                 asking.bench.save(slug, &base, text, 0, &asking.who(), asking.now)?
             {
-                let why =
-                    asking.reader.tongue.put_two("steward.draft-in-the-way", slug, &theirs.who);
-                return page(state, asking, form, slug, text, &why, true).map(Answer::Conflict);
+                return taken(slug, &theirs.who);
             }
         }
         match all.as_slice() {

@@ -13,7 +13,7 @@ use vesalius::store::{Store, archive};
 
 use crate::support::{Folder, How, ingest, on_both, record, set};
 
-fn put(store: &Store, id: &str, profile: &str, subject: &str, study: Option<&str>) {
+pub(super) fn put(store: &Store, id: &str, profile: &str, subject: &str, study: Option<&str>) {
     let mut resource = serde_json::json!({
         "resourceType": "Observation",
         "id": id,
@@ -28,7 +28,7 @@ fn put(store: &Store, id: &str, profile: &str, subject: &str, study: Option<&str
     write(store, id, Some(body.as_bytes()));
 }
 
-fn write(store: &Store, id: &str, body: Option<&[u8]>) {
+pub(super) fn write(store: &Store, id: &str, body: Option<&[u8]>) {
     store
         .write(|db| {
             let before = records::find(db, "Observation", id)?;

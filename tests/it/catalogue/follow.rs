@@ -195,6 +195,35 @@ fn what_is_said_of_a_study_that_did_not_change_is_noticed() {
     archive.is_as_counted_from_nothing();
 }
 
+#[test]
+fn a_clinical_record_changes_the_open_datasets_that_it_speaks_of() {
+    use super::clinical::{put, write};
+    let mut archive = archive();
+    let store = archive.fresh.store.clone();
+    let rows = store.read(|db| vesalius::store::archive::list_studies(db, &[1, 2, 3, 4])).unwrap();
+    // The study of MR is the second.
+    let (study, closed) = (rows[1].care_id.clone(), archive.desk.shelf.find("closed").unwrap());
+    assert!(!archive.desk.is_written().unwrap());
+    put(&store, "a", "psa", "nobody", Some(&study));
+    archive.index.catch_up(&store).unwrap();
+    assert!(archive.desk.is_written().unwrap());
+    assert_eq!(archive.follow(), [("mr".to_owned(), Verdict::Published)]);
+    let says = |archive: &Archive| {
+        let document = archive.desk.shelf.find("mr").unwrap().unwrap().document;
+        document.contains("psa")
+    };
+    assert!(says(&archive));
+    assert!(!archive.desk.is_written().unwrap() && archive.follow().is_empty());
+    archive.is_as_counted_from_nothing();
+    // What is deleted was about something too.
+    write(&store, "a", None);
+    archive.index.catch_up(&store).unwrap();
+    assert_eq!(archive.follow(), [("mr".to_owned(), Verdict::Published)]);
+    assert!(!says(&archive));
+    assert_eq!(archive.desk.shelf.find("closed").unwrap(), closed, "it waits for its release");
+    archive.is_as_counted_from_nothing();
+}
+
 /// The published documents in every form, by slug and suffix.
 fn documents(desk: &Desk) -> BTreeMap<String, Vec<u8>> {
     let mut documents = BTreeMap::new();

@@ -10,7 +10,8 @@ use vesalius::catalogue::{
 
 use super::{config, published, release};
 
-fn read(bytes: &[u8], format: Format) -> Graph {
+/// The graph that a form says.
+pub(crate) fn read(bytes: &[u8], format: Format) -> Graph {
     let mut graph = Graph::new();
     let mut put = |triple: Triple| {
         graph.insert(&triple);

@@ -9,7 +9,7 @@ mod faults;
 mod folder;
 mod follow;
 mod gate;
-mod graphs;
+pub(crate) mod graphs;
 mod import;
 mod judge;
 mod label;

@@ -1,6 +1,7 @@
 //! Other catalogues walked: what is kept, what is refused, and hostile sources against a server
 //! of the test's own. All data are synthetic.
 
+mod doors;
 mod hostile;
 mod names;
 mod names_of_hosts;

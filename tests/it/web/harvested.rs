@@ -48,7 +48,7 @@ fn play(store: &Store) {
         row("kept", CURRENT, "gate: a title is needed, as a literal", good),
         row("missed", CURRENT, "", good),
         row("never", REFUSED, "blank-nodes: <script>alert(1)</script>", ""),
-        row("copy", DUPLICATE, "duplicate: `https://x.example/1` is x of y", good),
+        row("copy", DUPLICATE, "duplicate: `https://x.example/1` is `x` of `y`", good),
         row("gone", GONE, "", good),
     ];
     let mut summary =

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod elsewhere;
+mod failures;
 mod harvested;
 mod languages;
 mod operator;
@@ -285,6 +286,7 @@ impl Node {
                 .route("/catalog", actix::get().to(catalog))
                 .route("/dataset/{slug}/label", actix::get().to(label))
                 .route("/dataset/{slug}", actix::get().to(dataset))
+                .route("/harvested/dataset", actix::get().to(harvested_dataset))
                 .route("/sparql", actix::get().to(sparql))
                 .default_service(actix::to(vesalius::web::not_found));
         }
@@ -310,6 +312,13 @@ async fn label(
     state: actix::Data<State>,
 ) -> actix_web::HttpResponse {
     Arc::clone(&state.pages).answer_label(request, slug.into_inner()).await
+}
+
+async fn harvested_dataset(
+    request: HttpRequest,
+    state: actix::Data<State>,
+) -> actix_web::HttpResponse {
+    state.into_inner().answer_harvested(request).await
 }
 
 async fn sparql(request: HttpRequest, state: actix::Data<State>) -> actix_web::HttpResponse {

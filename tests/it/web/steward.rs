@@ -23,7 +23,7 @@ use crate::support::{Folder, How, ingest, record, set, sqlite};
 pub(super) struct House {
     pub(super) node: Node,
     pub(super) folder: std::path::PathBuf,
-    shelf: StoreShelf,
+    pub(super) shelf: StoreShelf,
     _fresh: crate::support::Fresh,
 }
 
