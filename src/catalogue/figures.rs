@@ -90,9 +90,9 @@ pub const LOADS: usize = 1_000;
 /// Of the facets below those of which a study has one term at most.
 const PARTITIONS: &[Facet] = &[Facet::Sex, Facet::Species, Facet::Year];
 
-/// The facets whose counts the catalogue publishes. The finer ones (model, month, performer …)
-/// stay in the house.
-pub const FACETS: &[Facet] = &[
+/// The facets that figures are made of: first those whose counts the catalogue publishes, then what
+/// ages and the dictionary of variables are counted from.
+pub(super) const COUNTED: &[Facet] = &[
     Facet::Modality,
     Facet::BodySite,
     Facet::Laterality,
@@ -102,7 +102,13 @@ pub const FACETS: &[Facet] = &[
     Facet::Species,
     Facet::Year,
     Facet::Licence,
+    Facet::Age,
+    Facet::Attribute,
 ];
+
+/// The facets whose counts the catalogue publishes. The finer ones (model, month, performer …)
+/// stay in the house.
+pub const FACETS: &[Facet] = COUNTED.split_at(9).0;
 
 /// Figures as they may be published: the only form that is stored beside a dataset.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::desk::Desk;
+use super::figures::COUNTED;
 use super::history;
-use super::kept::{COUNTED, entry};
+use super::kept::entry;
 use super::publish::Outcome;
 use super::shacl::Severity;
 use super::shelf::{Entry, Shelf as _, State};

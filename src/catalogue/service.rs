@@ -45,7 +45,7 @@ impl Writer<'_> {
             "dct:description",
             "en",
             "Every published dataset with its catalogue record is a named graph, named by the \
-             dataset's IRI; the default graph is the union of all.",
+             dataset's IRI; the default graph is the RDF merge of all.",
         );
         draft.add(&dataset, "rdfs:seeAlso", self.iri("/catalog"));
         draft.add(&dataset, "sd:defaultGraph", default.clone());

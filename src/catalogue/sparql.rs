@@ -13,6 +13,7 @@
 mod endpoint;
 mod evaluate;
 mod frame;
+mod merged;
 mod scan;
 mod worker;
 

@@ -157,6 +157,8 @@ impl State {
             return Ok(change);
         }
         let snapshot = crate::catalogue::Snapshot::take(&*self.shelf, None)?;
+        // Forgets what changed.
+        self.known_body(Format::Turtle, &Arc::default())?;
         let size = self.config.catalogue.page_size;
         for format in Format::ALL.iter().filter(|format| lines_alike(**format) == **format) {
             for number in 1..=snapshot.pages(size) {
@@ -164,12 +166,17 @@ impl State {
                     return Ok(change);
                 }
                 let slugs: Arc<[String]> = snapshot.slugs(number, size).unwrap_or_default().into();
-                let (None, change) = self.known_body(*format, &slugs)? else { continue };
-                let began = Instant::now();
-                let body = Arc::new(self.writer().page_packed(&*self.shelf, &slugs, *format)?);
                 let key = (*format, slugs);
-                let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-                if !bodies.keep(key, &body, change, self.body_budget()) {
+                let lock = || self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+                if lock().kept.contains_key(&key) {
+                    continue;
+                }
+                // Others may have gone on meanwhile.
+                let (None, now) = self.known_body(*format, &key.1)? else { continue };
+                let began = Instant::now();
+                let body = Arc::new(self.writer().page_packed(&*self.shelf, &key.1, *format)?);
+                let mut bodies = lock();
+                if !bodies.keep(key, &body, now, self.body_budget()) {
                     // What is asked for takes the place of what is not.
                     return Ok(change);
                 }

@@ -8,8 +8,8 @@ use askama::Template;
 
 use super::State;
 use super::layout::Layout;
-use super::ledger::{Sheet, Show};
-use super::operator::{Moment, answer, parameter};
+use super::ledger::{Paging, Sheet, Show};
+use super::operator::{Moment, answer, looked_for, parameter};
 use super::problem::render;
 use super::tongue::Tongue;
 use super::words::{self, Phrase};
@@ -132,9 +132,7 @@ struct CataloguePage {
     /// Name, words, whether it is chosen.
     shows: Vec<(&'static str, &'static str, bool)>,
     found: String,
-    sheet: Sheet,
-    previous: Option<String>,
-    next: Option<String>,
+    paging: Paging,
 }
 
 impl CataloguePage {
@@ -146,8 +144,7 @@ impl CataloguePage {
 async fn catalogue(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let was_dropped = parameter(&request, "dropped").is_some();
     let was_imported = parameter(&request, "imported").is_some();
-    let text: String =
-        parameter(&request, "q").unwrap_or_default().trim().chars().take(200).collect();
+    let text = looked_for(&request);
     let show = Show::of(&parameter(&request, "show").unwrap_or_default());
     let asked = parameter(&request, "page").unwrap_or_default();
     answer(request, state, move |state, viewer| {
@@ -190,10 +187,8 @@ async fn catalogue(request: HttpRequest, state: web::Data<State>) -> HttpRespons
                 .iter()
                 .map(|(of, name, words)| (*name, tongue.word(words), *of == show))
                 .collect(),
-            found: tongue.put("catalog.found", tongue.counted("dataset", all.len() as u64)),
-            previous: sheet.previous().map(href),
-            next: sheet.next().map(href),
-            sheet,
+            found: tongue.found(all.len()),
+            paging: sheet.paging(href),
             text,
         })
     })

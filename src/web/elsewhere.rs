@@ -14,8 +14,8 @@ use askama::Template;
 use super::State;
 use super::dataset::Access;
 use super::layout::{Layout, Place};
-use super::ledger::Sheet;
-use super::operator::Moment;
+use super::ledger::{Paging, Sheet};
+use super::operator::{Moment, looked_for, parameter};
 use super::problem::render;
 use super::tongue::Tongue;
 use super::words::{self, Item, Phrase};
@@ -240,20 +240,13 @@ struct ListPage {
     /// Name, whether it is chosen, how many it has.
     sources: Vec<(String, bool, String)>,
     found: String,
-    sheet: Sheet,
-    previous: Option<String>,
-    next: Option<String>,
-}
-
-fn parameter(request: &HttpRequest, name: &str) -> String {
-    let pairs = words::pairs(request.query_string());
-    pairs.into_iter().find(|(known, _)| known == name).map(|(_, value)| value).unwrap_or_default()
+    paging: Paging,
 }
 
 async fn list(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    let text: String = parameter(&request, "q").trim().chars().take(200).collect();
-    let source = parameter(&request, "source");
-    let asked = parameter(&request, "page");
+    let text = looked_for(&request);
+    let source = parameter(&request, "source").unwrap_or_default();
+    let asked = parameter(&request, "page").unwrap_or_default();
     state
         .into_inner()
         .answer(request, move |state, reader| {
@@ -281,10 +274,8 @@ async fn list(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
                         (name.clone(), *name == source, count)
                     })
                     .collect(),
-                found: tongue.put("catalog.found", tongue.counted("dataset", found.len() as u64)),
-                previous: sheet.previous().map(href),
-                next: sheet.next().map(href),
-                sheet,
+                found: tongue.found(found.len()),
+                paging: sheet.paging(href),
                 text,
             })
         })
@@ -310,7 +301,7 @@ struct DatasetPage {
 
 /// The page of one of them, at the harvest room's door.
 pub(super) async fn answer(state: Arc<State>, request: HttpRequest) -> HttpResponse {
-    let (source, iri) = (parameter(&request, "source"), parameter(&request, "iri"));
+    let [source, iri] = ["source", "iri"].map(|name| parameter(&request, name).unwrap_or_default());
     state
         .answer(request, move |state, reader| {
             let tongue = reader.tongue;

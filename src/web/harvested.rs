@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::State;
 use super::layout::Layout;
-use super::operator::Moment;
+use super::operator::{Moment, parameter};
 use super::problem::{page_or_problem, render};
 use super::reader::Reader;
 use super::session::{operator, private};
@@ -56,10 +56,6 @@ async fn answer(
         }
         Err(error) => page_or_problem(state.pages.site(), &request, &error),
     }
-}
-
-fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
-    words::pairs(request.query_string()).into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
 }
 
 /// A number of datasets in a state, with what it means.

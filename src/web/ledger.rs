@@ -163,6 +163,13 @@ pub(super) struct Sheet {
     pub(super) last: usize,
 }
 
+/// A page of a list, and the addresses of those beside it.
+pub(super) struct Paging {
+    pub(super) sheet: Sheet,
+    pub(super) previous: Option<String>,
+    pub(super) next: Option<String>,
+}
+
 impl Sheet {
     /// The page of that number of a list of so many, as near as there is one.
     pub(super) fn of(asked: &str, count: usize, size: usize) -> Self {
@@ -176,13 +183,18 @@ impl Sheet {
         list.get(first..list.len().min(first + size)).unwrap_or_default()
     }
 
+    /// The way to the pages beside it.
+    pub(super) fn paging(self, href: impl Fn(usize) -> String) -> Paging {
+        Paging { sheet: self, previous: self.previous().map(&href), next: self.next().map(&href) }
+    }
+
     /// The number of the page before.
-    pub(super) fn previous(&self) -> Option<usize> {
+    pub(super) fn previous(self) -> Option<usize> {
         (self.number > 1).then(|| self.number - 1)
     }
 
     /// The number of the page after.
-    pub(super) fn next(&self) -> Option<usize> {
+    pub(super) fn next(self) -> Option<usize> {
         (self.number < self.last).then(|| self.number + 1)
     }
 }
@@ -197,8 +209,13 @@ mod tests {
         let of = |asked: &str| Sheet::of(asked, list.len(), 50);
         assert_eq!(of("3").of_list(&list, 50), [100]);
         assert_eq!((of("0").number, of("99").number, of("x").number), (1, 3, 1));
-        assert_eq!((of("1").previous(), of("1").next()), (None, Some(2)));
-        assert_eq!((of("3").previous(), of("3").next()), (Some(2), None));
+        let beside = |asked: &str| {
+            let paging = of(asked).paging(|number| number.to_string());
+            (paging.previous.unwrap_or_default(), paging.next.unwrap_or_default())
+        };
+        assert_eq!(beside("1"), (String::new(), "2".to_owned()));
+        assert_eq!(beside("2"), ("1".to_owned(), "3".to_owned()));
+        assert_eq!(beside("3"), ("2".to_owned(), String::new()));
         let none: [usize; 0] = [];
         assert_eq!(Sheet::of("1", 0, 50).of_list(&none, 50), [0_usize; 0]);
     }

@@ -93,6 +93,11 @@ pub(super) fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
     words::pairs(request.query_string()).into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
 }
 
+/// The text that is looked for in a list (`q`).
+pub(super) fn looked_for(request: &HttpRequest) -> String {
+    parameter(request, "q").unwrap_or_default().trim().chars().take(200).collect()
+}
+
 /// A moment for people and for machines.
 pub(super) struct Moment {
     pub(super) shown: String,

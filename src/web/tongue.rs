@@ -209,6 +209,12 @@ impl Tongue {
         self.counted(key, *number as u64)
     }
 
+    /// How many datasets a search found.
+    #[must_use]
+    pub fn found(&'static self, number: usize) -> String {
+        self.put("catalog.found", self.many("dataset", &number))
+    }
+
     /// The form of a counted word without its number: `datasets`.
     #[must_use]
     pub fn noun(&'static self, key: &str, number: &usize) -> String {

@@ -1,18 +1,19 @@
 //! One query over one dataset, in the worker process.
 //!
-//! The worker keeps an `oxrdf` dataset, not an oxigraph store: a store normalises literals
-//! (`"7"^^xsd:nonNegativeInteger` comes back as `xsd:integer`), and what CONSTRUCT gives must
-//! still hold to HealthDCAT-AP's shapes. Every document is a named graph, `<dataset IRI>`; the
-//! default graph is the union of all.
+//! The worker keeps the graphs itself ([`Graphs`]), not in an oxigraph store: a store normalises
+//! literals (`"7"^^xsd:nonNegativeInteger` comes back as `xsd:integer`), and what CONSTRUCT gives
+//! must still hold to HealthDCAT-AP's shapes. Every document is a named graph, `<dataset IRI>`; the
+//! default graph is the RDF merge of all.
 
 use std::io::Write;
 
 use oxigraph::sparql::results::QueryResultsSerializer;
 use oxigraph::sparql::{QueryEvaluationError, QueryResults, SparqlEvaluator};
-use oxrdf::{Dataset, Graph, GraphName, NamedNode, NamedOrBlankNode};
+use oxrdf::{Graph, GraphName, NamedNode, NamedOrBlankNode, Term};
 
 use super::ResultsFormat;
 use super::frame::{Ask, Reply};
+use super::merged::{Graphs, View};
 use crate::catalogue::Release;
 use crate::catalogue::emit::{self, Format};
 use crate::error::{Error, Result};
@@ -36,7 +37,7 @@ impl Write for Bounded {
     }
 }
 
-pub(super) fn answer(dataset: &Dataset, ask: &Ask) -> Result<(String, bool, Vec<u8>), Reply> {
+pub(super) fn answer(graphs: &Graphs, ask: &Ask) -> Result<(String, bool, Vec<u8>), Reply> {
     let failed = |failure: &dyn std::fmt::Display| {
         Reply::TooCostly(format!("the query could not be evaluated: {failure}"))
     };
@@ -46,25 +47,37 @@ pub(super) fn answer(dataset: &Dataset, ask: &Ask) -> Result<(String, bool, Vec<
     let mut query = SparqlEvaluator::new()
         .parse_query(&ask.text)
         .map_err(|failure| Reply::Invalid(failure.to_string()))?;
+    let mut merged = None;
     if !ask.graphs.is_empty() {
         let default = nodes(&ask.graphs.default)?;
-        let named = nodes(&ask.graphs.named)?;
-        let data = query.dataset_mut();
-        data.set_default_graph(default.into_iter().map(GraphName::from).collect());
-        let named = named.into_iter().map(NamedOrBlankNode::from).collect();
-        data.set_available_named_graphs(named);
-    } else if query.dataset().is_default_dataset() {
-        query.dataset_mut().set_default_graph_as_union();
+        let named = nodes(&ask.graphs.named)?.into_iter().map(NamedOrBlankNode::from).collect();
+        query.dataset_mut().set_available_named_graphs(named);
+        merged = Some(default.into_iter().map(Term::from).collect());
+    } else if !query.dataset().is_default_dataset() {
+        let default = query.dataset().default_graph_graphs().unwrap_or_default().iter();
+        let named = |graph: &GraphName| match graph {
+            GraphName::NamedNode(node) => Some(Term::from(node.clone())),
+            GraphName::BlankNode(_) | GraphName::DefaultGraph => None,
+        };
+        merged = Some(default.filter_map(named).collect::<Vec<_>>());
     }
-    let results =
-        query.on_queryable_dataset(dataset).execute().map_err(|failure| match failure {
-            // Trying again would not help.
-            QueryEvaluationError::UnsupportedCustomFunction { .. }
-            | QueryEvaluationError::UnsupportedCustomFunctionArity { .. } => {
-                Reply::Invalid(failure.to_string())
-            }
-            failure => failed(&failure),
-        })?;
+    // One default graph for the engine, which would take several one after another.
+    query.dataset_mut().set_default_graph(vec![GraphName::DefaultGraph]);
+    let merged = merged.map(|names| {
+        let mut numbers: Vec<u32> = names.iter().filter_map(|name| graphs.number(name)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    });
+    let view = View { graphs, merged: merged.as_deref() };
+    let results = query.on_queryable_dataset(view).execute().map_err(|failure| match failure {
+        // Trying again would not help.
+        QueryEvaluationError::UnsupportedCustomFunction { .. }
+        | QueryEvaluationError::UnsupportedCustomFunctionArity { .. } => {
+            Reply::Invalid(failure.to_string())
+        }
+        failure => failed(&failure),
+    })?;
     let no_form = |wanted: &str| Reply::NotAcceptable(format!("this query answers with {wanted}"));
     let table = || -> Result<(ResultsFormat, String), Reply> {
         let format = ask.results.ok_or_else(|| {

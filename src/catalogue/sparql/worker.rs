@@ -9,10 +9,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use oxrdf::Dataset;
-
 use super::evaluate::answer;
 use super::frame::{Ask, Reply, read_frame, write_frame};
+use super::merged::Graphs;
 
 const STACK: usize = 128 << 20;
 /// So much longer than the server a worker waits before it ends itself.
@@ -117,18 +116,14 @@ fn limit_cpu(more: Duration) -> rustix::io::Result<()> {
 fn serve(frames: &Receiver<Vec<u8>>, watch: &Watch, allowed: Duration) -> Option<()> {
     let mut output = std::io::stdout().lock();
     let text = frames.recv().ok()?;
-    let dataset = watch.over(LOADING, || {
-        let mut dataset = Dataset::new();
-        for quad in oxttl::NQuadsParser::new().for_slice(&text) {
-            dataset.insert(&quad.ok()?);
-        }
-        Some(dataset)
+    let graphs = watch.over(LOADING, || {
+        Graphs::of(oxttl::NQuadsParser::new().for_slice(&text).map(Result::ok))
     })?;
     drop(text);
     write_frame(&mut output, b"ready").ok()?;
     while let Ok(frame) = frames.recv() {
         let ask: Ask = serde_json::from_slice(&frame).ok()?;
-        let (reply, body) = match watch.over(allowed, || answer(&dataset, &ask)) {
+        let (reply, body) = match watch.over(allowed, || answer(&graphs, &ask)) {
             Ok((media_type, is_truncated, body)) => {
                 (Reply::Done { media_type, is_truncated }, body)
             }

@@ -250,7 +250,7 @@ fn page(
         elsewhere,
         chosen: tongue.counted("dataset", chosen.len() as u64),
         text: text.to_owned(),
-        found: tongue.put("catalog.found", tongue.counted("dataset", found.len() as u64)),
+        found: tongue.found(found.len()),
         most: MOST,
         sheet,
         fields: choices

@@ -61,6 +61,7 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("diesel", "store", "no diesel type above the store"),
     ("oxrdf", "catalogue harvest", "no RDF term outside the catalogue and harvest"),
     ("oxigraph", "catalogue harvest", "no RDF term outside the catalogue and harvest"),
+    ("spareval", "catalogue", "no RDF term outside the catalogue and harvest"),
     ("oxttl", "catalogue harvest", "no RDF term outside the catalogue and harvest"),
     ("dicom_object", "dicom source sample", "DICOM is read within bounds, in its room"),
     ("dicom_parser", "dicom", "DICOM is read within bounds, in its room"),

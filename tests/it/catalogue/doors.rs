@@ -358,6 +358,12 @@ async fn a_data_set_by_parameter_stands_above_that_of_the_query() {
         "{} FROM <{breast}> {{ ?d a <http://www.w3.org/ns/dcat#Dataset> }}",
         count.split('{').next().unwrap()
     );
+    let agents = "SELECT (COUNT(*) AS ?n) { ?a a <http://xmlns.com/foaf/0.1/Agent> ; \
+                  <http://xmlns.com/foaf/0.1/name> ?name }";
+    let merged = agents.replace(" {", &format!(" FROM <{lung}> FROM <{breast}> {{"));
+    // As many rows as there are different triples.
+    let whole = "SELECT ((COUNT(*) - ?m) AS ?n) { { SELECT (COUNT(*) AS ?m) { SELECT DISTINCT * { ?s ?p ?o } } } \
+                 ?s ?p ?o } GROUP BY ?m".to_owned();
     for (query, graphs, expected) in [
         (count, vec![], 3),
         (count, vec![("default-graph-uri", lung)], 1),
@@ -368,6 +374,11 @@ async fn a_data_set_by_parameter_stands_above_that_of_the_query() {
         (named, vec![("default-graph-uri", lung)], 0),
         (&from, vec![], 1),
         (&from, vec![("default-graph-uri", "https://example.org/unknown")], 0),
+        // What documents share is said once (SPARQL 1.1 Query section 13.2): an RDF merge.
+        (agents, vec![], 2),
+        (agents, vec![("default-graph-uri", lung), ("default-graph-uri", breast)], 2),
+        (&merged, vec![], 2),
+        (&whole, vec![], 0),
     ] {
         let graphs: String =
             graphs.iter().map(|(name, iri)| format!("&{name}={}", encode(iri))).collect();
