@@ -71,7 +71,7 @@ impl IndexFacts {
         }
     }
 
-    /// The studies that lower a figure, and the numbers of the first `limit` of them. Of figures
+    /// The studies that lower a figure, and the numbers of `limit` of them after the first `skip`. Of figures
     /// that are not about single studies: none.
     ///
     /// # Errors
@@ -80,11 +80,20 @@ impl IndexFacts {
         &self,
         selection: &Selection,
         figure: &Figure,
+        skip: usize,
         limit: usize,
     ) -> Result<Lowering> {
+        let studies = self.lowered(selection, figure);
+        Ok(Lowering {
+            studies: studies.len(),
+            numbers: studies.iter().skip(skip).take(limit).map(i64::from).collect(),
+        })
+    }
+
+    fn lowered(&self, selection: &Selection, figure: &Figure) -> RoaringBitmap {
         let actor = Actor::operator();
         let criteria = Criteria::from(selection);
-        let studies = match figure {
+        match figure {
             Figure::Attributes { of } => {
                 let view = self.index.read();
                 let whole = view.selected_studies(&actor, &criteria);
@@ -99,11 +108,36 @@ impl IndexFacts {
             }
             Figure::Without { of } => self.studies_with(selection, of),
             Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
+        }
+    }
+
+    /// What each of some studies lacks of a figure: keywords of attributes that are missing in a
+    /// series of it, or kinds of findings that it has.
+    #[must_use]
+    pub fn lacks(
+        &self,
+        selection: &Selection,
+        figure: &Figure,
+        numbers: &[i64],
+    ) -> BTreeMap<i64, Vec<String>> {
+        let (Figure::Attributes { of } | Figure::Without { of }) = figure else {
+            return BTreeMap::new();
         };
-        Ok(Lowering {
-            studies: studies.len(),
-            numbers: studies.iter().take(limit).map(i64::from).collect(),
-        })
+        let mut lacks: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for name in of {
+            let one = vec![name.clone()];
+            let one = match figure {
+                Figure::Attributes { .. } => Figure::Attributes { of: one },
+                _ => Figure::Without { of: one },
+            };
+            let lowering = self.lowered(selection, &one);
+            for number in numbers {
+                if u32::try_from(*number).is_ok_and(|number| lowering.contains(number)) {
+                    lacks.entry(*number).or_default().push(name.clone());
+                }
+            }
+        }
+        lacks
     }
 
     /// The studies of a selection with a finding of one of these kinds.

@@ -61,11 +61,13 @@ impl Converter<'_> {
         // Of one language: a list in all of them says everything several times.
         let own = self.config.catalogue.language.as_str();
         let of = |wanted: &str| -> Vec<String> {
-            let tagged = words.iter().map(|(tag, word)| (if tag.is_empty() { own } else { tag }, word));
+            let tagged =
+                words.iter().map(|(tag, word)| (if tag.is_empty() { own } else { tag }, word));
             let found = tagged.filter(|(tag, _)| *tag == wanted);
             found.map(|(_, word)| word.trim().to_owned()).collect()
         };
-        let first = words.iter().next().map_or(own, |(tag, _)| if tag.is_empty() { own } else { tag });
+        let first =
+            words.iter().next().map_or(own, |(tag, _)| if tag.is_empty() { own } else { tag });
         let wanted = [self.tongue.code.as_str(), own, "en", first];
         wanted.into_iter().map(of).find(|found| !found.is_empty()).unwrap_or_default()
     }
