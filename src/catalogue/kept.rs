@@ -71,8 +71,8 @@ impl IndexFacts {
         }
     }
 
-    /// The studies that lower a figure, and the numbers of `limit` of them after the first `skip`. Of figures
-    /// that are not about single studies: none.
+    /// The studies that lower a figure, and the numbers of `limit` of them after the first `skip`. Of
+    /// figures that are not about single studies: none.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -83,19 +83,19 @@ impl IndexFacts {
         skip: usize,
         limit: usize,
     ) -> Result<Lowering> {
-        let studies = self.lowered(selection, figure);
+        let studies = self.lowered_by(selection, figure);
         Ok(Lowering {
             studies: studies.len(),
             numbers: studies.iter().skip(skip).take(limit).map(i64::from).collect(),
         })
     }
 
-    fn lowered(&self, selection: &Selection, figure: &Figure) -> RoaringBitmap {
+    fn lowered_by(&self, selection: &Selection, figure: &Figure) -> RoaringBitmap {
         let actor = Actor::operator();
         let criteria = Criteria::from(selection);
+        let view = self.index.read();
         match figure {
             Figure::Attributes { of } => {
-                let view = self.index.read();
                 let whole = view.selected_studies(&actor, &criteria);
                 let mut lacking = RoaringBitmap::new();
                 for keyword in of {
@@ -106,7 +106,14 @@ impl IndexFacts {
                 }
                 lacking
             }
-            Figure::Without { of } => self.studies_with(selection, of),
+            Figure::Without { of } => {
+                let census = view.census(&actor, &criteria, COUNTED);
+                census.map(|census| view.studies_with_findings(&census, of)).unwrap_or_default()
+            }
+            Figure::Coded { facet } => {
+                let census = view.census(&actor, &criteria, COUNTED);
+                census.map(|census| view.studies_without_code(&census, *facet)).unwrap_or_default()
+            }
             Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
         }
     }
@@ -130,7 +137,7 @@ impl IndexFacts {
                 Figure::Attributes { .. } => Figure::Attributes { of: one },
                 _ => Figure::Without { of: one },
             };
-            let lowering = self.lowered(selection, &one);
+            let lowering = self.lowered_by(selection, &one);
             for number in numbers {
                 if u32::try_from(*number).is_ok_and(|number| lowering.contains(number)) {
                     lacks.entry(*number).or_default().push(name.clone());
@@ -138,13 +145,6 @@ impl IndexFacts {
             }
         }
         lacks
-    }
-
-    /// The studies of a selection with a finding of one of these kinds.
-    fn studies_with(&self, selection: &Selection, kinds: &[String]) -> RoaringBitmap {
-        let view = self.index.read();
-        let census = view.census(&Actor::operator(), &Criteria::from(selection), COUNTED);
-        census.map(|census| view.studies_with_findings(&census, kinds)).unwrap_or_default()
     }
 
     /// How the studies came in: per kind of source, the days of the first and the last change.
@@ -224,6 +224,8 @@ impl Facts for IndexFacts {
             min_age: years.clone().min(),
             max_age: years.max(),
             loads: census.loads(LOADS),
+            ages: census.tails(&view, Facet::Age),
+            years: census.tails(&view, Facet::Year),
             facets: facets.filter(|(_, cells)| !cells.is_empty()).collect(),
             age_bands: cells(bands),
             attributes,
@@ -232,9 +234,12 @@ impl Facts for IndexFacts {
         })
     }
 
-    fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell> {
-        let studies = self.studies_with(selection, kinds);
+    fn passing(&self, selection: &Selection, figure: &Figure) -> Result<Cell> {
+        let lowering = self.lowered_by(selection, figure);
         let view = self.index.read();
+        let census = view.census(&Actor::operator(), &Criteria::from(selection), COUNTED);
+        let whole = census.map(|census| census.studies().clone()).unwrap_or_default();
+        let studies = whole - lowering;
         Ok(Cell {
             term: String::new(),
             records: studies.len(),

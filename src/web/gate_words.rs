@@ -263,14 +263,6 @@ mod tests {
         "GET, HEAD",
         "GET, HEAD, POST",
         "GET, HEAD, POST, OPTIONS",
-        "application/sparql-results+json, application/sparql-results+xml, text/csv or text/tab-separated-values",
-        "send application/sparql-query or application/x-www-form-urlencoded",
-        "text/turtle, application/ld+json, application/rdf+xml, application/n-triples or application/n-quads",
-        "the built-in release is broken",
-        "the query engine does not start: {0}",
-        "the query engine has no pipes",
-        "this endpoint answers queries only",
-        "this query answers with {0}",
         "RDF/XML: {0}",
         "a catalogue request failed",
         "a form without a writer",
@@ -279,6 +271,7 @@ mod tests {
         "a page failed",
         "a template failed: {0}",
         "a text is a draft again: its file was changed",
+        "application/sparql-results+json, application/sparql-results+xml, text/csv or text/tab-separated-values",
         "command line",
         "days, which are few and not negative",
         "no writer for `{0}`",
@@ -286,11 +279,17 @@ mod tests {
         "renamed: it is `{0}` now",
         "seconds of a run",
         "seconds of a walk",
+        "send application/sparql-query or application/x-www-form-urlencoded",
         "somebody else writes descriptions",
+        "text/turtle, application/ld+json, application/rdf+xml, application/n-triples or application/n-quads",
+        "the built-in release is broken",
         "the dataset",
         "the list of datasets could not be made",
         "the page",
+        "the query engine does not start: {0}",
+        "the query engine has no pipes",
         "the walk did not end",
+        "this query answers with {0}",
         "there are no pages here; ask for text/turtle",
         "this node has no folder of descriptions to write",
         "triple terms are a feature of the crate",
@@ -303,7 +302,7 @@ mod tests {
     ];
     /// What stands behind the code of a report.
     const REPORTED: &[&str] = &["it is `{0}` now"];
-    /// What the readers of TOML and serde say, and a name of one word.
+    /// What the readers of TOML, serde and SPARQL say, and a name of one word.
     const READERS: &[&str] = &[
         "Selection",
         "invalid type: {0}, expected {1}",
@@ -325,7 +324,6 @@ mod tests {
         "a sequence",
         "a map",
         "one of {0}",
-        // And of SPARQL.
         "error at {0}: expected {1}",
     ];
 

@@ -30,10 +30,12 @@ fn house() -> House {
     for study in 1..=3 {
         let mut image = record(study, study, 1, 1);
         set(&mut image.series, "Modality", "MR");
+        set(&mut image.series, "BodyPartExamined", "PROSTATE");
         records.push(image);
         if study < 3 {
             let mut report = record(study, study, 2, 1);
             set(&mut report.series, "Modality", "SR");
+            set(&mut report.series, "BodyPartExamined", "NO PART OF A BODY");
             records.push(report);
         }
     }
@@ -331,6 +333,14 @@ fn the_label_of_a_real_archive_names_the_studies_that_lower_it() {
     assert!(of("descriptive-attributes") < 1.0);
     assert_eq!(lowering("descriptive-attributes").numbers, [1, 2, 3]);
     assert!(quality.score(&measures).is_some_and(|score| score < 100));
+    // The reports have no coded body part, and are not in the dataset of the images.
+    assert!((of("coded-body-part") - 1.0).abs() < 1e-9, "{measures:#?}");
+    let with_reports = Selection::of(Facet::Modality, &["MR", "SR"]);
+    let coded = &metric("coded-body-part").figure;
+    let lowering = house.desk.facts.lowering(&with_reports, coded, 0, 10).unwrap();
+    assert_eq!(lowering.numbers, [1, 2]);
+    let passing = house.desk.facts.passing(&with_reports, coded).unwrap();
+    assert_eq!((passing.records, passing.individuals), (1, 1));
     // The runs that read it are activities of the dataset.
     assert_eq!(entry.figures().arrivals.len(), 1, "{:?}", entry.figures().arrivals);
 }
@@ -342,6 +352,14 @@ fn a_renamed_dataset_keeps_its_names_and_its_schedule() {
     house.write("old.toml", &open);
     house.publish(How::Publish);
     let issued = house.desk.shelf.find("old").unwrap().unwrap().issued;
+    // As long as the old one is there and live, nobody else was it.
+    house.write("new.toml", format!("formerly = [\"old\"]\n{open}"));
+    let outcome = house.publish(How::Publish).outcomes.remove(0);
+    assert_eq!(outcome.verdict, Verdict::Refused, "{outcome:#?}");
+    let problem = &outcome.problems[0];
+    assert_eq!(problem.field, "formerly.0");
+    assert!(problem.rule.contains("`old` is published") && problem.remedy.contains("`old.toml`"));
+    assert_eq!(house.state("old"), State::Published);
     std::fs::remove_file(house.folder.path().join("old.toml")).unwrap();
     for wrong in ["formerly = [\"new\"]\n", "formerly = [\"A b\"]\n", "replaced_by = \"x\"\n"] {
         house.write("new.toml", format!("{wrong}{open}"));
