@@ -134,6 +134,8 @@ function stewards(add, slugs, isChanged) {
     // What somebody else changed meanwhile.
     const late = (name) => ({ hide: [name, '99'] });
     say(`${of(SLUGS.draft)}/review`, 409, late('version'), press('drop'));
+    // One press asks.
+    say(`${of(SLUGS.draft)}/review`, 200, press('drop'));
     say(`${of(SLUGS.draft)}/edit`, 409, unfold, late('version'), press('save'));
     say(`${of(SLUGS.draft)}/toml`, 409, late('version'), press('save'));
     say(`${of(SLUGS.gone)}/versions`, 409, late('version'), press('restore'));

@@ -71,8 +71,8 @@ impl IndexFacts {
         }
     }
 
-    /// The studies that lower a figure, and the numbers of the first `limit` of them. Of figures
-    /// that are not about single studies: none.
+    /// The studies that lower a figure, and the numbers of `limit` of them after the first `skip`. Of
+    /// figures that are not about single studies: none.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -80,12 +80,13 @@ impl IndexFacts {
         &self,
         selection: &Selection,
         figure: &Figure,
+        skip: usize,
         limit: usize,
     ) -> Result<Lowering> {
         let studies = self.lowered_by(selection, figure);
         Ok(Lowering {
             studies: studies.len(),
-            numbers: studies.iter().take(limit).map(i64::from).collect(),
+            numbers: studies.iter().skip(skip).take(limit).map(i64::from).collect(),
         })
     }
 
@@ -115,6 +116,35 @@ impl IndexFacts {
             }
             Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
         }
+    }
+
+    /// What each of some studies lacks of a figure: keywords of attributes that are missing in a
+    /// series of it, or kinds of findings that it has.
+    #[must_use]
+    pub fn lacks(
+        &self,
+        selection: &Selection,
+        figure: &Figure,
+        numbers: &[i64],
+    ) -> BTreeMap<i64, Vec<String>> {
+        let (Figure::Attributes { of } | Figure::Without { of }) = figure else {
+            return BTreeMap::new();
+        };
+        let mut lacks: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for name in of {
+            let one = vec![name.clone()];
+            let one = match figure {
+                Figure::Attributes { .. } => Figure::Attributes { of: one },
+                _ => Figure::Without { of: one },
+            };
+            let lowering = self.lowered_by(selection, &one);
+            for number in numbers {
+                if u32::try_from(*number).is_ok_and(|number| lowering.contains(number)) {
+                    lacks.entry(*number).or_default().push(name.clone());
+                }
+            }
+        }
+        lacks
     }
 
     /// How the studies came in: per kind of source, the days of the first and the last change.

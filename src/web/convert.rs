@@ -58,13 +58,18 @@ impl Converter<'_> {
     }
 
     fn keywords(&self, words: &Words) -> Vec<String> {
-        let own = |language: &str| language == self.tongue.code || self.tag(language).is_empty();
-        let mut keywords: Vec<String> =
-            words.iter().filter(|(l, _)| own(l)).map(|(_, word)| word.trim().to_owned()).collect();
-        if keywords.is_empty() {
-            keywords = words.iter().map(|(_, word)| word.trim().to_owned()).collect();
-        }
-        keywords
+        // Of one language: a list in all of them says everything several times.
+        let own = self.config.catalogue.language.as_str();
+        let of = |wanted: &str| -> Vec<String> {
+            let tagged =
+                words.iter().map(|(tag, word)| (if tag.is_empty() { own } else { tag }, word));
+            let found = tagged.filter(|(tag, _)| *tag == wanted);
+            found.map(|(_, word)| word.trim().to_owned()).collect()
+        };
+        let first =
+            words.iter().next().map_or(own, |(tag, _)| if tag.is_empty() { own } else { tag });
+        let wanted = [self.tongue.code.as_str(), own, "en", first];
+        wanted.into_iter().map(of).find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     fn w(&self, key: &str) -> &'static str {

@@ -87,9 +87,9 @@ pub(super) struct Layout {
     pub tongue: &'static Tongue,
     /// The page's own address, for links to other languages; empty: there are none.
     pub here: String,
-    /// The form that another language is asked for with, so that nothing typed is lost: its id, and
-    /// what its button does. `None`: another language is a link.
-    pub form: Option<(&'static str, &'static str)>,
+    /// The form that another language is asked for with, so that nothing typed is lost: its id, what
+    /// a button of a language does, and what the Enter key does, which presses the first button of a form. `None`: another language is a link.
+    pub form: Option<(&'static str, &'static str, &'static str)>,
     /// What lies in the cart.
     pub cart: Vec<String>,
     /// Of a preview: what is said above the page, and the way back.

@@ -12,7 +12,8 @@ use askama::Template;
 
 use super::State;
 use super::layout::Layout;
-use super::operator::{Moment, answer};
+use super::ledger::Sheet;
+use super::operator::{Moment, answer, parameter};
 use super::problem::render;
 use super::tongue::Tongue;
 use super::words;
@@ -20,7 +21,7 @@ use crate::catalogue::{self as rdf, Figure, IndexFacts, LEVELS, Writer, history}
 use crate::error::{Error, Result};
 use crate::store::archive;
 
-/// Studies that are listed for a metric.
+/// Studies that are listed for a metric at once.
 const STUDIES: usize = 50;
 /// Versions of the description that are shown.
 const VERSIONS: usize = 20;
@@ -40,7 +41,26 @@ struct MetricLine {
     style: &'static str,
     lowering: u64,
     lowering_shown: String,
-    studies: Vec<String>,
+    id: String,
+    /// Whether another page of its studies was asked for.
+    is_open: bool,
+    sheet: Sheet,
+    studies: Vec<StudyLine>,
+}
+
+/// A study that lowers a metric.
+struct StudyLine {
+    /// Its UID for whom it may be shown, else its number.
+    name: String,
+    /// What stands before what it lacks, or has.
+    word: &'static str,
+    lacks: Vec<Lack>,
+}
+
+/// An attribute that is missing, or a finding: with the page of all studies that have it.
+struct Lack {
+    code: String,
+    href: Option<String>,
 }
 
 struct VersionLine {
@@ -72,6 +92,8 @@ async fn page(
     slug: web::Path<String>,
 ) -> HttpResponse {
     let slug = slug.into_inner();
+    let metric = parameter(&request, "metric").unwrap_or_default();
+    let page_asked = parameter(&request, "page").unwrap_or_default();
     answer(request, state, move |state, viewer| {
         let unknown = || Error::NotFound { kind: "dataset", id: slug.chars().take(100).collect() };
         if !rdf::is_slug(&slug) {
@@ -115,7 +137,7 @@ async fn page(
             page.title = words::Phrase::plain(slug.clone());
         }
         if let Some(entry) = entry.filter(|entry| entry.state == rdf::State::Published) {
-            measured(state, &mut page, &entry, shows_uids, tongue)?;
+            measured(state, &mut page, &entry, (&metric, &page_asked), tongue)?;
         }
         render(&page)
     })
@@ -126,9 +148,10 @@ fn measured(
     state: &State,
     page: &mut QualityPage,
     entry: &rdf::Entry,
-    shows_uids: bool,
+    (asked, number): (&str, &str),
     tongue: &'static Tongue,
 ) -> Result<()> {
+    let shows_uids = page.shows_uids;
     let release = state.pages.release();
     let file = &release.quality;
     let writer = Writer { config: state.pages.config(), release };
@@ -153,7 +176,17 @@ fn measured(
     let facts =
         IndexFacts::new(Arc::clone(&state.index), None).with_store(Arc::clone(&state.store));
     for metric in &file.metrics {
-        let lowering = facts.lowering(&description.selection, &metric.figure, STUDIES)?;
+        let selection = &description.selection;
+        let is_open = metric.id == asked;
+        let mut lowering = facts.lowering(selection, &metric.figure, 0, STUDIES)?;
+        let count = usize::try_from(lowering.studies).unwrap_or(usize::MAX);
+        let sheet = Sheet::of(if is_open { number } else { "" }, count, STUDIES);
+        if sheet.number > 1 {
+            let skip = (sheet.number - 1) * STUDIES;
+            lowering = facts.lowering(selection, &metric.figure, skip, STUDIES)?;
+        }
+        let mut lacks = facts.lacks(selection, &metric.figure, &lowering.numbers);
+        let is_finding = matches!(metric.figure, Figure::Without { .. });
         let uids: HashMap<i64, String> = if shows_uids && !lowering.numbers.is_empty() {
             let rows = state.store.read(|db| archive::list_studies(db, &lowering.numbers))?;
             rows.into_iter().map(|row| (row.number, row.uid)).collect()
@@ -189,13 +222,30 @@ fn measured(
             },
             lowering: lowering.studies,
             lowering_shown: tongue.count(lowering.studies),
+            id: metric.id.clone(),
+            is_open,
+            sheet,
             studies: lowering
                 .numbers
                 .iter()
-                .map(|number| {
-                    uids.get(number)
+                .map(|number| StudyLine {
+                    name: uids
+                        .get(number)
                         .cloned()
-                        .unwrap_or_else(|| tongue.put("operator.study-number", number))
+                        .unwrap_or_else(|| tongue.put("operator.study-number", number)),
+                    word: tongue.word(match is_finding {
+                        true => "operator.has-finding",
+                        false => "operator.lacks",
+                    }),
+                    lacks: lacks
+                        .remove(number)
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(|code| Lack {
+                            href: is_finding.then(|| format!("/operator/findings/{code}")),
+                            code,
+                        })
+                        .collect(),
                 })
                 .collect(),
         });

@@ -164,7 +164,7 @@ fn show(
     let mut layout = Layout::new(state.pages.site(), &reader, title, Place::Operator);
     layout.is_unlisted = true;
     // Another language loses nothing of what was sent.
-    layout.form = (!kept.is_empty()).then_some(("work", "show"));
+    layout.form = (!kept.is_empty()).then_some(("work", "show", ""));
     if !failure.is_empty() {
         response.insert_header((header::WWW_AUTHENTICATE, super::problem::CHALLENGE));
     }

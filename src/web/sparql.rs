@@ -145,7 +145,7 @@ impl Pages {
                 page.layout.here = own.clone();
             } else {
                 page.layout.here = "/sparql".to_owned();
-                page.layout.form = Some(("work", ""));
+                page.layout.form = Some(("work", "", ""));
             }
             page.address = (own.len() <= MOST_ADDRESS).then_some(own);
             page.query = query;

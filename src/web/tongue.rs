@@ -269,6 +269,25 @@ impl Tongue {
         format!("{}, {} UTC", self.day(time.date()), time.strftime("%H:%M"))
     }
 
+    /// What texts are sorted by: letters without case and accents, but Czech letters that have a
+    /// place of their own (č, ch, ř, š, ž: ČSN 97 6030) behind those that they are like.
+    #[must_use]
+    pub fn sorted_by(&self, text: &str) -> (String, String) {
+        let mut key = text.to_lowercase();
+        if self.code == "cs" {
+            for (letter, place) in [
+                ("ch", "h\u{7f}"),
+                ("č", "c\u{7f}"),
+                ("ř", "r\u{7f}"),
+                ("š", "s\u{7f}"),
+                ("ž", "z\u{7f}"),
+            ] {
+                key = key.replace(letter, place);
+            }
+        }
+        (crate::imaging::fold(&key), text.to_owned())
+    }
+
     /// What a code means, where this language says it.
     #[must_use]
     pub fn explained(&'static self, part: &str, code: &str) -> Option<&'static Explained> {
@@ -340,6 +359,19 @@ mod tests {
             }
         }
         assert!(labels("cs").len() > 100);
+    }
+
+    #[test]
+    fn lists_are_sorted_as_the_language_sorts() {
+        let sorted = |code: &str, list: &[&str]| {
+            let mut list = list.to_vec();
+            list.sort_by_cached_key(|text| tongue(code).sorted_by(text));
+            list.join(" ")
+        };
+        let czech = ["Žena", "zub", "Chirurgie", "hlava", "čas", "Cukr", "Ústa", "ucho", "iris"];
+        assert_eq!(sorted("cs", &czech), "Cukr čas hlava Chirurgie iris ucho Ústa zub Žena");
+        assert_eq!(sorted("el", &["Ώμος", "άλλο", "Ήπαρ", "Βάση"]), "άλλο Βάση Ήπαρ Ώμος");
+        assert_eq!(sorted("en", &["head", "Chest", "arm"]), "arm Chest head");
     }
 
     #[test]

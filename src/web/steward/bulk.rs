@@ -243,7 +243,10 @@ fn page(
         }
     }
     let mut layout = asking.layout(state, asking.w("steward.bulk"));
-    layout.form = Some(("work", if is_preview { "preview" } else { "show" }));
+    layout.form = Some(match is_preview {
+        true => ("work", "preview", "preview"),
+        false => ("work", "show", "find"),
+    });
     render(&BulkPage {
         layout,
         lines,

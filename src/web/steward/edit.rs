@@ -147,7 +147,7 @@ fn page(
     let name = |tag: &str| (tag.to_owned(), view::language_name(tongue, release, tag));
     let mut layout = asking.layout(state, &format!("{} {}", asking.w("steward.edit"), ground.slug));
     layout.path = "";
-    layout.form = Some(("work", "show"));
+    layout.form = Some(("work", "show", "check"));
     render(&EditPage {
         layout,
         slug: ground.slug.clone(),
@@ -351,7 +351,7 @@ fn text_page(
     });
     let title = format!("{} {}", asking.w("steward.as-toml"), ground.slug);
     let mut layout = asking.layout(state, &title);
-    layout.form = Some(("work", "show"));
+    layout.form = Some(("work", "show", "check"));
     render(&TextPage {
         layout,
         slug: ground.slug.clone(),

@@ -88,7 +88,7 @@ fn page(
     failure: Phrase,
 ) -> Result<String> {
     let mut layout = asking.layout(state, asking.w("steward.import"));
-    layout.form = Some(("work", "show"));
+    layout.form = Some(("work", "show", ""));
     render(&ImportPage {
         layout,
         form: form.to_owned(),

@@ -9,7 +9,7 @@ use askama::Template;
 use self::choices::{Choice, SelectionView};
 pub(super) use self::maker::{Maker, language_name, languages};
 use super::super::tongue::Tongue;
-use super::super::words::Phrase;
+use super::super::words::{Phrase, parts};
 use crate::catalogue::form::{FormFile, Obligation};
 use crate::catalogue::{Outcome, Severity};
 
@@ -21,6 +21,8 @@ pub(super) struct Finding {
     pub rule: Phrase,
     pub value: String,
     pub remedy: Phrase,
+    /// The remedy speaks of the text of a description: of keys, tables and files.
+    pub is_of_text: bool,
     pub is_violation: bool,
     /// Where it stands on the page.
     pub anchor: Option<String>,
@@ -48,6 +50,7 @@ pub(super) fn findings(
                 rule: tongue.gate(&problem.rule),
                 value: problem.value.clone().unwrap_or_default(),
                 remedy: tongue.gate(&problem.remedy),
+                is_of_text: is_of_text(&problem.remedy),
                 is_violation: problem.severity == Severity::Violation,
                 anchor: None,
             })
@@ -61,10 +64,20 @@ pub(super) fn findings(
             rule: tongue.gate(&refusal.problem),
             value: String::new(),
             remedy: tongue.gate(&refusal.remedy),
+            is_of_text: is_of_text(&refusal.remedy),
             is_violation: true,
             anchor: None,
         })
         .collect()
+}
+
+/// Whether a remedy says how the text of a description is written, which a form has no place for.
+fn is_of_text(remedy: &str) -> bool {
+    let code = || parts(remedy).into_iter().filter(|(is_code, _)| *is_code).map(|(_, code)| code);
+    remedy.contains(".toml") || remedy.contains("the key") || {
+        remedy.starts_with("write `")
+            || code().any(|code| code.contains(" = ") || code.starts_with('['))
+    }
 }
 
 pub(super) struct LanguageRow {
@@ -124,6 +137,24 @@ impl FieldView {
     fn described(&self) -> String {
         let help = format!("{}-help", self.id);
         if self.findings.is_empty() { help } else { format!("{}-said {help}", self.id) }
+    }
+
+    /// What to do in this control.
+    fn how(&self, finding: &Finding) -> Phrase {
+        if !finding.is_of_text {
+            return finding.remedy.clone();
+        }
+        Phrase::plain(self.w(match &self.control {
+            Control::Line { .. } | Control::Area { .. } => "steward.how-line",
+            Control::Texts { .. } => "steward.how-text",
+            Control::Words { .. } => "steward.how-words",
+            Control::TextList { .. } | Control::Parts { .. } => "steward.how-list",
+            Control::Flag { .. } => "steward.how-flag",
+            Control::Code { .. } => "steward.how-code",
+            Control::Codes { .. } => "steward.how-codes",
+            Control::Part { .. } => "steward.how-part",
+            Control::Selection(_) => "steward.how-selection",
+        }))
     }
 
     fn is_wrong(&self) -> bool {

@@ -323,7 +323,7 @@ fn the_label_of_a_real_archive_names_the_studies_that_lower_it() {
     let of = |id: &str| measures.iter().find(|measure| measure.metric == id).unwrap().value;
     let selection = Selection::of(Facet::Modality, &["MR"]);
     let lowering =
-        |id: &str| house.desk.facts.lowering(&selection, &metric(id).figure, 10).unwrap();
+        |id: &str| house.desk.facts.lowering(&selection, &metric(id).figure, 0, 10).unwrap();
     for id in ["coded-body-part", "mandatory-attributes", "unique-instances"] {
         let lowering = lowering(id);
         assert_eq!(lowering.studies == 0, (of(id) - 1.0).abs() < 1e-9, "{id}: {lowering:?}");
@@ -337,7 +337,7 @@ fn the_label_of_a_real_archive_names_the_studies_that_lower_it() {
     assert!((of("coded-body-part") - 1.0).abs() < 1e-9, "{measures:#?}");
     let with_reports = Selection::of(Facet::Modality, &["MR", "SR"]);
     let coded = &metric("coded-body-part").figure;
-    let lowering = house.desk.facts.lowering(&with_reports, coded, 10).unwrap();
+    let lowering = house.desk.facts.lowering(&with_reports, coded, 0, 10).unwrap();
     assert_eq!(lowering.numbers, [1, 2]);
     let passing = house.desk.facts.passing(&with_reports, coded).unwrap();
     assert_eq!((passing.records, passing.individuals), (1, 1));

@@ -117,6 +117,10 @@ impl Maker<'_> {
                 }
             }
         }
+        // By name, as the language sorts; what the table itself orders has own choices.
+        if row.choices.is_empty() {
+            choices.sort_by_cached_key(|choice| self.tongue.sorted_by(&choice.label.text));
+        }
         let known = |code: &String| choices.iter().any(|choice| choice.code == *code);
         let other: Vec<String> = chosen.iter().filter(|code| !known(code)).cloned().collect();
         if row.other {

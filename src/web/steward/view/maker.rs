@@ -32,9 +32,6 @@ pub(in crate::web::steward) fn language_name(
     release: &Release,
     tag: &str,
 ) -> String {
-    if let Some(own) = Tongue::all().iter().find(|known| known.code == tag) {
-        return own.name.clone();
-    }
     let code = crate::catalogue::language_code(tag).unwrap_or_default();
     let label = tongue.label("language", code).or_else(|| release.label(Scheme::Language, code));
     label.map_or_else(|| tag.to_owned(), str::to_owned)
