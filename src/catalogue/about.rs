@@ -7,11 +7,11 @@ use oxrdf::NamedNode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::description::{AccessRights, Agent, Day, Text, Words};
+use super::description::{AccessRights, Agent, Day, Text, Waiver, Words};
 use super::graph::{Draft, Writer, part};
 use super::language::language_code;
 use super::release::{self, Release, Scheme};
-use super::shelf::Entry;
+use super::shelf::{Entry, State};
 use crate::error::{Error, Result};
 
 /// `catalogue.toml`.
@@ -137,6 +137,48 @@ impl Writer<'_> {
         draft.phrase(&record, "dct:description", "record", &description.title);
         if let Some(code) = language_code(&self.config.catalogue.language) {
             draft.concept(&record, "dct:language", Scheme::Language, code);
+        }
+    }
+
+    /// That the dataset holds to the profile; of one that is excused from a rule, by which waiver
+    /// and why, and no claim.
+    pub(super) fn put_conformance(&self, draft: &mut Draft<'_>, entry: &Entry) {
+        let record = self.record_iri(&entry.slug);
+        let waivers = self.waivers_of(entry);
+        if waivers.is_empty() {
+            let profile = &self.release.file.profile;
+            draft.link(&record, "dct:conformsTo", profile);
+            if let Ok(profile) = NamedNode::new(profile.as_str()) {
+                draft.kind(&profile, "dct:Standard");
+            }
+        }
+        for waiver in &waivers {
+            self.put_waiver(draft, &record, waiver);
+        }
+    }
+
+    /// The exceptions by which a published dataset does not wholly hold to the profile.
+    #[must_use]
+    pub fn waivers_of(&self, entry: &Entry) -> Vec<Waiver> {
+        let rows = &self.release.file.waivers;
+        let description = entry.description();
+        let holds = rows.iter().filter_map(|row| {
+            let waiver = description.waiver(&row.rule, rows, entry.modified)?;
+            let property = format!(" {} ", self.release.term(&row.property));
+            let is_used = entry.state == State::Published && !entry.document.contains(&property);
+            is_used.then(|| waiver.clone())
+        });
+        holds.collect()
+    }
+
+    pub(super) fn put_waiver(&self, draft: &mut Draft<'_>, node: &NamedNode, waiver: &Waiver) {
+        for (language, reason) in waiver.reason.iter() {
+            let own = self.config.catalogue.language.as_str();
+            let tag = if language.is_empty() { own } else { language };
+            let phrase =
+                self.release.phrase("waived", tag).or_else(|| self.release.phrase("waived", "en"));
+            let text = phrase.unwrap_or("{rule}").replace("{rule}", &waiver.rule);
+            draft.tagged(node, "skos:note", language, &format!("{text} {}", reason.trim()));
         }
     }
 

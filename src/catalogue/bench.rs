@@ -200,7 +200,12 @@ impl Bench {
         let mut all = Vec::with_capacity(texts.len());
         for (slug, text) in texts {
             let file = format!("{slug}.toml");
-            let outcome = publisher.publish(&file, text, &self.desk.facts, &trial, now)?;
+            // Beside the files that are there; readers need not know where that is.
+            let path = self.folder.join(&file).display().to_string();
+            let mut outcome = publisher.publish(&path, text, &self.desk.facts, &trial, now)?;
+            for refusal in &mut outcome.refusals {
+                refusal.file.clone_from(&file);
+            }
             let entry = trial.find(slug)?;
             all.push(Tried { outcome, entry });
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::quality::Measure;
+use super::quality::{Figure, Measure};
 use super::{Day, Selection};
 use crate::error::Result;
 use crate::imaging::Facet;
-use crate::index::disclosure::{Cell, Rule, Shown, Whole, band_limits};
+use crate::index::disclosure::{Cell, Rule, Shown, Tail, Whole, age_band, band_limits};
 
 /// Who counts: the index. One implementation serves search, pages and catalogue, so that figures
 /// cannot disagree.
@@ -26,11 +26,11 @@ pub trait Facts: Send + Sync {
     /// When the index or the store does not answer.
     fn wholly_open(&self, selection: &Selection, others: &[Selection]) -> Result<u64>;
 
-    /// The studies of a selection that have a finding of one of these kinds, and their persons.
+    /// The studies of a selection that nothing of a figure of the label lowers, and their persons.
     ///
     /// # Errors
     /// When the index or the store does not answer.
-    fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell>;
+    fn passing(&self, selection: &Selection, figure: &Figure) -> Result<Cell>;
 }
 
 /// Exact figures of a selection. They never leave the house but through [`Figures::disclose`],
@@ -58,6 +58,10 @@ pub struct Figures {
     /// Studies of each person, most first, of as many persons as `LOADS` says; empty: not counted,
     /// and one person may have them all.
     pub loads: Vec<u64>,
+    /// Persons at and beyond each age; empty: not counted, and the bands say how many at least.
+    pub ages: Vec<Tail>,
+    /// Persons at and beyond each year; as `ages`.
+    pub years: Vec<Tail>,
     /// Per facet of [`FACETS`] the studies and distinct patients of each term.
     pub facets: BTreeMap<Facet, Vec<Cell>>,
     /// Studies and *distinct* patients per band of ages (terms of
@@ -128,13 +132,15 @@ pub struct Disclosed {
     pub images: Option<u64>,
     /// Bytes.
     pub bytes: Option<u64>,
-    /// First day of coverage.
+    /// First day of coverage. Not exact: of the year before those in which all studies but those
+    /// of fewer persons than the threshold begin.
     pub from: Option<Day>,
-    /// Last day of coverage.
+    /// Last day of coverage, likewise.
     pub to: Option<Day>,
-    /// Least age.
+    /// Least typical age. Not exact: ten years below the band of the youngest, but for fewer
+    /// persons than the threshold.
     pub min_age: Option<u16>,
-    /// Greatest age.
+    /// Greatest typical age, likewise.
     pub max_age: Option<u16>,
     /// Counts per facet.
     pub facets: BTreeMap<Facet, Vec<Shown>>,
@@ -218,15 +224,22 @@ impl Figures {
             .find(|(facet, _)| *facet == Facet::Year)
             .map(|(_, cells)| cells)
             .unwrap_or_default();
-        let year = |term: &str, month: i8, day: i8| {
-            jiff::civil::Date::new(term.parse().ok()?, month, day).ok().map(Day)
+        let year = |year: i32, month: i8, day: i8| {
+            jiff::civil::Date::new(i16::try_from(year).ok()?, month, day).ok().map(Day)
         };
-        let years = rule.bounds(&years);
+        let number = |cell: &Cell| cell.term.parse().ok();
+        let years = match &*self.years {
+            [] => rule.typical(&at_least(&years, number)),
+            counted => rule.typical(counted),
+        };
         let mut bands = self.age_bands.clone();
         bands.sort_by_key(|cell| band_limits(&cell.term));
-        let ages = rule
-            .bounds(&bands)
-            .and_then(|(first, last)| Some((band_limits(first)?.0, band_limits(last)?.1)));
+        let first_age = |cell: &Cell| band_limits(&cell.term).map(|(first, _)| i32::from(first));
+        let ages = match &*self.ages {
+            [] => rule.typical(&at_least(&bands, first_age)),
+            counted => rule.typical(counted),
+        };
+        let ages = ages.and_then(|(first, last)| widened(first, last));
         let table =
             |cells: &[Cell], is_partition| rule.table(cells, &self.whole(rule, is_partition));
         let facets = self.shown_facets().map(|(facet, cells)| {
@@ -241,8 +254,8 @@ impl Figures {
             series: rule.things(self.series, persons),
             images: rule.things(self.images, persons),
             bytes: rule.bytes(self.bytes, persons).filter(|bytes| *bytes > 0),
-            from: years.and_then(|(first, _)| year(first, 1, 1)),
-            to: years.and_then(|(_, last)| year(last, 12, 31)),
+            from: years.and_then(|(first, _)| year(first - MARGIN_YEARS, 1, 1)),
+            to: years.and_then(|(_, last)| year(last + MARGIN_YEARS, 12, 31)),
             min_age: ages.map(|(min, _)| min),
             max_age: ages.map(|(_, max)| max),
             facets: facets.collect(),
@@ -314,15 +327,25 @@ impl Figures {
     /// nor those who lack it are told apart: a keyword of few persons is absent, one that few lack
     /// is everybody's.
     fn coverage(&self, rule: Rule) -> BTreeMap<String, u8> {
+        let is_of_enough = |cell: &&Cell| cell.individuals >= rule.threshold;
         let share = |cell: &Cell| Some((cell.term.clone(), self.percent(cell, rule)?));
-        self.attributes.iter().filter_map(share).collect()
+        self.attributes.iter().filter(is_of_enough).filter_map(share).collect()
     }
 
-    /// The share of the studies that a cell holds, in percent, through the rule.
+    /// The share of the studies that a cell holds, in percent, through the rule; `None`: nothing of
+    /// these studies may be told. What fewer persons than the threshold have is nobody's: it is 0
+    /// whether anybody has it or not, so that it tells neither, and is never more than is true.
     #[must_use]
     pub fn percent(&self, cell: &Cell, rule: Rule) -> Option<u8> {
-        if cell.individuals < rule.threshold || self.records == 0 {
+        if self.individuals < rule.threshold || self.records == 0 {
             return None;
+        }
+        if rule.threshold <= 1 && rule.rounding <= 1 {
+            let percent = cell.records.min(self.records).saturating_mul(100) / self.records;
+            return u8::try_from(percent).ok();
+        }
+        if cell.individuals < rule.threshold {
+            return Some(0);
         }
         let lacking = self.records.saturating_sub(cell.records);
         let of_persons = self.individuals.saturating_sub(cell.individuals);
@@ -351,7 +374,48 @@ impl Figures {
     }
 }
 
+/// By how many years the typical ages are widened on both sides, and the years of coverage: a
+/// range that ends where the last large class does would say of the few beside it that they are
+/// not there. It is the same whether there are any.
+const MARGIN_AGES: u16 = 10;
+const MARGIN_YEARS: i32 = 1;
+
+/// The ages of whole bands, widened.
+fn widened(first: i32, last: i32) -> Option<(u16, u16)> {
+    let band = |age: i32| band_limits(&age_band(u16::try_from(age).ok()?));
+    let (oldest, _) = band_limits(&age_band(u16::MAX))?;
+    let last = band(last)?.1.saturating_add(MARGIN_AGES);
+    let last = if last >= oldest { band_limits(&age_band(last))?.1 } else { last };
+    Some((band(first)?.0.saturating_sub(MARGIN_AGES), last))
+}
+
+/// How many persons at least are at and beyond each cell, of cells alone: one person may be in
+/// several, so that it is the largest of them.
+fn at_least(cells: &[Cell], number: impl Fn(&Cell) -> Option<i32>) -> Vec<Tail> {
+    let mut most = 0;
+    let mut tails: Vec<Tail> = cells
+        .iter()
+        .filter_map(|cell| {
+            most = cell.individuals.max(most);
+            Some(Tail { at: number(cell)?, up_to: most, from: cell.individuals })
+        })
+        .collect();
+    most = 0;
+    for tail in tails.iter_mut().rev() {
+        most = tail.from.max(most);
+        tail.from = most;
+    }
+    tails
+}
+
 impl Disclosed {
+    /// No day of coverage behind `today`: a study of tomorrow is none.
+    #[must_use]
+    pub fn until(mut self, today: Day) -> Self {
+        self.to = self.to.map(|day| day.min(today));
+        self
+    }
+
     /// Terms of a facet that may be named: those with a shown count.
     pub fn terms(&self, facet: Facet) -> impl Iterator<Item = &Shown> {
         self.facets.get(&facet).into_iter().flatten().filter(|shown| shown.records.is_some())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use oxrdf::Graph;
 
-use super::description::{AccessRights, Day, Description};
+use super::description::{AccessRights, Description};
 use super::release::Release;
 use super::shacl::{FieldsFile, Problem, Severity, Shapes};
 use crate::error::{Error, Result};
@@ -103,13 +103,9 @@ impl Gate {
         release: &Release,
         now: Timestamp,
     ) {
-        let today = Day(now.to_zoned(jiff::tz::TimeZone::UTC).date());
-        for waiver in &description.waivers {
+        for row in &release.file.waivers {
             let rows = &release.file.waivers;
-            let Some(row) = rows.iter().find(|row| row.rule == waiver.rule) else { continue };
-            if [row.until, waiver.until].into_iter().flatten().any(|until| until < today) {
-                continue;
-            }
+            let Some(waiver) = description.waiver(&row.rule, rows, now) else { continue };
             let field = self.fields.key(&row.property);
             for problem in problems.iter_mut().filter(|problem| Some(&*problem.field) == field) {
                 problem.severity = Severity::Warning;
@@ -117,5 +113,32 @@ impl Gate {
                     format!("{} (excused by the waiver `{}`)", problem.rule, waiver.rule);
             }
         }
+    }
+    /// What the steward must know of waivers that are over: they excuse from nothing any more.
+    #[must_use]
+    pub fn expired(description: &Description, release: &Release, now: Timestamp) -> Vec<Problem> {
+        let rows = &release.file.waivers;
+        let over = description.waivers.iter().enumerate().filter(|(_, waiver)| {
+            rows.iter().any(|row| row.rule == waiver.rule)
+                && description.waiver(&waiver.rule, rows, now).is_none()
+        });
+        over.map(|(place, waiver)| {
+            let of_release = rows.iter().find(|row| row.rule == waiver.rule);
+            let until = [of_release.and_then(|row| row.until), waiver.until];
+            let until = until.into_iter().flatten().min();
+            Problem {
+                severity: Severity::Warning,
+                field: format!("waiver.{place}"),
+                label: "Named exception".to_owned(),
+                rule: format!(
+                    "the waiver `{}` is over since {}: it excuses from nothing any more",
+                    waiver.rule,
+                    until.map_or_else(String::new, |until| until.to_string())
+                ),
+                remedy: "remove the waiver, and name what it excused from".to_owned(),
+                value: None,
+            }
+        })
+        .collect()
     }
 }

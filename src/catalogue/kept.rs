@@ -82,11 +82,19 @@ impl IndexFacts {
         figure: &Figure,
         limit: usize,
     ) -> Result<Lowering> {
+        let studies = self.lowered_by(selection, figure);
+        Ok(Lowering {
+            studies: studies.len(),
+            numbers: studies.iter().take(limit).map(i64::from).collect(),
+        })
+    }
+
+    fn lowered_by(&self, selection: &Selection, figure: &Figure) -> RoaringBitmap {
         let actor = Actor::operator();
         let criteria = Criteria::from(selection);
-        let studies = match figure {
+        let view = self.index.read();
+        match figure {
             Figure::Attributes { of } => {
-                let view = self.index.read();
                 let whole = view.selected_studies(&actor, &criteria);
                 let mut lacking = RoaringBitmap::new();
                 for keyword in of {
@@ -97,20 +105,16 @@ impl IndexFacts {
                 }
                 lacking
             }
-            Figure::Without { of } => self.studies_with(selection, of),
+            Figure::Without { of } => {
+                let census = view.census(&actor, &criteria, COUNTED);
+                census.map(|census| view.studies_with_findings(&census, of)).unwrap_or_default()
+            }
+            Figure::Coded { facet } => {
+                let census = view.census(&actor, &criteria, COUNTED);
+                census.map(|census| view.studies_without_code(&census, *facet)).unwrap_or_default()
+            }
             Figure::Days {} | Figure::Years {} | Figure::Elements {} => RoaringBitmap::new(),
-        };
-        Ok(Lowering {
-            studies: studies.len(),
-            numbers: studies.iter().take(limit).map(i64::from).collect(),
-        })
-    }
-
-    /// The studies of a selection with a finding of one of these kinds.
-    fn studies_with(&self, selection: &Selection, kinds: &[String]) -> RoaringBitmap {
-        let view = self.index.read();
-        let census = view.census(&Actor::operator(), &Criteria::from(selection), COUNTED);
-        census.map(|census| view.studies_with_findings(&census, kinds)).unwrap_or_default()
+        }
     }
 
     /// How the studies came in: per kind of source, the days of the first and the last change.
@@ -190,6 +194,8 @@ impl Facts for IndexFacts {
             min_age: years.clone().min(),
             max_age: years.max(),
             loads: census.loads(LOADS),
+            ages: census.tails(&view, Facet::Age),
+            years: census.tails(&view, Facet::Year),
             facets: facets.filter(|(_, cells)| !cells.is_empty()).collect(),
             age_bands: cells(bands),
             attributes,
@@ -198,9 +204,12 @@ impl Facts for IndexFacts {
         })
     }
 
-    fn with_findings(&self, selection: &Selection, kinds: &[String]) -> Result<Cell> {
-        let studies = self.studies_with(selection, kinds);
+    fn passing(&self, selection: &Selection, figure: &Figure) -> Result<Cell> {
+        let lowering = self.lowered_by(selection, figure);
         let view = self.index.read();
+        let census = view.census(&Actor::operator(), &Criteria::from(selection), COUNTED);
+        let whole = census.map(|census| census.studies().clone()).unwrap_or_default();
+        let studies = whole - lowering;
         Ok(Cell {
             term: String::new(),
             records: studies.len(),

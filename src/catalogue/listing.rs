@@ -153,6 +153,7 @@ impl Writer<'_> {
             let is_withdrawn = entry.state == State::Withdrawn;
             let status = if is_withdrawn { "WITHDRAWN" } else { "COMPLETED" };
             put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+            self.put_conformance(&mut draft, &entry);
             if !is_withdrawn {
                 draft.add(&catalog, "dcat:dataset", self.dataset_iri(&entry.slug));
                 self.put_record_about(&mut draft, &entry);
@@ -163,12 +164,30 @@ impl Writer<'_> {
         Ok((draft.graph, documents))
     }
 
+    /// The catalogue with the datasets that it holds, without their documents.
+    #[must_use]
+    pub fn catalogue<'s>(
+        &self,
+        slugs: impl Iterator<Item = &'s str>,
+        latest: Option<Timestamp>,
+    ) -> Graph {
+        let mut draft = Draft::new(*self);
+        let catalog = self.iri("/catalog");
+        self.describe(&mut draft, &catalog, latest);
+        for slug in slugs {
+            draft.add(&catalog, "dcat:dataset", self.dataset_iri(slug));
+            draft.add(&catalog, "dcat:record", self.record_iri(slug));
+        }
+        draft.graph
+    }
+
     /// The record of a dataset: its own document.
     #[must_use]
     pub fn record(&self, entry: &Entry) -> Graph {
         let mut draft = Draft::new(*self);
         let status = if entry.state == State::Withdrawn { "WITHDRAWN" } else { "COMPLETED" };
         put_record(&mut draft, *self, &entry.slug, entry.issued, entry.modified, status);
+        self.put_conformance(&mut draft, entry);
         self.put_record_about(&mut draft, entry);
         draft.graph
     }
@@ -262,7 +281,7 @@ impl Writer<'_> {
         }
     }
 
-    fn put_series(&self, draft: &mut Draft<'_>, entry: &Entry) {
+    pub(super) fn put_series(&self, draft: &mut Draft<'_>, entry: &Entry) {
         let Some(series) = entry.description().series else { return };
         let node = self.iri(&format!("/series/{}", series.id));
         let dataset = self.dataset_iri(&entry.slug);
@@ -324,9 +343,4 @@ pub(super) fn put_record(
     draft.typed(&node, "dct:issued", &moment(issued), "xsd:dateTime");
     draft.typed(&node, "dct:modified", &moment(modified), "xsd:dateTime");
     draft.concept(&node, "adms:status", Scheme::DatasetStatus, status);
-    let profile = writer.release.file.profile.clone();
-    draft.link(&node, "dct:conformsTo", &profile);
-    if let Ok(profile) = NamedNode::new(profile) {
-        draft.kind(&profile, "dct:Standard");
-    }
 }

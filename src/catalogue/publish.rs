@@ -178,9 +178,15 @@ impl Publisher<'_> {
         if description.withdrawn {
             return self.withdraw(attempt, &description);
         }
-        let missing = self.missing_configuration(&description);
+        let expired = Gate::expired(&description, self.release, now);
+        let mut missing = self.missing_configuration(&description, now);
         if !missing.is_empty() {
+            missing.extend(expired);
             return self.refused(attempt, Vec::new(), missing);
+        }
+        let still_there = self.still_there(file, &description, shelf)?;
+        if !still_there.is_empty() {
+            return self.refused(attempt, Vec::new(), still_there);
         }
         // Another slug must not be a way round the schedule either.
         let heir = match attempt.before {
@@ -201,6 +207,14 @@ impl Publisher<'_> {
             issued,
             modified,
         };
+        // A waiver that is over since changes the document: it is one of now.
+        let waivers = |time| {
+            let rows = self.release.file.waivers.iter();
+            let excused =
+                |rule| description.waiver(rule, &self.release.file.waivers, time).is_some();
+            rows.map(|row| excused(&row.rule)).collect::<Vec<_>>()
+        };
+        let live = live.filter(|entry| waivers(entry.modified) == waivers(now));
         let mut modified = live.map_or(now, |entry| entry.modified);
         let mut graph = self.writer().dataset(&subject(modified));
         let mut document = emit::canonical(&graph);
@@ -214,6 +228,7 @@ impl Publisher<'_> {
         let rights = description.access_rights.unwrap_or(AccessRights::NonPublic);
         let mut problems = self.gate.check(rights, &graph, self.release);
         self.gate.excuse(&description, &mut problems, self.release, now);
+        problems.extend(expired);
         if problems.iter().any(|problem| problem.severity == Severity::Violation) {
             return self.refused(attempt, Vec::new(), problems);
         }
@@ -251,6 +266,42 @@ impl Publisher<'_> {
         }
         let verdict = if is_unchanged { Verdict::Unchanged } else { Verdict::Published };
         Ok(Outcome { slug: attempt.slug, verdict, refusals: Vec::new(), problems })
+    }
+
+    /// Datasets that this one says it was, and that are still described and published: two
+    /// documents would claim one dataset's names. A former file that is gone, or withdraws its
+    /// dataset, hands over.
+    fn still_there(
+        &self,
+        file: &str,
+        description: &Description,
+        shelf: &dyn Shelf,
+    ) -> Result<Vec<Problem>> {
+        let mut problems = Vec::new();
+        // A name alone stands in no folder.
+        let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
+        let Some(folder) = folder else { return Ok(problems) };
+        for (place, slug) in description.formerly.iter().enumerate() {
+            let Ok(text) = std::fs::read_to_string(folder.join(format!("{slug}.toml"))) else {
+                continue;
+            };
+            let is_withdrawn =
+                toml::from_str::<Description>(&text).is_ok_and(|former| former.withdrawn);
+            let live = shelf.find(slug)?.filter(|entry| entry.state == State::Published);
+            if !is_withdrawn && live.is_some() {
+                problems.push(Problem {
+                    severity: Severity::Violation,
+                    field: format!("formerly.{place}"),
+                    label: "Former names".to_owned(),
+                    rule: format!("`{slug}` is published, and has a description of its own"),
+                    remedy: format!(
+                        "remove `{slug}` from `formerly`, or remove the file `{slug}.toml` (or write `withdrawn = true` in it)"
+                    ),
+                    value: None,
+                });
+            }
+        }
+        Ok(problems)
     }
 
     /// What the dataset was before it had another slug.
@@ -314,7 +365,7 @@ impl Publisher<'_> {
     }
 
     /// What the configuration must say before anything can be published.
-    fn missing_configuration(&self, description: &Description) -> Vec<Problem> {
+    fn missing_configuration(&self, description: &Description, now: Timestamp) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut need = |table: &str, label: &str, organisation: &Organisation| {
             let missing = [
@@ -344,7 +395,8 @@ impl Publisher<'_> {
                 }
             }
         };
-        if description.hdab.is_none() && !description.is_excused("hdab") {
+        let waiver = description.waiver("hdab", &self.release.file.waivers, now);
+        if description.hdab.is_none() && waiver.is_none() {
             need("hdab", "Health data access body", &self.config.hdab);
         }
         if description.publisher.is_none() || description.custodian.is_none() {

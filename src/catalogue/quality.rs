@@ -14,10 +14,10 @@ use super::elements::completeness;
 use super::figures::{Disclosed, Facts, Figures};
 use super::graph::{Draft, Writer, moment, part};
 use super::shelf::Entry;
-use super::{AccessRights, Selection, Text, emit, release};
+use super::{AccessRights, Day, Selection, Text, emit, release};
 use crate::error::{Error, Result};
 use crate::imaging::{FINDING_KINDS, Facet};
-use crate::index::disclosure::{Cell, Rule};
+use crate::index::disclosure::Rule;
 
 /// `quality.toml`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -79,6 +79,11 @@ pub enum Figure {
         /// Codes of findings.
         of: Vec<String>,
     },
+    /// Share of studies of which every series that the dataset holds has a code of the facet.
+    Coded {
+        /// A facet of series whose terms are `system|code`, and `|text` where there is no code.
+        facet: Facet,
+    },
     /// Days from the newest study to the day of counting.
     Days {},
     /// Share of the years between the first and the last that have studies.
@@ -97,6 +102,10 @@ impl Figure {
             }
             Self::Without { of } => {
                 format!("1 - studies(finding in [{}]) / studies", of.join(", "))
+            }
+            Self::Coded { facet } => {
+                let name = facet_name(*facet);
+                format!("1 - studies(series of the dataset without a code of `{name}`) / studies")
             }
             Self::Days {} => "days(day of counting - newest study)".to_owned(),
             Self::Years {} => "years with studies / years of coverage".to_owned(),
@@ -148,6 +157,12 @@ pub(super) fn read(folder: Option<&Path>) -> Result<QualityFile> {
             && of.is_empty()
         {
             return wrong(&metric.id, "`of` is empty".to_owned());
+        }
+        if let Figure::Coded { facet } = metric.figure
+            && facet != Facet::BodySite
+        {
+            let name = facet_name(facet);
+            return wrong(&metric.id, format!("the terms of `{name}` are not codes of series"));
         }
         if let Figure::Without { of } = &metric.figure
             && let Some(code) =
@@ -205,25 +220,13 @@ impl QualityFile {
                     // Without a total nothing is shown of anything.
                     shown.records.map(|_| mean)
                 }
-                Figure::Without { of } => {
-                    let named = facts.with_findings(selection, of)?;
-                    let rest = Cell {
-                        term: String::new(),
-                        records: counted.records.saturating_sub(named.records),
-                        individuals: counted.individuals.saturating_sub(
-                            // Persons with a clean study too are not known apart: at worst all
-                            // whom a finding names have none.
-                            named.individuals.min(counted.individuals),
-                        ),
-                    };
-                    if named.records == 0 {
-                        shown.records.map(|_| 1.0)
-                    } else {
-                        let share = counted.percent(&rest, rule);
-                        share.map(|share| f64::from(share) / 100.0)
-                    }
+                Figure::Without { .. } | Figure::Coded { .. } => {
+                    let passing = facts.passing(selection, &metric.figure)?;
+                    // Without a total nothing is shown of anything.
+                    let share = shown.records.and_then(|_| counted.percent(&passing, rule));
+                    share.map(|share| f64::from(share) / 100.0)
                 }
-                Figure::Days {} => shown.to.and_then(|day| {
+                Figure::Days {} => newest(shown).and_then(|day| {
                     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
                     let days = today.since(day.0).ok()?.get_days();
                     Some(f64::from(days.max(0)))
@@ -262,18 +265,39 @@ impl QualityFile {
         Ok(measures)
     }
 
-    /// The score in percent: levels by weight, of what was measured.
+    /// The score in percent: levels by weight. What is withheld counts as the lowest level: nobody
+    /// may look better for what is not shown.
     #[must_use]
     pub fn score(&self, measures: &[Measure]) -> Option<u8> {
         let (mut reached, mut whole) = (0_u32, 0_u32);
         for metric in &self.metrics {
-            if let Some(measure) = measures.iter().find(|measure| measure.metric == metric.id) {
-                reached += metric.weight * u32::from(measure.level);
-                whole += metric.weight * u32::from(LEVELS);
-            }
+            let measure = measures.iter().find(|measure| measure.metric == metric.id);
+            reached += metric.weight * measure.map_or(0, |measure| u32::from(measure.level));
+            whole += metric.weight * u32::from(LEVELS);
         }
         u8::try_from((reached * 100).checked_div(whole)?).ok()
     }
+
+    /// The metrics that were not measured, as the disclosure rule shows nothing for them.
+    pub fn withheld(&self, measures: &[Measure]) -> impl Iterator<Item = &Metric> {
+        let is_there = |id: &str| measures.iter().any(|measure| measure.metric == id);
+        self.metrics.iter().filter(move |metric| !is_there(&metric.id))
+    }
+}
+
+/// The facet as selections spell it.
+fn facet_name(facet: Facet) -> String {
+    let name = serde_json::to_value(facet).ok();
+    name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The day of the newest study, or the end of the newest year of which a count is shown.
+fn newest(shown: &Disclosed) -> Option<Day> {
+    if shown.is_exact {
+        return shown.to;
+    }
+    let years = shown.terms(Facet::Year).filter_map(|cell| cell.term.parse().ok());
+    jiff::civil::Date::new(years.max()?, 12, 31).ok().map(Day)
 }
 
 /// The share of the years of coverage that have a shown count.
@@ -354,6 +378,17 @@ impl Writer<'_> {
                 draft.text(&dimension, "skos:prefLabel", &row.label);
                 draft.literal(&dimension, "skos:note", &format!("Article {}", row.article));
             }
+        }
+        for waiver in self.waivers_of(entry) {
+            self.put_waiver(&mut draft, &label, &waiver);
+        }
+        for metric in file.withheld(&measures) {
+            let of = part(&label, &format!("metric-{}", metric.id));
+            draft.kind(&of, "dqv:Metric");
+            draft.text(&of, "skos:prefLabel", &metric.label);
+            draft.text(&of, "skos:definition", &metric.definition);
+            draft.phrase(&of, "skos:note", "withheld", &description.title);
+            draft.add(&label, "dct:hasPart", of);
         }
         if let Some(score) = file.score(&measures) {
             let node = part(&label, "score");

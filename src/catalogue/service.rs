@@ -45,7 +45,8 @@ impl Writer<'_> {
             "dct:description",
             "en",
             "Every published dataset with its catalogue record is a named graph, named by the \
-             dataset's IRI; the default graph is the RDF merge of all.",
+             dataset's IRI; so are its quality label (in catalogues of at most 1,000 datasets), each \
+             series and the catalogue; the default graph is the RDF merge of all.",
         );
         draft.add(&dataset, "rdfs:seeAlso", self.iri("/catalog"));
         draft.add(&dataset, "sd:defaultGraph", default.clone());

@@ -59,6 +59,15 @@ impl ResultsFormat {
     }
 }
 
+/// Why a query has no answer, for whoever asked it on a page.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unanswered {
+    /// The query is to blame.
+    Refused(String),
+    /// Time, memory or turns ran out: a narrower one, or the same one later, may be answered.
+    TooCostly(String),
+}
+
 /// A query and what the reader can take.
 #[derive(Clone, Debug)]
 pub struct Question {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::emit;
 use super::graph::Writer;
+use super::language::language_tag;
 use super::shelf::Entry;
 use crate::error::{Error, Result};
 
@@ -64,7 +65,7 @@ pub struct Summary {
     pub licences: Vec<String>,
     /// Code of the access right.
     pub access: String,
-    /// Codes of the languages of the data.
+    /// Tags (BCP 47) of the languages of the data.
     pub languages: Vec<String>,
     /// Codes or IRIs of the places that it covers.
     pub places: Vec<String>,
@@ -244,7 +245,7 @@ impl Summary {
             version: reader.value(&node, "dcat:version").unwrap_or_default(),
             licences,
             access: codes("dct:accessRights").into_iter().next().unwrap_or_default(),
-            languages: codes("dct:language"),
+            languages: codes("dct:language").iter().map(|code| language_tag(code)).collect(),
             places: codes("dct:spatial"),
             period: (bound("dcat:startDate"), bound("dcat:endDate")),
             relations: reader.values(&node, "dct:relation"),
@@ -334,6 +335,8 @@ impl Summary {
         let creators: Vec<Value> = self.creators.iter().map(|name| organisation(name)).collect();
         let publisher =
             if self.publisher.is_empty() { Value::Null } else { organisation(&self.publisher) };
+        let place = |code: &String| json!({ "@type": "Place", "name": code });
+        let places: Vec<Value> = self.places.iter().map(place).collect();
         let rows = [
             ("@id", json!(self.iri)),
             ("url", json!(self.iri)),
@@ -351,7 +354,7 @@ impl Summary {
             ("creator", json!(creators)),
             ("publisher", publisher),
             ("temporalCoverage", json!(self.interval())),
-            ("spatialCoverage", json!(self.places)),
+            ("spatialCoverage", json!(places)),
             ("inLanguage", json!(self.languages)),
             ("isBasedOn", json!(self.relations)),
             (

@@ -145,12 +145,12 @@ fn tell(common: &Common, outcome: &Outcome) {
         for refusal in &outcome.refusals {
             out!("  {refusal}");
         }
-        // What the parser refused is among the problems again, for the pages.
-        let is_judged = outcome.refusals.is_empty();
+        // What the parser refused comes first among the problems again, for the pages; behind it
+        // stands what became of the dataset.
         let (must, should): (Vec<_>, Vec<_>) = outcome
             .problems
             .iter()
-            .filter(|_| is_judged)
+            .skip(outcome.refusals.len())
             .partition(|problem| problem.severity == Severity::Violation);
         for problem in must {
             out!("  must: {problem}");

@@ -2,7 +2,6 @@
 //! event stream. Nothing is acknowledged: who asks again gets the same messages.
 
 use super::State;
-use super::documents::profile;
 use super::doors::{Ask, Found, JSON, Refused};
 use crate::catalogue::{self as rdf, Entry, Event, FRAGMENT, FeedPage};
 use crate::error::{Error, Result};
@@ -114,10 +113,9 @@ pub(super) fn document(state: &State, ask: &Ask) -> Result<Found, Refused> {
     let entry = super::documents::entry(state, &event.slug)?;
     let key = format!("{} {}", ask.path, event.hash);
     let first = state.writer().dataset_iri(&event.slug);
-    let links = vec![
-        profile(state),
-        format!("<{}>; rel=\"describedby\"", state.writer().event_iri(event.seq).as_str()),
-    ];
+    let mut links = super::documents::claim(state, &entry);
+    let of_event = state.writer().event_iri(event.seq);
+    links.push(format!("<{}>; rel=\"describedby\"", of_event.as_str()));
     let answer = Found::graph(key, &first, move |_| rdf::parse(&entry.document));
     Ok(answer.modified(Some(event.time)).links(links))
 }

@@ -37,6 +37,12 @@ fn published(state: &State, slug: &str) -> Result<Entry> {
 }
 
 /// What changes with the bytes of an entry's document.
+/// The profile of a dataset's document, but of one that is excused from a rule of it.
+pub(super) fn claim(state: &State, entry: &Entry) -> Vec<String> {
+    let is_whole = state.writer().waivers_of(entry).is_empty();
+    is_whole.then(|| profile(state)).into_iter().collect()
+}
+
 fn stamp(entry: &Entry) -> String {
     format!("{:?} {} {}", entry.state, entry.modified, rdf::digest(&entry.document))
 }
@@ -74,13 +80,13 @@ pub(super) fn dataset(state: &State, ask: &Ask) -> Result<Found, Refused> {
 fn signposts(state: &State, entry: &Entry) -> Vec<String> {
     let writer = state.writer();
     let (node, record) = (writer.dataset_iri(&entry.slug), writer.record_iri(&entry.slug));
-    let mut links = vec![
-        profile(state),
+    let mut links = claim(state, entry);
+    links.extend([
         format!("<{}>; rel=\"cite-as\"", node.as_str()),
         "<https://schema.org/Dataset>; rel=\"type\"".to_owned(),
         format!("<{}>; rel=\"collection\"", writer.iri("/catalog").as_str()),
         format!("<{}>; rel=\"describedby\"", record.as_str()),
-    ];
+    ]);
     if entry.state != rdf::State::Published {
         return links;
     }

@@ -37,7 +37,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
-use crate::catalogue::sparql::{Answer, Endpoint};
+use crate::catalogue::sparql::{Answer, Endpoint, Unanswered};
 use crate::catalogue::{Release, Shelf, Snapshot, Writer};
 use crate::config::Config;
 use crate::error::Result;
@@ -60,7 +60,7 @@ pub enum Topic {
     /// A dataset of another catalogue; which one is in the request.
     Harvested,
     /// The SPARQL form; with a query, and its answer or why there is none.
-    Sparql(Option<(String, Result<Answer, String>)>),
+    Sparql(Option<(String, Result<Answer, Unanswered>)>),
 }
 
 /// The pages' handler: set by `web` through [`State::with_page`].

@@ -12,7 +12,7 @@ use super::doors::{Door, Found};
 use super::negotiate::preferred;
 use super::{State, Topic, problem};
 use crate::catalogue::Format;
-use crate::catalogue::sparql::{Graphs, Question, ResultsFormat, WORKERS};
+use crate::catalogue::sparql::{Graphs, Question, ResultsFormat, Unanswered, WORKERS};
 use crate::error::{Error, Result};
 
 /// Queries that wait for a worker; more are turned away.
@@ -71,7 +71,7 @@ pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpRe
     }
     match read(request.query_string().as_bytes()).and_then(Asked::query) {
         Ok(asked) => run(state, request, asked).await,
-        Err(failure) => problem(&failure),
+        Err(failure) => failed(&state, request, String::new(), &failure).await,
     }
 }
 
@@ -115,7 +115,32 @@ pub(super) async fn post(
     };
     match asked {
         Ok(asked) => run(state, request, asked).await,
-        Err(failure) => problem(&failure),
+        Err(failure) => failed(&state, request, String::new(), &failure).await,
+    }
+}
+
+/// Says why a query has no answer: who reads HTML gets the form back, with the query in it.
+async fn failed(
+    state: &State,
+    request: HttpRequest,
+    text: String,
+    failure: &Error,
+) -> HttpResponse {
+    let why = match failure {
+        Error::Invalid(_) | Error::Parameter { .. } => Unanswered::Refused(failure.to_string()),
+        Error::TooCostly(why) => Unanswered::TooCostly(why.clone()),
+        Error::NotFound { .. }
+        | Error::Gone { .. }
+        | Error::Unauthenticated(_)
+        | Error::Forbidden(_)
+        | Error::NotAcceptable(_)
+        | Error::Configuration(_)
+        | Error::Store(_)
+        | Error::Internal(_) => return problem(failure),
+    };
+    match state.page.as_ref().filter(|_| is_for_people(&request)) {
+        Some(page) => page(request, Topic::Sparql(Some((text, Err(why))))).await,
+        None => problem(failure),
     }
 }
 
@@ -210,7 +235,9 @@ async fn run(
     let patience = Duration::from_secs(state.config.sparql.seconds.max(1));
     let turn = match state.queue.turn(patience).await {
         Ok(turn) => turn,
-        Err(failure) => return problem(&failure),
+        Err(failure) => {
+            return failed(&state, request.clone(), asked.unwrap_or_default(), &failure).await;
+        }
     };
     let worker = state.clone();
     let done = web::block(move || {
@@ -223,11 +250,8 @@ async fn run(
             Ok(Ok(answer)) => {
                 return page(request.clone(), Topic::Sparql(Some((text, Ok(answer))))).await;
             }
-            // What the query is to blame for is said beside it.
-            Ok(Err(Error::Invalid(why))) => {
-                return page(request.clone(), Topic::Sparql(Some((text, Err(why))))).await;
-            }
-            Ok(Err(failure)) => return problem(&failure),
+            // Why there is none is said beside the query.
+            Ok(Err(failure)) => return failed(&state, request, text, &failure).await,
             Err(failure) => return problem(&Error::Internal(failure.to_string())),
         }
     }

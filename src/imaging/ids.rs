@@ -70,6 +70,14 @@ pub fn fold(text: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The words of a text as they are looked for: folded, without punctuation, one space apart.
+#[must_use]
+pub fn fold_words(text: &str) -> String {
+    let plain: String =
+        fold(text).chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Under which logical ids somebody sees patients and studies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum IdSpace {
@@ -137,13 +145,18 @@ pub fn uid_hash(uid: &str) -> i64 {
 mod tests {
     use sha2::{Digest as _, Sha256};
 
-    use super::{IdSpace, fold, public_id};
+    use super::{IdSpace, fold, fold_words, public_id};
 
     #[test]
     fn folding_drops_case_and_accents() {
         assert_eq!(fold("  Dvořáková  ŽOFIE "), "dvorakova zofie");
         assert_eq!(fold("Μαστός"), fold("ΜΑΣΤΟΣ"));
         assert_eq!(fold("Straße"), "strasse");
+        assert_eq!(
+            fold_words(" \"Lung  cancer\", (T1/T2) – low-dose"),
+            "lung cancer t1 t2 low dose"
+        );
+        assert_eq!(fold_words("«Θώρακας»· ***"), "θωρακασ");
     }
 
     #[test]

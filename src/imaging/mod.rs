@@ -19,7 +19,7 @@ mod uid;
 pub use attributes::{Attributes, Keyword, NotAKeyword, Value};
 pub use facet::{Facet, SeriesFacts, Started, StudyFacts};
 pub use finding::{FINDING_KINDS, Finding, FindingKind};
-pub use ids::{IdSpace, Lookup, fold, keyed, public_id, uid_hash};
+pub use ids::{IdSpace, Lookup, fold, fold_words, keyed, public_id, uid_hash};
 pub use instance::{Concept, Instance, Laterality, NotPacked};
 pub use quarantine::Quarantine;
 pub use record::{PatientKey, Rank, Record};

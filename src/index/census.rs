@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use roaring::RoaringBitmap;
 
+use super::disclosure::Tail;
 use super::query::{Counts, Criteria};
 use super::terms::Term;
 use super::view::{SeriesSlot, View};
@@ -276,6 +277,11 @@ impl Census {
         true
     }
 
+    /// The selected series.
+    pub(super) const fn series(&self) -> &RoaringBitmap {
+        &self.series
+    }
+
     /// The studies that have a selected series.
     #[must_use]
     pub const fn studies(&self) -> &RoaringBitmap {
@@ -326,6 +332,31 @@ impl Census {
             known.patients |= &who.patients;
         }
         groups.into_iter().map(|(name, who)| who.counted(name)).collect()
+    }
+
+    /// The numbers of a facet, ascending, each with the persons who have it or less, and it or more.
+    #[must_use]
+    pub fn tails(&self, view: &View, facet: Facet) -> Vec<Tail> {
+        let mut numbers: BTreeMap<i32, RoaringBitmap> = BTreeMap::new();
+        for (text, who) in self.of_facet(view, facet) {
+            if let Ok(number) = text.parse() {
+                *numbers.entry(number).or_default() |= &who.patients;
+            }
+        }
+        let mut known = RoaringBitmap::new();
+        let mut tails: Vec<Tail> = numbers
+            .iter()
+            .map(|(at, patients)| {
+                known |= patients;
+                Tail { at: *at, up_to: known.len(), from: 0 }
+            })
+            .collect();
+        known.clear();
+        for (tail, patients) in tails.iter_mut().zip(numbers.values()).rev() {
+            known |= patients;
+            tail.from = known.len();
+        }
+        tails
     }
 
     fn of_facet<'a>(

@@ -11,6 +11,17 @@
 //! Regulation (EU) 2025/327 Article 73(1)(f) and recital 72 leave the figures to the access
 //! body; the defaults (10, 10) are those of `config::Disclosure`.
 
+/// Persons at or beyond a number (an age, a year) of a selection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tail {
+    /// The number, which somebody has.
+    pub at: i32,
+    /// Distinct persons who have it or a lesser one.
+    pub up_to: u64,
+    /// Distinct persons who have it or a greater one.
+    pub from: u64,
+}
+
 /// What has been counted for one term of a facet.
 #[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Cell {
@@ -244,6 +255,16 @@ impl Rule {
         others.saturating_sub(of_withheld.saturating_mul(self.threshold)) >= self.threshold
     }
 
+    /// The numbers between which are all but fewer persons than the threshold on either side; of
+    /// `tails` in their order. Those few move neither number, so that a range that is made of
+    /// these tells nothing of them, nor whether there are any.
+    #[must_use]
+    pub fn typical(self, tails: &[Tail]) -> Option<(i32, i32)> {
+        let first = tails.iter().find(|tail| tail.up_to >= self.threshold)?;
+        let last = tails.iter().rev().find(|tail| tail.from >= self.threshold)?;
+        (first.at <= last.at).then_some((first.at, last.at))
+    }
+
     /// The terms of the first and the last cell (in the order given) with at least threshold
     /// persons: the bounds that may be shown.
     #[must_use]
@@ -390,7 +411,7 @@ pub fn band_limits(term: &str) -> Option<(u16, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, Rule, Shown, Whole, age_band, band_limits};
+    use super::{Cell, Rule, Shown, Tail, Whole, age_band, band_limits};
     use proptest::prelude::*;
 
     const RULE: Rule = Rule { threshold: 10, rounding: 10 };
@@ -617,6 +638,44 @@ mod tests {
                     open.iter().map(|one| ways(rule, one.individuals.unwrap()).0).sum();
                 prop_assert!(most >= least + (withheld + 1) * threshold);
             }
+        }
+
+        /// Fewer persons than the threshold lie outside on either side, and wherever they lie
+        /// there the range is the same.
+        #[test]
+        fn a_typical_range_tells_nothing_of_the_few_outside(
+            ages in prop::collection::vec((0_u8..30, 20_i32..90), 0..80),
+            threshold in 2_u64..8,
+            moved in prop::collection::vec(0_i32..200, 80),
+        ) {
+            let rule = Rule { threshold, rounding: threshold };
+            let tails = |ages: &[(u8, i32)]| -> Vec<Tail> {
+                let of = |holds: &dyn Fn(i32) -> bool| {
+                    let persons = ages.iter().filter(|(_, age)| holds(*age)).map(|(person, _)| person);
+                    persons.collect::<std::collections::BTreeSet<_>>().len() as u64
+                };
+                let all: std::collections::BTreeSet<i32> = ages.iter().map(|(_, age)| *age).collect();
+                all.into_iter()
+                    .map(|at| Tail { at, up_to: of(&|age| age <= at), from: of(&|age| age >= at) })
+                    .collect()
+            };
+            let Some((first, last)) = rule.typical(&tails(&ages)) else { return Ok(()) };
+            let outside = |beyond: &dyn Fn(i32) -> bool| {
+                let few = ages.iter().filter(|(_, age)| beyond(*age)).map(|(person, _)| person);
+                few.collect::<std::collections::BTreeSet<_>>().len() as u64
+            };
+            prop_assert!(outside(&|age| age < first) < threshold);
+            prop_assert!(outside(&|age| age > last) < threshold);
+            let others: Vec<(u8, i32)> = ages
+                .iter()
+                .zip(&moved)
+                .map(|((person, age), by)| match age {
+                    age if *age < first => (*person, first - 1 - by),
+                    age if *age > last => (*person, last + 1 + by),
+                    age => (*person, *age),
+                })
+                .collect();
+            prop_assert_eq!(rule.typical(&tails(&others)), Some((first, last)));
         }
 
         #[test]

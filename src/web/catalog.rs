@@ -3,7 +3,6 @@
 //! In: [`Card`]s made from what was published, and a query string. Out: HTML. Every state of the
 //! page is an address that can be shared; nothing needs a script.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use askama::Template;
 use roaring::RoaringBitmap;
 
 use super::dataset::Access;
-use super::finder::{Finder, Folded};
+use super::finder::{Counted, Finder, Folded};
 use super::layout::{Layout, Place, Site};
 use super::problem::render;
 use super::reader::Reader;
@@ -41,8 +40,18 @@ pub enum Dimension {
     Modality,
     /// Body site.
     BodySite,
+    /// Manufacturer of the equipment.
+    Manufacturer,
+    /// Sex of the persons.
+    Sex,
+    /// Band of ages at the study.
+    Age,
     /// Year of the studies.
     Year,
+    /// Primary condition of the persons.
+    Condition,
+    /// Way in which the data were collected.
+    Method,
     /// Licence of a distribution.
     Licence,
     /// Keyword.
@@ -55,12 +64,22 @@ impl Dimension {
         (Self::Access, "access", "facet.access"),
         (Self::Modality, "modality", "facet.modality"),
         (Self::BodySite, "body-site", "facet.body-site"),
+        (Self::Manufacturer, "manufacturer", "facet.manufacturer"),
+        (Self::Condition, "condition", "facet.condition"),
+        (Self::Sex, "sex", "facet.sex"),
+        (Self::Age, "age", "facet.age"),
+        (Self::Year, "year", "facet.year"),
         (Self::Theme, "theme", "facet.theme"),
         (Self::Category, "category", "facet.category"),
-        (Self::Year, "year", "facet.year"),
+        (Self::Method, "method", "facet.method"),
         (Self::Licence, "licence", "facet.licence"),
         (Self::Keyword, "keyword", "facet.keyword"),
     ];
+
+    /// Whether its values are listed in their own order, not by how many datasets have them.
+    pub(super) const fn is_ordered(self) -> bool {
+        matches!(self, Self::Year | Self::Age)
+    }
 
     fn name(self) -> &'static str {
         Self::ALL.iter().find(|row| row.0 == self).map_or("", |row| row.1)
@@ -371,8 +390,15 @@ impl CatalogQuery {
         fields
     }
 
+    /// With a value excluded no more.
+    pub(super) fn without(&self, dimension: Dimension, value: &str) -> Self {
+        let mut query = self.clone();
+        remove(&mut query.exclude, dimension, value);
+        query
+    }
+
     /// With a value put in or taken out on one side; the list begins again at its first page.
-    fn toggled(&self, dimension: Dimension, value: &str, is_excluded: bool) -> Self {
+    pub(super) fn toggled(&self, dimension: Dimension, value: &str, is_excluded: bool) -> Self {
         let mut query = Self { page: 1, ..self.clone() };
         let (own, other) = if is_excluded {
             (&mut query.exclude, &mut query.include)
@@ -481,12 +507,12 @@ pub fn render_catalog(view: &CatalogView, reader: &Reader, query: &str) -> Resul
         .filter_map(|(dimension, name, title)| {
             let is_chosen =
                 query.include.contains_key(dimension) || query.exclude.contains_key(dimension);
-            let rest = if is_chosen {
-                Cow::Owned(finder.filtered(&with_text, &query, Some(*dimension)))
+            let counts = if is_chosen {
+                finder.facet(&with_text, &query, *dimension, MOST_VALUES)
             } else {
-                Cow::Borrowed(&found)
+                finder.count(&found, *dimension, MOST_VALUES)
             };
-            facet_block(view, &query, *dimension, name, tongue, title, &rest)
+            facet_block(view, &query, *dimension, name, tongue, title, counts)
         })
         .collect();
     let total = usize::try_from(found.len()).unwrap_or(usize::MAX);
@@ -539,17 +565,8 @@ fn facet_block(
     name: &'static str,
     tongue: &'static Tongue,
     title: &'static str,
-    rest: &RoaringBitmap,
+    (counts, rarer): (Vec<Counted>, usize),
 ) -> Option<FacetBlock> {
-    let (mut counts, rarer) = view.finder.count(rest, dimension, MOST_VALUES);
-    // What is chosen stays visible, so that it can be unchosen.
-    for value in
-        query.include.get(&dimension).into_iter().chain(query.exclude.get(&dimension)).flatten()
-    {
-        if !counts.iter().any(|(known, _)| known == value) {
-            counts.push((value.clone(), view.finder.count_of(rest, dimension, value)));
-        }
-    }
     if counts.is_empty() {
         return None;
     }

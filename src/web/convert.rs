@@ -105,6 +105,11 @@ impl Converter<'_> {
             Dimension::Category => self.label(Scheme::HealthCategory, value),
             Dimension::Modality => self.term(Facet::Modality, value),
             Dimension::BodySite => self.term(Facet::BodySite, value),
+            Dimension::Sex => self.term(Facet::Sex, value),
+            Dimension::Age => Phrase::plain(figures::band(value, self.tongue)),
+            Dimension::Manufacturer => self.term(Facet::Manufacturer, value),
+            Dimension::Condition => self.label(Scheme::EucaimCondition, value),
+            Dimension::Method => self.label(Scheme::EucaimCollectionMethod, value),
             Dimension::Year | Dimension::Licence | Dimension::Keyword => Phrase::plain(value),
         }
     }

@@ -14,7 +14,8 @@ use super::problem::render;
 use super::tongue::Tongue;
 use super::words::{self, Phrase};
 use crate::actor::Role;
-use crate::catalogue::{Entry, Severity, State as Standing};
+use crate::catalogue::{Entry, Severity, State as Standing, Text};
+use crate::error::Result;
 
 /// Datasets on a page.
 const ROWS: usize = 50;
@@ -88,13 +89,38 @@ fn line(state: &State, tongue: &'static Tongue, entry: Entry) -> DatasetLine {
     }
 }
 
+/// A draft that was never published.
+struct NewLine {
+    slug: String,
+    title: Phrase,
+    said: String,
+    version: i64,
+}
+
+/// A draft as the list shows it; `None`: somebody published or deleted it meanwhile.
+fn new_line(state: &State, tongue: &'static Tongue, slug: String) -> Result<Option<NewLine>> {
+    let Some(bench) = &state.bench else { return Ok(None) };
+    let Some(draft) = bench.draft(&slug)? else { return Ok(None) };
+    // A draft may be anything: its title is read by itself.
+    let table: toml::Table = toml::from_str(&draft.text).unwrap_or_default();
+    let title = table.get("title").and_then(|title| title.clone().try_into::<Text>().ok());
+    let title = title.map(|title| state.pages.converter(tongue).best(&title)).unwrap_or_default();
+    let at = Moment::new(draft.at, tongue);
+    Ok(Some(NewLine {
+        title: if title.is_empty() { Phrase::plain(slug.clone()) } else { title },
+        said: tongue.put_two("steward.is-draft", &draft.who, &at.shown),
+        version: draft.version,
+        slug,
+    }))
+}
+
 #[derive(Template)]
 #[template(path = "operator/catalogue.html")]
 struct CataloguePage {
     layout: Layout,
     lines: Vec<DatasetLine>,
     /// Drafts of datasets that are described nowhere else.
-    new: Vec<String>,
+    new: Vec<NewLine>,
     /// Slugs with a draft.
     drafts: BTreeSet<String>,
     may_write: bool,
@@ -142,6 +168,8 @@ async fn catalogue(request: HttpRequest, state: web::Data<State>) -> HttpRespons
             .iter()
             .filter_map(|slug| Some(line(state, tongue, entries.remove(slug)?)))
             .collect();
+        let new = new.into_iter().map(|slug| new_line(state, tongue, slug));
+        let new: Vec<NewLine> = new.filter_map(Result::transpose).collect::<Result<_>>()?;
         let name = Show::ALL.iter().find(|row| row.0 == show).map_or("all", |row| row.1);
         let href = |number: usize| {
             format!("/operator/catalogue?q={}&show={name}&page={number}", words::encode(&text))

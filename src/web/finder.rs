@@ -10,7 +10,8 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::catalog::{Card, CatalogQuery, Dimension, Order};
-use crate::imaging::fold;
+use crate::imaging::{fold, fold_words};
+use crate::index::disclosure::band_limits;
 
 /// The datasets by place in the list of cards.
 pub(super) struct Finder {
@@ -91,13 +92,16 @@ impl Words {
         words
     }
 
-    /// Who has a word that contains the needle, which is a part of a folded word.
-    fn containing(&self, needle: &str) -> RoaringBitmap {
+    /// Who has a word that begins with the needle, which is a part of a folded word.
+    fn beginning(&self, needle: &str) -> RoaringBitmap {
         // A bit for each, as one letter is in nearly every word.
         let mut bits = vec![0_u8; self.size.div_ceil(8)];
-        let mut from = 0;
-        while let Some(at) = self.text.get(from..).and_then(|rest| rest.find(needle)) {
-            let word = self.starts.partition_point(|start| *start <= from + at).saturating_sub(1);
+        // The words are sorted: those that begin with it stand together.
+        let word_at = |start: &usize| self.text.get(*start..).unwrap_or_default();
+        let first = self.starts.partition_point(|start| word_at(start) < needle);
+        let beginning = self.starts.iter().skip(first);
+        let count = beginning.take_while(|start| word_at(start).starts_with(needle)).count();
+        for word in first..first + count {
             if let (Some(start), Some(end)) =
                 (self.of_starts.get(word), self.of_starts.get(word + 1))
             {
@@ -107,8 +111,6 @@ impl Words {
                     }
                 }
             }
-            // A word counts once.
-            from = self.starts.get(word + 1).copied().unwrap_or(self.text.len());
         }
         RoaringBitmap::from_lsb0_bytes(0, &bits)
     }
@@ -153,6 +155,7 @@ impl Values {
         match dimension {
             // The latest first, whatever their count.
             Dimension::Year => order.sort_by(|a, b| name(*b).cmp(name(*a))),
+            Dimension::Age => order.sort_by_key(|number| band_limits(name(*number))),
             _ => {
                 order.sort_by_cached_key(|number| (label(name(*number)), name(*number).to_owned()))
             }
@@ -203,9 +206,9 @@ impl Values {
                 (count, rank, number)
             })
             .collect();
-        let key = |(count, rank, _): &(usize, u32, u32)| match dimension {
-            Dimension::Year => (Reverse(0), *rank),
-            _ => (Reverse(*count), *rank),
+        let key = |(count, rank, _): &(usize, u32, u32)| match dimension.is_ordered() {
+            true => (Reverse(0), *rank),
+            false => (Reverse(*count), *rank),
         };
         let rest = counted.len().saturating_sub(most);
         if rest > 0 {
@@ -236,7 +239,7 @@ impl Finder {
                     text.push_str(&label(*dimension, value));
                 }
             }
-            Arc::new(Folded { text: fold(&text), title: fold(title) })
+            Arc::new(Folded { text: fold_words(&text), title: fold_words(title) })
         };
         let folded: Vec<Arc<Folded>> =
             cards.iter().map(|card| known(card).unwrap_or_else(|| fold_card(card))).collect();
@@ -270,7 +273,7 @@ impl Finder {
 
     /// The words of a text that are looked for, folded.
     fn needles(text: &str) -> Vec<String> {
-        let folded = fold(text);
+        let folded = fold_words(text);
         folded.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
@@ -279,14 +282,14 @@ impl Finder {
         let mut found = self.all.clone();
         let needles = Self::needles(text);
         for (place, needle) in needles.iter().enumerate() {
-            // Who has a word has its parts, and what stands twice once.
+            // Who has a word has its beginnings, and what stands twice once.
             let is_told = |(at, other): (usize, &String)| {
-                other.contains(needle) && (other != needle || at < place)
+                other.starts_with(needle.as_str()) && (other != needle || at < place)
             };
             if needles.iter().enumerate().any(|other| other.0 != place && is_told(other)) {
                 continue;
             }
-            found &= self.words.containing(needle);
+            found &= self.words.beginning(needle);
             if found.is_empty() {
                 break;
             }
@@ -294,7 +297,8 @@ impl Finder {
         found
     }
 
-    /// Those of the datasets that the filters leave, but those of one dimension.
+    /// Those of the datasets that the filters leave, without what is chosen in one dimension: what
+    /// is excluded there stays excluded, as it does when another value is chosen.
     pub(super) fn filtered(
         &self,
         of: &RoaringBitmap,
@@ -308,13 +312,45 @@ impl Finder {
         for (dimension, names) in query.include.iter().filter(|(of, _)| Some(**of) != but) {
             found &= having(dimension, names);
         }
-        for (dimension, names) in query.exclude.iter().filter(|(of, _)| Some(**of) != but) {
+        for (dimension, names) in &query.exclude {
             found -= having(dimension, names);
         }
         found
     }
 
-    /// The values that some of the datasets have, the most frequent first (years: the latest), no
+    /// The values of a facet, each with how many datasets choosing it alone there finds, no more
+    /// than `most` and those that the query names; and how many are left out.
+    pub(super) fn facet(
+        &self,
+        of: &RoaringBitmap,
+        query: &CatalogQuery,
+        dimension: Dimension,
+        most: usize,
+    ) -> (Vec<Counted>, usize) {
+        let rest = if query.include.contains_key(&dimension) {
+            self.filtered(of, query, Some(dimension))
+        } else {
+            self.filtered(of, query, None)
+        };
+        let (mut counts, left_out) = self.count(&rest, dimension, most);
+        // What is chosen stays visible, so that it can be unchosen.
+        for value in query.include.get(&dimension).into_iter().flatten() {
+            if !counts.iter().any(|(known, _)| known == value) {
+                counts.push((value.clone(), self.count_of(&rest, dimension, value)));
+            }
+        }
+        for value in query.exclude.get(&dimension).into_iter().flatten() {
+            // Whoever chooses it excludes it no more.
+            let chosen = query.without(dimension, value);
+            let rest = self.filtered(of, &chosen, Some(dimension));
+            let count = self.count_of(&rest, dimension, value);
+            counts.retain(|(known, _)| known != value);
+            counts.push((value.clone(), count));
+        }
+        (counts, left_out)
+    }
+
+    /// The values that some of the datasets have, the most frequent first (years: the latest, ages: the youngest), no
     /// more than `most`, and how many are left out.
     pub(super) fn count(
         &self,
@@ -358,7 +394,7 @@ impl Finder {
         let mut groups = vec![of.clone()];
         for needle in needles.into_iter().take(MOST_SCORED) {
             // Who has it in the title goes up by one; the first group has all of them.
-            let titled = self.titles.containing(&needle);
+            let titled = self.titles.beginning(&needle);
             let mut next = vec![RoaringBitmap::new(); groups.len() + 1];
             for (place, group) in groups.iter().enumerate() {
                 let with = group & &titled;
@@ -394,10 +430,11 @@ mod tests {
     use std::cmp::Reverse;
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
     use roaring::RoaringBitmap;
 
     use super::super::words::Phrase;
-    use super::{Card, CatalogQuery, Dimension, Finder, Order, fold};
+    use super::{Card, CatalogQuery, Dimension, Finder, Order, fold, fold_words};
 
     const WORDS: &[&str] = &[
         "Škoda",
@@ -469,7 +506,82 @@ mod tests {
         for (dimension, values) in &card.terms {
             values.iter().for_each(|value| text += &format!(" {}", label(*dimension, value)));
         }
-        fold(&text)
+        fold_words(&text)
+    }
+
+    fn begins(text: &str, needle: &str) -> bool {
+        text.split(' ').any(|word| word.starts_with(needle))
+    }
+
+    /// Numbers of some of the words and values that cards have, to choose filters by.
+    fn filters() -> impl Strategy<Value = BTreeMap<Dimension, Vec<String>>> {
+        let some = proptest::sample::subsequence(VALUES, 0..=2);
+        let dimension = proptest::sample::select(&Dimension::ALL[..4]);
+        proptest::collection::vec((dimension, some), 0..3).prop_map(|chosen| {
+            let chosen = chosen.into_iter().filter(|(_, values)| !values.is_empty());
+            chosen
+                .map(|(row, values)| (row.0, values.into_iter().map(str::to_owned).collect()))
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_count_of_a_facet_is_what_following_it_finds(
+            seed: u64, include in filters(), exclude in filters(),
+        ) {
+            let mut dice = Dice(seed);
+            let cards: Vec<Card> = (0..12).map(|number| card(&mut dice, number)).collect();
+            let finder = Finder::new(&cards, label, |_| None);
+            let mut query = CatalogQuery { include, exclude, page: 1, ..CatalogQuery::default() };
+            // A value that is chosen is not excluded: no address of the page asks for both.
+            for (dimension, values) in &query.include {
+                if let Some(excluded) = query.exclude.get_mut(dimension) {
+                    excluded.retain(|value| !values.contains(value));
+                }
+            }
+            query.exclude.retain(|_, values| !values.is_empty());
+            for (dimension, _, _) in &Dimension::ALL[..4] {
+                for (value, count) in finder.facet(finder.all(), &query, *dimension, usize::MAX).0 {
+                    // Alone among the chosen of its facet.
+                    let mut alone = query.clone();
+                    alone.include.remove(dimension);
+                    let followed = alone.toggled(*dimension, &value, false);
+                    let fits = |card: &Card| {
+                        let has = |(d, values): (&Dimension, &Vec<String>)| {
+                            values.iter().any(|value| card.values(*d).contains(value))
+                        };
+                        followed.include.iter().all(has) && !followed.exclude.iter().any(has)
+                    };
+                    let found = cards.iter().filter(|card| fits(card)).count();
+                    prop_assert_eq!(count, found, "{:?} of {:?}", value, query);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_is_found_by_its_beginning_in_whatever_marks() {
+        let titled = |slug: &str, title: &str| Card {
+            slug: slug.to_owned(),
+            title: Phrase::plain(title),
+            ..Card::default()
+        };
+        let cards = [titled("a", "A collection: \"lung cancer\"."), titled("b", "CT (hrudník)")];
+        let finder = Finder::new(&cards, |_, value| value.to_owned(), |_| None);
+        for (text, expected) in [
+            ("\"lung\"", vec![0]),
+            ("\"lung cancer\"", vec![0]),
+            ("lung, cancer", vec![0]),
+            ("CT", vec![1]),
+            ("Hrudnik", vec![1]),
+            ("oll", vec![]),
+            ("collection.", vec![0]),
+            ("—", vec![0, 1]),
+        ] {
+            let found: Vec<u32> = finder.with_text(text).iter().collect();
+            assert_eq!(found, expected, "{text}");
+        }
     }
 
     #[test]
@@ -477,7 +589,7 @@ mod tests {
         let mut dice = Dice(3);
         let cards: Vec<Card> = (0..200).map(|number| card(&mut dice, number)).collect();
         let texts: Vec<String> = cards.iter().map(looked_at).collect();
-        let titles: Vec<String> = cards.iter().map(|card| fold(&card.title.text)).collect();
+        let titles: Vec<String> = cards.iter().map(|card| fold_words(&card.title.text)).collect();
         let finder = Finder::new(&cards, label, |_| None);
         let orders = [Order::Relevance, Order::Title, Order::Modified, Order::Studies];
         let mut found_some = 0;
@@ -485,8 +597,9 @@ mod tests {
             let count = dice.below(4);
             let mut text = dice.text(count);
             if dice.below(3) == 0 {
-                // A part of a word is enough.
-                text = text.chars().skip(1).collect();
+                // The beginning of a word is enough, in whatever marks.
+                let length = text.chars().count().saturating_sub(1);
+                text = format!("\"{}\",", text.chars().take(length).collect::<String>());
             }
             let query = CatalogQuery {
                 text,
@@ -495,8 +608,11 @@ mod tests {
                 order: orders[step % 4],
                 page: 1,
             };
-            let needles: Vec<String> =
-                fold(&query.text).split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+            let needles: Vec<String> = fold_words(&query.text)
+                .split(' ')
+                .filter(|w| !w.is_empty())
+                .map(str::to_owned)
+                .collect();
             let fits = |card: &Card, text: &str, but: Option<Dimension>| {
                 let has = |dimension: &Dimension, values: &Vec<String>| {
                     let own = Card::values(card, *dimension);
@@ -504,9 +620,9 @@ mod tests {
                         |value| *dimension == Dimension::Keyword && card.also.contains(value);
                     values.iter().any(|value| own.contains(value) || is_also(value))
                 };
-                needles.iter().all(|needle| text.contains(needle.as_str()))
+                needles.iter().all(|needle| begins(text, needle))
                     && query.include.iter().all(|(d, v)| Some(*d) == but || has(d, v))
-                    && query.exclude.iter().all(|(d, v)| Some(*d) == but || !has(d, v))
+                    && query.exclude.iter().all(|(d, v)| !has(d, v))
             };
             let with_text = finder.with_text(&query.text);
             for but in [None, Some(Dimension::Modality), Some(Dimension::Year)] {
@@ -540,7 +656,7 @@ mod tests {
             let mut expected: Vec<usize> = found.iter().map(|at| at as usize).collect();
             let title = |at: &usize| (titles[*at].clone(), cards[*at].slug.clone());
             expected.sort_by_key(|at| {
-                let score = needles.iter().filter(|needle| title(at).0.contains(needle.as_str()));
+                let score = needles.iter().filter(|needle| begins(&title(at).0, needle));
                 let first = match query.order {
                     Order::Relevance => Reverse(Some(score.count() as i64)),
                     Order::Title => Reverse(None),

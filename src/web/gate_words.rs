@@ -216,6 +216,9 @@ mod tests {
         include_str!("../catalogue/eucaim_rows.rs"),
         include_str!("../catalogue/import.rs"),
         include_str!("../catalogue/others.rs"),
+        include_str!("../catalogue/sparql/endpoint.rs"),
+        include_str!("../catalogue/sparql/evaluate.rs"),
+        include_str!("../catalogue/sparql/scan.rs"),
         include_str!("../harvest/answer.rs"),
         include_str!("../harvest/changes.rs"),
         include_str!("../harvest/documents.rs"),
@@ -233,6 +236,7 @@ mod tests {
         include_str!("../harvest/others.rs"),
         include_str!("../harvest/problem.rs"),
         include_str!("../harvest/site.rs"),
+        include_str!("../harvest/sparql.rs"),
         include_str!("../web/elsewhere.rs"),
         include_str!("../web/harvested.rs"),
         include_str!("../web/operator.rs"),
@@ -267,6 +271,7 @@ mod tests {
         "a page failed",
         "a template failed: {0}",
         "a text is a draft again: its file was changed",
+        "application/sparql-results+json, application/sparql-results+xml, text/csv or text/tab-separated-values",
         "command line",
         "days, which are few and not negative",
         "no writer for `{0}`",
@@ -274,11 +279,17 @@ mod tests {
         "renamed: it is `{0}` now",
         "seconds of a run",
         "seconds of a walk",
+        "send application/sparql-query or application/x-www-form-urlencoded",
         "somebody else writes descriptions",
+        "text/turtle, application/ld+json, application/rdf+xml, application/n-triples or application/n-quads",
+        "the built-in release is broken",
         "the dataset",
         "the list of datasets could not be made",
         "the page",
+        "the query engine does not start: {0}",
+        "the query engine has no pipes",
         "the walk did not end",
+        "this query answers with {0}",
         "there are no pages here; ask for text/turtle",
         "this node has no folder of descriptions to write",
         "triple terms are a feature of the crate",
@@ -291,7 +302,7 @@ mod tests {
     ];
     /// What stands behind the code of a report.
     const REPORTED: &[&str] = &["it is `{0}` now"];
-    /// What the readers of TOML and serde say, and a name of one word.
+    /// What the readers of TOML, serde and SPARQL say, and a name of one word.
     const READERS: &[&str] = &[
         "Selection",
         "invalid type: {0}, expected {1}",
@@ -313,6 +324,7 @@ mod tests {
         "a sequence",
         "a map",
         "one of {0}",
+        "error at {0}: expected {1}",
     ];
 
     /// The strings of a file of Rust, without its tests.

@@ -68,7 +68,10 @@ struct Tally {
 struct Walk {
     started: Moment,
     took: String,
-    is_complete: bool,
+    style: &'static str,
+    state: &'static str,
+    /// What that means, where it needs saying.
+    long: &'static str,
     figures: Vec<Tally>,
 }
 
@@ -93,10 +96,17 @@ fn walk(tongue: &'static Tongue, row: &RunRow) -> (Walk, Summary) {
         .collect();
     #[allow(clippy::cast_precision_loss, reason = "seconds of a walk")]
     let took = tongue.seconds(row.ended.saturating_sub(row.started).max(0) as f64 / 1e6);
+    let (style, state, long) = match (row.complete, summary.pages) {
+        (true, _) => ("good", "harvest.complete", ""),
+        (false, 0) => ("bad", "harvest.unreached", tongue.word("harvest.unreached-long")),
+        (false, _) => ("warn", "harvest.incomplete", tongue.word("harvest.incomplete-long")),
+    };
     let walk = Walk {
         started: Moment::new(row.started, tongue),
         took,
-        is_complete: row.complete,
+        style,
+        state: tongue.word(state),
+        long,
         figures,
     };
     (walk, summary)
@@ -208,6 +218,7 @@ struct DatasetLine {
     meaning: &'static str,
     detail: Phrase,
     missed: Option<String>,
+    changed_label: &'static str,
     changed: Moment,
     document: Option<String>,
 }
@@ -282,7 +293,15 @@ fn dataset_line(tongue: &'static Tongue, row: HarvestedRow) -> DatasetLine {
         meaning: meaning(tongue, code),
         detail: tongue.gate_list(detail),
         missed: (missing > 0).then(|| tongue.counted("walk", missing)),
-        changed: Moment::new(row.changed, tongue),
+        // One that was never accepted never was good.
+        changed_label: tongue.word(match row.document.is_empty() {
+            true => "harvest.refused-at",
+            false => "harvest.changed-at",
+        }),
+        changed: Moment::new(
+            if row.document.is_empty() { row.first_seen } else { row.changed },
+            tongue,
+        ),
         document: (!row.document.is_empty()).then_some(address),
         iri: row.iri,
     }
@@ -303,6 +322,8 @@ struct SourcePage {
     troubles: Vec<TroubleLine>,
     more_troubles: Option<String>,
     datasets: Vec<DatasetLine>,
+    /// What is said where no dataset needs a look.
+    no_datasets: &'static str,
     is_first: bool,
     further: Option<String>,
     heads: Vec<&'static str>,
@@ -380,6 +401,11 @@ async fn source(
                 })
                 .collect(),
             datasets: rows.into_iter().map(|row| dataset_line(tongue, row)).collect(),
+            no_datasets: tongue.word(match (count_of(&states, CURRENT), runs.first()) {
+                (0, _) | (_, None) => "harvest.none-kept",
+                (_, Some(last)) if last.complete => "harvest.all-well",
+                (_, Some(_)) => "harvest.all-as-met",
+            }),
             is_first: after.is_empty(),
             further,
             walks: runs.iter().map(|run| walk(tongue, run).0).collect(),

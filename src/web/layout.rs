@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::reader::Reader;
+use super::reader::{Preview, Reader};
 use super::tongue::Tongue;
 use super::words::{Href, Phrase};
 use crate::actor::Actor;
@@ -87,10 +87,13 @@ pub(super) struct Layout {
     pub tongue: &'static Tongue,
     /// The page's own address, for links to other languages; empty: there are none.
     pub here: String,
+    /// The form that another language is asked for with, so that nothing typed is lost: its id, and
+    /// what its button does. `None`: another language is a link.
+    pub form: Option<(&'static str, &'static str)>,
     /// What lies in the cart.
     pub cart: Vec<String>,
-    /// What is said above the page.
-    pub notice: &'static str,
+    /// Of a preview: what is said above the page, and the way back.
+    pub preview: Option<Preview>,
     pub title: String,
     pub summary: String,
     pub place: Place,
@@ -115,8 +118,9 @@ impl Layout {
             site,
             tongue: reader.tongue,
             here: reader.here.clone(),
+            form: None,
             cart: reader.cart.clone(),
-            notice: reader.notice,
+            preview: reader.preview.clone(),
             title: title.to_owned(),
             summary: String::new(),
             place,

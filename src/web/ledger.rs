@@ -110,6 +110,12 @@ impl Ledger {
         self.known.values().filter(|known| known.is_refused).count()
     }
 
+    /// Whether a dataset is published, and its newest description with it.
+    pub(super) fn is_in_order(&self, slug: &str) -> bool {
+        let known = self.known.get(slug);
+        known.is_some_and(|known| known.state == State::Published && !known.is_refused)
+    }
+
     /// Whether a dataset has an entry.
     pub(super) fn has(&self, slug: &str) -> bool {
         self.known.contains_key(slug)

@@ -38,9 +38,17 @@ struct CartRow {
 struct CartPage {
     layout: Layout,
     rows: Vec<CartRow>,
+    missing: Vec<Missing>,
     query: String,
     address: String,
     is_own: bool,
+}
+
+/// A dataset that was picked and is not published.
+struct Missing {
+    said: String,
+    /// What takes it out of the reader's own cart: slug and words.
+    remove: Option<(String, String)>,
 }
 
 struct CompareRow {
@@ -54,6 +62,7 @@ struct CompareRow {
 struct ComparePage {
     layout: Layout,
     columns: Vec<(String, Phrase)>,
+    missing: Vec<Missing>,
     rows: Vec<CompareRow>,
     is_cut: bool,
 }
@@ -69,19 +78,33 @@ fn query(slugs: &[String]) -> String {
     pairs.join("&")
 }
 
-/// The published ones among the slugs; one that is not (any more) is left out.
-fn found(state: &State, reader: &Reader, slugs: &[String]) -> Result<Vec<DatasetPage>> {
-    let mut found = Vec::new();
+/// The published ones among the slugs, and which are not published (any more), in words.
+fn found(
+    state: &State,
+    reader: &Reader,
+    slugs: &[String],
+    is_own: bool,
+) -> Result<(Vec<DatasetPage>, Vec<Missing>)> {
+    let tongue = reader.tongue;
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
     for slug in slugs {
-        match state.pages.entry(slug) {
+        let key = match state.pages.entry(slug) {
             Ok(entry) if entry.state == catalogue::State::Published => {
-                found.push(state.pages.converter(reader.tongue).page(&entry));
+                found.push(state.pages.converter(tongue).page(&entry));
+                continue;
             }
-            Ok(_) | Err(Error::NotFound { .. }) => {}
+            Ok(entry) if entry.state == catalogue::State::Withdrawn => "cart.withdrawn",
+            // What was never published is nobody's to know of.
+            Ok(_) | Err(Error::NotFound { .. }) => "cart.unknown",
+            Err(Error::Gone { .. }) => "cart.withdrawn",
             Err(error) => return Err(error),
-        }
+        };
+        missing.push(Missing {
+            said: tongue.put(key, format!("`{slug}`")),
+            remove: is_own.then(|| (slug.clone(), tongue.put("cart.remove", slug))),
+        });
     }
-    Ok(found)
+    Ok((found, missing))
 }
 
 async fn cart(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
@@ -90,7 +113,8 @@ async fn cart(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         .into_inner()
         .answer(request, move |state, reader| {
             let is_own = shared.is_empty();
-            let pages = found(state, reader, if is_own { &reader.cart } else { &shared })?;
+            let named = if is_own { &reader.cart } else { &shared };
+            let (pages, missing) = found(state, reader, named, is_own)?;
             let listed: Vec<String> = pages.iter().map(|page| page.slug.clone()).collect();
             let title = reader.tongue.word("frame.cart");
             let mut layout = Layout::new(state.pages.site(), reader, title, Place::Cart);
@@ -106,7 +130,8 @@ async fn cart(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
                 })
                 .collect();
             let query = query(&listed);
-            render(&CartPage { layout, rows, address: format!("/cart?{query}"), query, is_own })
+            let address = format!("/cart?{query}");
+            render(&CartPage { layout, rows, missing, address, query, is_own })
         })
         .await
 }
@@ -146,10 +171,10 @@ async fn citations(
     let reader = Reader::of(&request);
     let slugs = named(request.query_string());
     let (asking, inner) = (reader.clone(), state.clone());
-    let made = web::block(move || found(&inner, &asking, &slugs)).await;
+    let made = web::block(move || found(&inner, &asking, &slugs, false)).await;
     let made = made.unwrap_or_else(|failure| Err(Error::Internal(failure.to_string())));
     let pages = match made {
-        Ok(pages) => pages,
+        Ok((pages, _)) => pages,
         Err(error) => return page_or_problem(state.pages.site(), &request, &error),
     };
     let (media, text) = match form.as_str() {
@@ -190,13 +215,14 @@ async fn compare(request: HttpRequest, state: web::Data<State>) -> HttpResponse 
         .answer(request, move |state, reader| {
             let asked = if asked.is_empty() { reader.cart.clone() } else { asked };
             let first: Vec<String> = asked.iter().take(COLUMNS).cloned().collect();
-            let pages = found(state, reader, &first)?;
+            let (pages, missing) = found(state, reader, &first, false)?;
             let title = reader.tongue.word("compare.title");
             let mut layout = Layout::new(state.pages.site(), reader, title, Place::Cart);
             layout.is_unlisted = true;
             render(&ComparePage {
                 layout,
                 columns: pages.iter().map(|page| (page.slug.clone(), page.title.clone())).collect(),
+                missing,
                 rows: rows(&pages, reader),
                 is_cut: asked.len() > COLUMNS,
             })

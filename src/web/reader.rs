@@ -27,10 +27,21 @@ pub struct Reader {
     pub here: String,
     /// The slugs in the cart.
     pub cart: Vec<String>,
-    /// What is said above the page: that it is a preview.
-    pub(super) notice: &'static str,
+    /// Of a preview: what is said above the page, and the way back.
+    pub(super) preview: Option<Preview>,
     /// Whether the address chose the language, which is then kept in a cookie.
     is_chosen: bool,
+}
+
+/// What stands above the page of a dataset that is not published.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// That it is a preview.
+    pub(super) note: &'static str,
+    /// Where the steward came from.
+    pub(super) back: String,
+    /// What leads there.
+    pub(super) words: &'static str,
 }
 
 impl Reader {
@@ -61,7 +72,7 @@ impl Reader {
             tongue,
             here: format!("{path}{mark}{}", rest.join("&")),
             cart: slugs(cart.split('.')),
-            notice: "",
+            preview: None,
             is_chosen: asked.is_some(),
         }
     }

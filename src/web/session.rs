@@ -25,6 +25,21 @@ struct SignInPage<'a> {
     layout: Layout,
     next: &'a str,
     failure: Phrase,
+    kept: &'a [Field],
+}
+
+/// A field of a form that waits for a session.
+type Field = (String, String);
+
+/// What begins the names of such fields on the page that signs in.
+const KEPT: &str = "kept-";
+
+#[derive(Template)]
+#[template(path = "resume.html")]
+struct ResumePage<'a> {
+    layout: Layout,
+    next: &'a str,
+    kept: &'a [Field],
 }
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
@@ -111,7 +126,26 @@ fn field(body: &str, name: &str) -> String {
 
 async fn sign_in_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let wanted = field(request.query_string(), "next");
-    show(&request, &state, HttpResponse::Ok(), next(&wanted), Phrase::default())
+    show(&request, &state, HttpResponse::Ok(), next(&wanted), Phrase::default(), &[])
+}
+
+/// Whether somebody without a session sent a form from a page of this node, whose content is then
+/// carried through signing in. What comes from elsewhere is not: it would be sent with the session
+/// of whoever signs in.
+pub(super) fn is_interrupted(request: &HttpRequest, base: &str) -> bool {
+    matches!(operator(request), Err(Error::Unauthenticated(_)))
+        && super::problem::prefers_html(request.headers())
+        && !request.headers().contains_key(header::AUTHORIZATION)
+        && same_origin(request, base).is_ok()
+}
+
+/// The answer to a form that was sent without a session: a page to sign in on, which holds what was
+/// sent. Nothing of it is written anywhere.
+pub(super) fn interrupted(request: &HttpRequest, state: &State, body: &[u8]) -> HttpResponse {
+    let kept = words::pairs_up_to(&String::from_utf8_lossy(body), super::steward::PAIRS);
+    let reader = super::reader::Reader::of(request);
+    let why = Phrase::plain(reader.tongue.word("operator.session-over"));
+    show(request, state, HttpResponse::Unauthorized(), next(request.path()), why, &kept)
 }
 
 fn show(
@@ -120,6 +154,7 @@ fn show(
     mut response: actix_web::HttpResponseBuilder,
     next: &str,
     failure: Phrase,
+    kept: &[Field],
 ) -> HttpResponse {
     let mut reader = super::reader::Reader::of(request);
     if request.method() != actix_web::http::Method::GET {
@@ -128,10 +163,12 @@ fn show(
     let title = reader.tongue.word("problem.sign-in");
     let mut layout = Layout::new(state.pages.site(), &reader, title, Place::Operator);
     layout.is_unlisted = true;
+    // Another language loses nothing of what was sent.
+    layout.form = (!kept.is_empty()).then_some(("work", "show"));
     if !failure.is_empty() {
         response.insert_header((header::WWW_AUTHENTICATE, super::problem::CHALLENGE));
     }
-    match render(&SignInPage { layout, next, failure }) {
+    match render(&SignInPage { layout, next, failure, kept }) {
         Ok(text) => {
             response.insert_header((header::CONTENT_LANGUAGE, reader.tongue.code.as_str()));
             if let Some(cookie) = reader.cookie(state.is_secure) {
@@ -164,11 +201,16 @@ async fn sign_in(
         return page_or_problem(state.pages.site(), &request, &error);
     }
     let body = String::from_utf8_lossy(&body);
+    let kept: Vec<Field> = words::pairs_up_to(&body, super::steward::PAIRS + 10)
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(KEPT)?.to_owned(), value)))
+        .collect();
     let token: String = field(&body, "token").chars().filter(|c| !c.is_whitespace()).collect();
     let wanted = field(&body, "next");
     let wanted = next(&wanted);
-    let refused =
-        |failure: Phrase| show(&request, &state, HttpResponse::Unauthorized(), wanted, failure);
+    let refused = |failure: Phrase| {
+        show(&request, &state, HttpResponse::Unauthorized(), wanted, failure, &kept)
+    };
     let tongue = super::reader::Reader::of(&request).tongue;
     if token.is_empty() {
         return refused(Phrase::plain(tongue.word("operator.no-token")));
@@ -180,11 +222,27 @@ async fn sign_in(
     if !actor.role.is_operator() {
         return refused(Phrase::plain(tongue.put("operator.wrong-role", actor.role)));
     }
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, wanted))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::SET_COOKIE, cookie(&token, state.is_secure, "")))
-        .finish()
+    let cookie = cookie(&token, state.is_secure, "");
+    if kept.is_empty() {
+        return HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, wanted))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::SET_COOKIE, cookie))
+            .finish();
+    }
+    let mut reader = super::reader::Reader::of(&request);
+    reader.here = String::new();
+    let title = reader.tongue.word("operator.resume-title");
+    let layout = Layout::operator(state.pages.site(), &reader, title, "", &actor);
+    match render(&ResumePage { layout, next: wanted, kept: &kept }) {
+        Ok(text) => {
+            let mut response = HttpResponse::Ok();
+            response.insert_header((header::CONTENT_LANGUAGE, reader.tongue.code.as_str()));
+            response.insert_header((header::SET_COOKIE, cookie));
+            private(&mut response).body(text)
+        }
+        Err(error) => page_or_problem(state.pages.site(), &request, &error),
+    }
 }
 
 async fn sign_out(request: HttpRequest, state: web::Data<State>) -> HttpResponse {

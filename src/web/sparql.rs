@@ -16,11 +16,11 @@ use super::problem::{page_or_problem, render};
 use super::reader::Reader;
 use super::session::sentence;
 use super::words::{self, Href, Phrase};
-use crate::catalogue::sparql::Answer;
+use crate::catalogue::sparql::{Answer, Unanswered};
 use crate::error::{Error, Result};
 
 /// What came of a query, or why nothing did.
-pub type Told = std::result::Result<Answer, String>;
+pub type Told = std::result::Result<Answer, Unanswered>;
 
 /// Rows that a page shows; programs get all of them.
 const MOST_ROWS: usize = 500;
@@ -75,7 +75,7 @@ struct SparqlPage {
     graph: Option<String>,
     /// That not all of the rows or lines are shown, or came.
     cut: Option<String>,
-    failure: String,
+    failure: Phrase,
     /// The address of this answer, for who wants to share it.
     address: Option<String>,
     examples: Vec<Example>,
@@ -89,15 +89,26 @@ impl Pages {
         asked: Option<(String, Told)>,
     ) -> HttpResponse {
         let reader = Reader::of(&request);
-        let is_refused = matches!(asked, Some((_, Err(_))));
-        match self.sparql(&reader, asked) {
-            Ok(html) if is_refused => HttpResponse::build(StatusCode::BAD_REQUEST)
-                .insert_header((header::CACHE_CONTROL, "no-store"))
-                .insert_header((header::VARY, "Accept, Accept-Language, Cookie"))
-                .content_type("text/html; charset=utf-8")
-                .body(html),
-            Ok(html) => self.answer(&request, &reader, Ok(Ok((html, false)))),
-            Err(error) => page_or_problem(self.site(), &request, &error),
+        let refused = match &asked {
+            Some((_, Err(Unanswered::Refused(_)))) => Some(StatusCode::BAD_REQUEST),
+            Some((_, Err(Unanswered::TooCostly(_)))) => Some(StatusCode::SERVICE_UNAVAILABLE),
+            Some((_, Ok(_))) | None => None,
+        };
+        match (self.sparql(&reader, asked), refused) {
+            (Ok(html), Some(status)) => {
+                let mut response = HttpResponse::build(status);
+                response
+                    .insert_header((header::CACHE_CONTROL, "no-store"))
+                    .insert_header((header::VARY, "Accept, Accept-Language, Cookie"))
+                    .insert_header((header::CONTENT_LANGUAGE, reader.tongue.code.as_str()))
+                    .content_type("text/html; charset=utf-8");
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    response.insert_header((header::RETRY_AFTER, "60"));
+                }
+                response.body(html)
+            }
+            (Ok(html), None) => self.answer(&request, &reader, Ok(Ok((html, false)))),
+            (Err(error), _) => page_or_problem(self.site(), &request, &error),
         }
     }
 
@@ -123,14 +134,19 @@ impl Pages {
             table: None,
             graph: None,
             cut: None,
-            failure: String::new(),
+            failure: Phrase::default(),
             address: None,
             examples,
         };
         if let Some((query, told)) = asked {
             let own = address(&query);
-            // A form that was posted has no address of its own that a language could be chosen on.
-            page.layout.here = if own.len() <= MOST_ADDRESS { own.clone() } else { String::new() };
+            // A query that is too long for an address is sent again in another language.
+            if own.len() <= MOST_ADDRESS {
+                page.layout.here = own.clone();
+            } else {
+                page.layout.here = "/sparql".to_owned();
+                page.layout.form = Some(("work", ""));
+            }
             page.address = (own.len() <= MOST_ADDRESS).then_some(own);
             page.query = query;
             match told {
@@ -146,7 +162,10 @@ impl Pages {
                     }
                     page.graph = lines.get(..lines.len().min(MOST_LINES)).map(|l| l.join("\n"));
                 }
-                Err(why) => page.failure = sentence(&why),
+                Err(Unanswered::Refused(why) | Unanswered::TooCostly(why)) => {
+                    let said = tongue.gate(&why);
+                    page.failure = Phrase { text: sentence(&said.text), lang: said.lang };
+                }
             }
         }
         render(&page)

@@ -1,6 +1,6 @@
 //! Words: there, not too long, and what they need beside them; what each access level demands.
 
-use super::{Lines, has_control, is_slug};
+use super::{Lines, has_control, is_slug, misleads};
 use crate::catalogue::Selection;
 use crate::catalogue::description::{AccessRights, Description, Precision, Text};
 use crate::config::{Config, Identity};
@@ -31,6 +31,14 @@ impl Lines<'_> {
                     "keywords",
                     "a keyword is empty, longer than 100 characters or has control characters",
                     "write short words",
+                );
+                break;
+            }
+            if misleads(word) {
+                self.refuse(
+                    "keywords",
+                    "holds characters that hide or reorder its text",
+                    "remove the characters U+202A to U+202E and U+2066 to U+2069",
                 );
                 break;
             }
@@ -106,6 +114,12 @@ impl Lines<'_> {
                 self.refuse(key, &format!("is longer than {limit} characters"), "shorten it");
             } else if has_control(text) {
                 self.refuse(key, "has control characters", "remove them");
+            } else if misleads(text) {
+                self.refuse(
+                    key,
+                    "holds characters that hide or reorder its text",
+                    "remove the characters U+202A to U+202E and U+2066 to U+2069",
+                );
             }
         }
     }

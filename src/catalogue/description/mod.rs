@@ -7,10 +7,12 @@
 mod parts;
 mod text;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Selection;
+use super::release::WaiverRow;
 
 pub use parts::{
     Activity, Agent, Attribution, Checksum, Contact, Distribution, Eucaim, Hours, LegalBasis,
@@ -212,10 +214,15 @@ pub struct Description {
 }
 
 impl Description {
-    /// Whether the dataset is excused from a rule by name.
+    /// The waiver by which the dataset is excused from a rule at a time: neither the exception of
+    /// the release nor the dataset's own is over.
     #[must_use]
-    pub fn is_excused(&self, rule: &str) -> bool {
-        self.waivers.iter().any(|waiver| waiver.rule == rule)
+    pub fn waiver(&self, rule: &str, rows: &[WaiverRow], time: Timestamp) -> Option<&Waiver> {
+        let today = Day(time.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let is_over = |until: Option<Day>| until.is_some_and(|until| until < today);
+        let row = rows.iter().find(|row| row.rule == rule)?;
+        let holds = |waiver: &&Waiver| waiver.rule == rule && !is_over(waiver.until);
+        self.waivers.iter().find(holds).filter(|_| !is_over(row.until))
     }
 
     /// Everything that is given as a distribution, each with its key in the file.

@@ -2,17 +2,15 @@
 
 use oxrdf::NamedNode;
 
-use super::{Draft, Writer, part};
-use crate::catalogue::description::{Agent, Contact, Description};
+use super::{Draft, Subject, Writer, part};
+use crate::catalogue::description::{Agent, Contact};
 use crate::catalogue::release::Scheme;
 
 impl Writer<'_> {
-    pub(super) fn agents(
-        &self,
-        draft: &mut Draft<'_>,
-        node: &NamedNode,
-        description: &Description,
-    ) {
+    pub(super) fn agents(&self, draft: &mut Draft<'_>, node: &NamedNode, subject: &Subject<'_>) {
+        let description = subject.description;
+        let rows = &self.release.file.waivers;
+        let is_excused = description.waiver("hdab", rows, subject.modified).is_some();
         let organisation = ("organisation", &self.config.organisation);
         let rows = [
             ("dct:publisher", "publisher", description.publisher.as_ref(), Some(organisation)),
@@ -40,7 +38,7 @@ impl Writer<'_> {
             if is_coordinator && !self.release.file.form.hdab_coordinator {
                 continue;
             }
-            if name == "hdab" && description.is_excused("hdab") {
+            if name == "hdab" && is_excused {
                 // A placeholder must not be supplied (EUCAIM DCAT-AP 2.0).
                 continue;
             }

@@ -160,7 +160,7 @@ impl Writer<'_> {
         let node = self.dataset_iri(subject.slug);
         self.words(&mut draft, &node, subject);
         self.choices(&mut draft, &node, subject.description);
-        self.agents(&mut draft, &node, subject.description);
+        self.agents(&mut draft, &node, subject);
         self.links(&mut draft, &node, subject);
         self.counts(&mut draft, &node, subject.figures);
         self.arrivals(&mut draft, &node, subject);

@@ -7,7 +7,7 @@
 use jiff::{Timestamp, ToSpan as _};
 
 use super::{Publisher, version};
-use crate::catalogue::description::{AccessRights, Description, Precision};
+use crate::catalogue::description::{AccessRights, Day, Description, Precision};
 use crate::catalogue::figures::{Disclosed, Facts, Figures, Part};
 use crate::catalogue::selection::Selection;
 use crate::catalogue::shacl::{Problem, Severity};
@@ -148,7 +148,8 @@ impl Publisher<'_> {
         let mut figures = if is_exact {
             counted.exact(&description.selection)
         } else {
-            counted.disclose(rule, &description.selection)
+            let today = Day(now.to_zoned(jiff::tz::TimeZone::UTC).date());
+            counted.disclose(rule, &description.selection).until(today)
         };
         let of_parts: Vec<Figures> =
             parts.iter().map(|selection| facts.figures(selection)).collect::<Result<_>>()?;

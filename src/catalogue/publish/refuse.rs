@@ -2,7 +2,8 @@
 //!
 //! In: the description that failed, as far as it can be read, and what is served. Out: the entry
 //! with the report beside its last good document, or withdrawn, when that document is more open
-//! than what was asked for: a refusal keeps nothing more open than the newest description.
+//! than what was asked for: a refusal keeps nothing more open than the newest description. A text
+//! that cannot be read asks for nothing: one slip of syntax withdraws no dataset.
 
 use jiff::Timestamp;
 
@@ -16,23 +17,39 @@ use crate::config::Identity;
 use crate::error::Result;
 use crate::imaging::Facet;
 
-/// What a description asks for, read as far as it can be: of a refused one too.
+/// What a description asks for, read as far as it can be: of a refused one too. `None`: it says
+/// nothing of it that one could read, so nothing changes.
 struct Asked {
-    is_public: bool,
-    is_exact: bool,
+    is_public: Option<bool>,
+    is_exact: Option<bool>,
     is_withdrawn: bool,
-    /// `None`: it does not say which series so that one could understand it.
-    selection: Option<Selection>,
+    selection: AskedSelection,
+}
+
+enum AskedSelection {
+    /// The text is no TOML.
+    Unknown,
+    /// It does not say which series so that one could understand it.
+    Unclear,
+    Said(Selection),
 }
 
 impl Asked {
-    /// A text that is not TOML asks for nothing.
+    /// A slip of syntax asks for nothing, but what its lines say of openness is heeded.
     fn read(text: &str) -> Self {
-        let table: toml::Table = toml::from_str(text).unwrap_or_default();
-        let says = |key: &str, word: &str| table.get(key).and_then(|v| v.as_str()) == Some(word);
+        let parsed = toml::from_str::<toml::Table>(text).ok().filter(|table| !table.is_empty());
+        let is_whole = parsed.is_some();
+        let table = parsed.unwrap_or_else(|| readable(text));
+        let says = |key: &str, word: &str| {
+            let said = table.get(key).map(|value| value.as_str() == Some(word));
+            said.or(is_whole.then_some(false))
+        };
         let selection = match table.get("selection") {
-            Some(selection) => selection.clone().try_into().ok(),
-            None => Some(Selection::default()),
+            _ if !is_whole => AskedSelection::Unknown,
+            Some(said) => {
+                said.clone().try_into().map_or(AskedSelection::Unclear, AskedSelection::Said)
+            }
+            None => AskedSelection::Said(Selection::default()),
         };
         Self {
             is_public: says("access_rights", AccessRights::Public.code()),
@@ -42,6 +59,12 @@ impl Asked {
             selection,
         }
     }
+}
+
+/// The keys that lines of a text that is no TOML set, before its first table.
+fn readable(text: &str) -> toml::Table {
+    let lines = text.lines().take_while(|line| !line.trim_start().starts_with('['));
+    lines.filter_map(|line| toml::from_str::<toml::Table>(line).ok()).flatten().collect()
 }
 
 impl Publisher<'_> {
@@ -58,7 +81,8 @@ impl Publisher<'_> {
         let was_withdrawn = before
             .as_ref()
             .is_some_and(|entry| entry.state == State::Withdrawn && !entry.description().withdrawn);
-        if is_too_open || was_withdrawn {
+        // A check closes nothing.
+        if keep && (is_too_open || was_withdrawn) {
             problems.push(Problem {
                 severity: Severity::Violation,
                 field: "access_rights".to_owned(),
@@ -77,7 +101,7 @@ impl Publisher<'_> {
             let entry = match before.clone() {
                 Some(entry) if is_too_open => self.closed(entry, report, now),
                 Some(entry) if entry.state == State::Published => {
-                    Entry { figures: narrowed(&entry, asked.selection)?, report, ..entry }
+                    Entry { figures: narrowed(&entry, &asked.selection)?, report, ..entry }
                 }
                 Some(entry) if entry.state == State::Withdrawn => Entry { report, ..entry },
                 _ => Entry {
@@ -131,10 +155,12 @@ impl Publisher<'_> {
         }
         let is_exact = entry.figures().is_exact;
         let is_public = entry.description().access_rights == Some(AccessRights::Public);
-        let may_be_exact = asked.is_public
-            && asked.is_exact
+        let may_be_exact = asked.is_public != Some(false)
+            && asked.is_exact != Some(false)
             && self.config.archive.identity == Identity::DeIdentified;
-        asked.is_withdrawn || (is_public && !asked.is_public) || (is_exact && !may_be_exact)
+        asked.is_withdrawn
+            || (is_public && asked.is_public == Some(false))
+            || (is_exact && !may_be_exact)
     }
 }
 
@@ -152,13 +178,17 @@ pub(super) fn problems_of(refusals: &[Refusal]) -> Vec<Problem> {
 
 /// The figures of an open dataset with a note of what the newest, refused description selects:
 /// no row stays open that it leaves out.
-fn narrowed(entry: &Entry, asked: Option<Selection>) -> Result<String> {
+fn narrowed(entry: &Entry, asked: &AskedSelection) -> Result<String> {
     let description = entry.description();
     if description.access_rights != Some(AccessRights::Public) {
         return Ok(entry.figures.clone());
     }
-    // Nothing has one of no terms.
-    let asked = asked.unwrap_or_else(|| Selection::of(Facet::Modality, &[]));
+    let asked = match asked {
+        AskedSelection::Unknown => return Ok(entry.figures.clone()),
+        // Nothing has one of no terms.
+        AskedSelection::Unclear => Selection::of(Facet::Modality, &[]),
+        AskedSelection::Said(selection) => selection.clone(),
+    };
     let narrowed_to = (asked != description.selection).then_some(asked);
     let mut figures = entry.figures();
     if figures.narrowed_to == narrowed_to {

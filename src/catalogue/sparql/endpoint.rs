@@ -3,15 +3,19 @@
 //! In: a question, the shelf. Out: the worker's answer. A worker holds the graphs of one state of
 //! the catalogue; when that changed, another one is started.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use oxrdf::NamedNode;
+
 use super::frame::{Ask, Reply, read_frame, write_frame};
 use super::worker::LOADING;
 use super::{Answer, Question, scan};
+use crate::catalogue::graph::Draft;
 use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{Writer, emit};
 use crate::error::{Error, Result};
@@ -180,31 +184,54 @@ impl Endpoint {
     }
 }
 
-/// The published documents as N-Quads, each in the graph of its dataset, and the change that they
-/// are the state of.
+/// Of so many datasets labels are made for every state of the catalogue; where there are more, each
+/// label has its own address only. A label costs about a millisecond, and half of a document's bytes.
+const LABELS: usize = 1_000;
+
+/// What is published as N-Quads, and the change that it is the state of: each document in the graph
+/// of its dataset, its label, the series and the catalogue in graphs named by their IRIs.
 ///
 /// # Errors
 /// When the shelf does not answer.
 pub fn snapshot(writer: Writer<'_>, shelf: &dyn Shelf) -> Result<(u64, String)> {
     let state = shelf.state()?;
     let mut text = String::new();
-    let mut offset = 0;
-    loop {
-        let entries = shelf.published(offset, 200)?;
-        if entries.is_empty() {
-            return Ok((state.change, text));
+    let mut put = |graph: &NamedNode, document: &str| {
+        let graph = graph.to_string();
+        for line in document.lines() {
+            let triple = line.strip_suffix(" .").unwrap_or(line);
+            text.push_str(triple);
+            text.push(' ');
+            text.push_str(&graph);
+            text.push_str(" .\n");
         }
-        offset += entries.len();
+    };
+    let mut slugs = Vec::new();
+    let mut series: BTreeMap<String, Draft<'_>> = BTreeMap::new();
+    loop {
+        let entries = shelf.published(slugs.len(), 200)?;
+        if entries.is_empty() {
+            break;
+        }
         for entry in &entries {
             let graph = writer.dataset_iri(&entry.slug);
-            let record = emit::canonical(&writer.record(entry));
-            for line in entry.document.lines().chain(record.lines()) {
-                let triple = line.strip_suffix(" .").unwrap_or(line);
-                text.push_str(triple);
-                text.push(' ');
-                text.push_str(&graph.to_string());
-                text.push_str(" .\n");
+            put(&graph, &entry.document);
+            put(&graph, &emit::canonical(&writer.record(entry)));
+            if state.published <= LABELS {
+                let label = writer.label(entry)?;
+                put(&writer.label_iri(&entry.slug), &emit::canonical(&label));
+            }
+            if let Some(of) = entry.description().series {
+                let draft = series.entry(of.id).or_insert_with(|| Draft::new(writer));
+                writer.put_series(draft, entry);
             }
         }
+        slugs.extend(entries.into_iter().map(|entry| entry.slug));
     }
+    for (id, draft) in series {
+        put(&writer.iri(&format!("/series/{id}")), &emit::canonical(&draft.graph));
+    }
+    let catalogue = writer.catalogue(slugs.iter().map(String::as_str), state.latest);
+    put(&writer.iri("/catalog"), &emit::canonical(&catalogue));
+    Ok((state.change, text))
 }

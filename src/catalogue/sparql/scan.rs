@@ -30,7 +30,7 @@ pub fn scan(text: &str) -> Result<()> {
     };
     let bytes = text.as_bytes();
     let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
-    let (mut place, mut depth, mut run) = (0, 0_usize, 0_usize);
+    let (mut place, mut depth, mut run, mut is_empty) = (0, 0_usize, 0_usize, true);
     while place < bytes.len() {
         let byte = at(place);
         match byte {
@@ -45,6 +45,7 @@ pub fn scan(text: &str) -> Result<()> {
                 continue;
             }
             b'!' | b'+' | b'-' | b'^' => {
+                is_empty = false;
                 run += 1;
                 if run > MAX_RUN {
                     return refused(place, "too many operators in a row");
@@ -54,6 +55,7 @@ pub fn scan(text: &str) -> Result<()> {
             }
             _ => run = 0,
         }
+        is_empty = false;
         match byte {
             b'"' | b'\'' => match string_end(bytes, place) {
                 Some(end) => place = end,
@@ -114,6 +116,10 @@ pub fn scan(text: &str) -> Result<()> {
         if depth > MAX_DEPTH {
             return refused(place, &format!("nested deeper than {MAX_DEPTH}"));
         }
+    }
+    if is_empty {
+        let reason = "the query is empty; write one, or begin with an example";
+        return Err(Error::Invalid(reason.to_owned()));
     }
     Ok(())
 }

@@ -151,4 +151,19 @@ impl View {
         }
         studies & census.studies()
     }
+
+    /// The studies of a census with a series that it holds and that has no code of a facet whose
+    /// terms are `system|code`, or `|text` of what has none.
+    #[must_use]
+    pub fn studies_without_code(&self, census: &Census, facet: Facet) -> RoaringBitmap {
+        let mut series = census.series().clone();
+        for (term, text) in self.dictionary.terms_of(facet) {
+            if !text.starts_with('|')
+                && let Some(posting) = self.dictionary.postings.get(term as usize)
+            {
+                series -= &posting.series;
+            }
+        }
+        self.studies_of(&series)
+    }
 }

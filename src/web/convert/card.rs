@@ -24,13 +24,22 @@ impl Converter<'_> {
         let keywords = self.keywords(&description.keywords);
         let also = description.keywords.iter().map(|(_, word)| word.trim().to_owned());
         let also = also.filter(|word| !keywords.contains(word)).collect();
+        // Only what may be told of each.
+        let bands = figures.age_bands.iter().filter(|shown| shown.records.is_some());
+        let ages = bands.map(|shown| shown.term.clone()).collect();
+        let eucaim = description.eucaim.clone().unwrap_or_default();
         let terms = [
             (Dimension::Access, vec![access.code().to_owned()]),
             (Dimension::Theme, description.health_themes.clone()),
             (Dimension::Category, description.health_categories.clone()),
             (Dimension::Modality, named(Facet::Modality)),
             (Dimension::BodySite, named(Facet::BodySite)),
+            (Dimension::Manufacturer, named(Facet::Manufacturer)),
+            (Dimension::Condition, eucaim.condition.iter().cloned().collect()),
+            (Dimension::Sex, named(Facet::Sex)),
+            (Dimension::Age, ages),
             (Dimension::Year, named(Facet::Year)),
+            (Dimension::Method, eucaim.collection_methods.clone()),
             (Dimension::Licence, licences),
             (Dimension::Keyword, keywords),
         ];

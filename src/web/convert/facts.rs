@@ -1,13 +1,13 @@
 //! What a description says, as labelled facts: about, classification, history, who.
 
 use super::{Converter, utc};
-use crate::catalogue::{Agent, Contact, Day, Description, Entry, Period, Scheme, Text};
+use crate::catalogue::{Agent, Contact, Day, Description, Entry, Period, Scheme, Text, Writer};
 use crate::web::dataset::{AgentCard, Fact};
 use crate::web::tongue::Tongue;
 use crate::web::words::{Href, Item, Phrase};
 
 impl Converter<'_> {
-    pub(super) fn about(&self, description: &Description) -> Vec<Fact> {
+    pub(super) fn about(&self, description: &Description, entry: &Entry) -> Vec<Fact> {
         let mut facts = Vec::new();
         let phrases = |label: &'static str, texts: Vec<&Text>| Fact {
             label,
@@ -87,9 +87,10 @@ impl Converter<'_> {
         if let Some(page) = &description.landing_page {
             facts.push(links(self.w("fact.landing"), std::slice::from_ref(page)));
         }
-        if let Some(label) = &description.quality_label {
-            facts.push(links(self.w("dataset.label"), std::slice::from_ref(label)));
-        }
+        facts.push(Fact {
+            label: self.w("dataset.label"),
+            items: self.label_of(description, entry),
+        });
         if let Some(series) = &description.series {
             facts.push(Fact {
                 label: self.w("fact.series"),
@@ -111,6 +112,19 @@ impl Converter<'_> {
         }
         facts.retain(|fact| !fact.items.is_empty());
         facts
+    }
+
+    /// The quality label: its score, which leads to the label itself, and one that somebody else gave.
+    fn label_of(&self, description: &Description, entry: &Entry) -> Vec<Item> {
+        let file = &self.release().quality;
+        let writer = Writer { config: self.config, release: self.release() };
+        let measures = file.measures(writer, entry).unwrap_or_default();
+        let score = file.score(&measures).map(|score| Item {
+            phrase: Phrase::plain(format!("{score}\u{a0}%")),
+            href: Some(Href::ours(format!("/dataset/{}/label", entry.slug))),
+        });
+        let given = description.quality_label.iter().map(|label| Item::address(label));
+        score.into_iter().chain(given).collect()
     }
 
     fn labels(&self, scheme: Scheme, codes: &[String]) -> Vec<Item> {

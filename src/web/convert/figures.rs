@@ -101,7 +101,7 @@ fn bar(shown: &Shown, label: Phrase) -> Bar {
 }
 
 /// `50-54` as `50–54`, the last band as `90 and over`.
-fn band(term: &str, tongue: &'static Tongue) -> String {
+pub(super) fn band(term: &str, tongue: &'static Tongue) -> String {
     match band_limits(term) {
         Some((first, last)) if last >= 130 => tongue.put("chart.and-over", first),
         Some((first, last)) => format!("{first}–{last}"),

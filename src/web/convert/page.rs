@@ -44,7 +44,7 @@ impl Converter<'_> {
             application: self.application(&description),
             contact: description.contact.as_ref().map(contact),
             provenance: self.best(&description.provenance),
-            about: self.about(&description),
+            about: self.about(&description, entry),
             classification: self.classification(&description),
             history: self.history(&description, entry),
             version_notes: self.best(&description.version_notes),

@@ -9,8 +9,8 @@ use super::super::layout::Layout;
 use super::super::ledger::Sheet;
 use super::super::problem::render;
 use super::view::{self, ChangeView, Control, FieldView, Finding, Maker};
-use super::{Answer, Asking, answer, posted};
-use crate::catalogue::bench::{Publication, Wanted};
+use super::{Answer, Asking, answer, answer_form, posted};
+use crate::catalogue::bench::{Publication, Wanted, digest};
 use crate::catalogue::form::{Field, FormFile, Kind, Posted, find, put};
 use crate::catalogue::rewrite::rewritten;
 use crate::catalogue::{self as rdf, Outcome, Shelf as _, Verdict};
@@ -31,6 +31,10 @@ struct DatasetLine {
     title: String,
     is_chosen: bool,
     base: String,
+    /// Digest of the text that is shown to come of it.
+    seen: String,
+    /// Who has a draft of it.
+    draft: Option<String>,
     /// What would change; `None`: it was not asked for yet.
     changes: Option<Vec<ChangeView>>,
     style: &'static str,
@@ -60,7 +64,23 @@ struct BulkPage {
     is_preview: bool,
     can_apply: bool,
     is_stale: bool,
+    /// What is asked for differs from what was shown before.
+    is_other: bool,
+    /// Those that are found and have no text that could be edited.
+    left_out: Option<String>,
     done: Option<String>,
+}
+
+/// How the page is shown.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    is_preview: bool,
+    is_stale: bool,
+    is_other: bool,
+}
+
+impl Look {
+    const PREVIEW: Self = Self { is_preview: true, is_stale: false, is_other: false };
 }
 
 /// The fields that many datasets can be given at once: path and row.
@@ -113,24 +133,36 @@ struct Asked<'p> {
     sheet: String,
 }
 
-/// The datasets that a text finds, by slug.
-fn found(state: &State, asking: &Asking, text: &str) -> Result<Vec<String>> {
+/// The datasets that a text finds, by slug: those with a text that can be edited, and the others.
+fn found(state: &State, asking: &Asking, text: &str) -> Result<(Vec<String>, Vec<String>)> {
     let ledger = state.pages.ledger()?;
     let folded = fold(text);
     let words: Vec<&str> = folded.split_whitespace().collect();
     let mut slugs = asking.bench.slugs()?;
     slugs.retain(|slug| ledger.fits(slug, &words));
-    Ok(slugs)
+    let (mut editable, mut others) = (Vec::new(), Vec::new());
+    for slug in slugs {
+        // What is in order was read once; of anything else one must look.
+        let is_editable =
+            ledger.is_in_order(&slug) || table_of(&asking.bench.current(&slug)?.text).is_some();
+        if is_editable { &mut editable } else { &mut others }.push(slug);
+    }
+    Ok((editable, others))
+}
+
+/// The description of a text; `None`: there is none that a form could change.
+fn table_of(text: &str) -> Option<Table> {
+    toml::from_str::<Table>(text).ok().filter(|_| !text.is_empty())
 }
 
 fn page(
     state: &State,
     asking: &Asking,
     asked: Option<&Asked<'_>>,
-    is_preview: bool,
-    is_stale: bool,
+    look: Look,
     done: Option<String>,
 ) -> Result<String> {
+    let Look { is_preview, is_stale, is_other } = look;
     let release = state.pages.release();
     let form = &release.form;
     let tongue = asking.reader.tongue;
@@ -166,17 +198,14 @@ fn page(
     let mut texts = Vec::new();
     let chosen: &[String] = asked.map_or(&[], |asked| &asked.chosen);
     let text = asked.map_or("", |asked| asked.text.as_str());
-    let found = found(state, asking, text)?;
+    let (found, others) = found(state, asking, text)?;
     let sheet = Sheet::of(asked.map_or("", |asked| asked.sheet.as_str()), found.len(), ROWS);
     // What would be done is shown of all that are chosen, the list to choose from page by page.
     let shown: &[String] = if is_preview { chosen } else { sheet.of_list(&found, ROWS) };
     let elsewhere = chosen.iter().filter(|slug| !shown.contains(slug)).cloned().collect();
     for slug in shown.iter().cloned() {
         let current = asking.bench.current(&slug)?;
-        let Ok(table) = toml::from_str::<Table>(&current.text) else { continue };
-        if current.text.is_empty() {
-            continue;
-        }
+        let Some(table) = table_of(&current.text) else { continue };
         let is_chosen = chosen.contains(&slug);
         let title = asking.bench.desk.shelf.find(&slug)?;
         let title =
@@ -185,6 +214,8 @@ fn page(
             title,
             is_chosen,
             base: current.digest,
+            seen: String::new(),
+            draft: asking.bench.draft(&slug)?.map(|draft| draft.who),
             changes: None,
             style: "",
             verdict: "",
@@ -195,6 +226,7 @@ fn page(
             let new = with(&table, &asked.path, row, value.as_ref(), asked.adds);
             let text = rewritten(&current.text, &new, catalogue_language);
             line.changes = Some(view::changes(&current.text, &text, form, tongue));
+            line.seen = digest(&text);
             texts.push((slug, text));
         }
         lines.push(line);
@@ -210,8 +242,10 @@ fn page(
             line.findings = view::findings(&tried.outcome, form, tongue);
         }
     }
+    let mut layout = asking.layout(state, asking.w("steward.bulk"));
+    layout.form = Some(("work", if is_preview { "preview" } else { "show" }));
     render(&BulkPage {
-        layout: asking.layout(state, asking.w("steward.bulk")),
+        layout,
         lines,
         elsewhere,
         chosen: tongue.counted("dataset", chosen.len() as u64),
@@ -231,6 +265,9 @@ fn page(
         is_preview,
         can_apply,
         is_stale,
+        is_other,
+        left_out: (!others.is_empty() && !is_preview)
+            .then(|| tongue.put("steward.bulk-left-out", others.join(", "))),
         done,
     })
 }
@@ -252,13 +289,14 @@ async fn show(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         let done = pairs.iter().find(|(name, _)| name == "done");
         let done = done.and_then(|(_, count)| count.parse::<u64>().ok());
         let done = done.map(|count| asking.reader.tongue.counted("dataset", count));
-        page(state, asking, None, false, false, done).map(Answer::Page)
+        page(state, asking, None, Look::default(), done).map(Answer::Page)
     })
     .await
 }
 
 async fn send(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -> HttpResponse {
-    answer(&request, state, move |state, asking| {
+    let sent = body.clone();
+    answer_form(&request, state, &sent, move |state, asking| {
         let posted = posted(&body);
         let mut chosen: Vec<String> = posted.all("dataset").to_vec();
         chosen.retain(|slug| rdf::is_slug(slug));
@@ -270,7 +308,7 @@ async fn send(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -
         let what = posted.one("do").to_owned();
         let text: String = posted.one("q").chars().take(200).collect();
         if what == "all" {
-            chosen = found(state, asking, &text)?.into_iter().take(MOST).collect();
+            chosen = found(state, asking, &text)?.0.into_iter().take(MOST).collect();
         }
         if what == "none" {
             chosen.clear();
@@ -289,8 +327,8 @@ async fn send(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -
         };
         match what.as_str() {
             "apply" => apply(state, asking, &asked),
-            "preview" => page(state, asking, Some(&asked), true, false, None).map(Answer::Page),
-            _ => page(state, asking, Some(&asked), false, false, None).map(Answer::Page),
+            "preview" => page(state, asking, Some(&asked), Look::PREVIEW, None).map(Answer::Page),
+            _ => page(state, asking, Some(&asked), Look::default(), None).map(Answer::Page),
         }
     })
     .await
@@ -307,31 +345,40 @@ fn apply(state: &State, asking: &Asking, asked: &Asked<'_>) -> Result<Answer> {
     };
     let value = form.value(row, asked.posted, &asked.languages);
     let mut wanted = Vec::new();
+    let mut is_other = false;
     for slug in &asked.chosen {
         let current = asking.bench.current(slug)?;
         let base = asked.posted.one(&format!("base:{slug}")).to_owned();
-        let Ok(table) = toml::from_str::<Table>(&current.text) else { continue };
+        let Some(table) = table_of(&current.text) else { continue };
         let new = with(&table, path, row, value.as_ref(), asked.adds);
         let language = &state.pages.config().catalogue.language;
         let text = rewritten(&current.text, &new, language);
+        // Of the same text, nothing is written that was not looked at.
+        let is_same_ground = base == current.digest;
+        is_other |= is_same_ground && *asked.posted.one(&format!("seen:{slug}")) != digest(&text);
         // What says the same is left as it is written.
         let is_same = rdf::history::differences(&current.text, &text).is_empty();
         if !is_same {
             wanted.push(Wanted { slug: slug.clone(), base, text, draft: None });
         }
     }
+    if is_other {
+        let look = Look { is_other, ..Look::PREVIEW };
+        return page(state, asking, Some(asked), look, None).map(Answer::Conflict);
+    }
     if wanted.is_empty() {
-        return page(state, asking, Some(asked), true, false, None).map(Answer::Page);
+        return page(state, asking, Some(asked), Look::PREVIEW, None).map(Answer::Page);
     }
     match asking.bench.publish(&wanted, &asking.who(), asking.now)? {
         Publication::Done(_) => {
             Ok(Answer::See(format!("/operator/bulk-edit?done={}", wanted.len())))
         }
         Publication::Refused(_) => {
-            page(state, asking, Some(asked), true, false, None).map(Answer::Refused)
+            page(state, asking, Some(asked), Look::PREVIEW, None).map(Answer::Refused)
         }
         Publication::Stale(_) => {
-            page(state, asking, Some(asked), true, true, None).map(Answer::Conflict)
+            let look = Look { is_stale: true, ..Look::PREVIEW };
+            page(state, asking, Some(asked), look, None).map(Answer::Conflict)
         }
     }
 }

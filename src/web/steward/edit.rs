@@ -11,7 +11,7 @@ use super::super::problem::render;
 use super::super::tongue::Tongue;
 use super::super::words::Phrase;
 use super::view::{self, ChangeView, Finding, GroupView, Maker};
-use super::{Answer, Asking, address, answer, posted, unknown};
+use super::{Answer, Asking, address, answer, answer_form, posted, unknown};
 use crate::catalogue::form::{self, Posted};
 use crate::catalogue::rewrite::rewritten;
 use crate::catalogue::{AccessRights, Outcome, Severity, bench};
@@ -94,6 +94,8 @@ struct EditPage {
     draft: Option<DraftLine>,
     rival: Option<Rival>,
     is_file: bool,
+    /// The file was changed since the draft was begun.
+    is_behind: bool,
     is_checked: bool,
     is_saved: bool,
     is_kept: bool,
@@ -145,6 +147,7 @@ fn page(
     let name = |tag: &str| (tag.to_owned(), view::language_name(tongue, release, tag));
     let mut layout = asking.layout(state, &format!("{} {}", asking.w("steward.edit"), ground.slug));
     layout.path = "";
+    layout.form = Some(("work", "show"));
     render(&EditPage {
         layout,
         slug: ground.slug.clone(),
@@ -160,6 +163,7 @@ fn page(
         draft: ground.draft.as_ref().map(|draft| DraftLine::of(draft, asking.reader.tongue)),
         rival: shown.rival,
         is_file: ground.is_file,
+        is_behind: ground.draft.is_some() && is_behind(asking, ground)?,
         is_checked: shown.checked.is_some(),
         is_saved: shown.is_saved,
         is_kept: shown.is_kept,
@@ -227,7 +231,8 @@ async fn send(
     body: web::Bytes,
 ) -> HttpResponse {
     let slug = slug.into_inner();
-    answer(&request, state, move |state, asking| {
+    let sent = body.clone();
+    answer_form(&request, state, &sent, move |state, asking| {
         let posted = posted(&body);
         let known = ground(asking, &slug)?;
         let form = &state.pages.release().form;
@@ -344,8 +349,11 @@ fn text_page(
             })
             .collect()
     });
+    let title = format!("{} {}", asking.w("steward.as-toml"), ground.slug);
+    let mut layout = asking.layout(state, &title);
+    layout.form = Some(("work", "show"));
     render(&TextPage {
-        layout: asking.layout(state, &format!("{} {}", asking.w("steward.as-toml"), ground.slug)),
+        layout,
         slug: ground.slug.clone(),
         version: ground.version,
         base: ground.base.clone(),
@@ -380,7 +388,8 @@ async fn send_text(
     body: web::Bytes,
 ) -> HttpResponse {
     let slug = slug.into_inner();
-    answer(&request, state, move |state, asking| {
+    let sent = body.clone();
+    answer_form(&request, state, &sent, move |state, asking| {
         let posted = posted(&body);
         let known = ground(asking, &slug)?;
         let text = posted.all("text").first().map_or("", String::as_str).replace("\r\n", "\n");
@@ -390,6 +399,10 @@ async fn send_text(
             let outcome = check(asking, &slug, &ground.text)?;
             return text_page(state, asking, &ground, Some(&outcome), None, false)
                 .map(Answer::Page);
+        }
+        if !matches!(posted.one("do"), "save" | "review") {
+            // Another language, or nothing that one could do: the text stays as it was typed.
+            return text_page(state, asking, &ground, None, None, false).map(Answer::Page);
         }
         let saved = asking.bench.save(
             &slug,
@@ -452,7 +465,8 @@ async fn new_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
 }
 
 async fn new(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -> HttpResponse {
-    answer(&request, state, move |state, asking| {
+    let sent = body.clone();
+    answer_form(&request, state, &sent, move |state, asking| {
         let posted = posted(&body);
         let (slug, copy) = (posted.one("slug"), posted.one("copy"));
         let refused = |why: &str| new_form(state, asking, slug, copy, why).map(Answer::Refused);

@@ -20,7 +20,7 @@ use super::State;
 use super::layout::Layout;
 use super::problem::page_or_problem;
 use super::reader::Reader;
-use super::session::{operator, private, same_origin};
+use super::session::{interrupted, is_interrupted, operator, private, same_origin};
 use super::words;
 use crate::actor::{Actor, Role};
 use crate::catalogue::bench::Bench;
@@ -35,7 +35,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 /// Pairs of a form at most; the largest description has some hundreds of fields.
-const PAIRS: usize = 10_000;
+pub(super) const PAIRS: usize = 10_000;
 
 /// Who asks on a steward's page, and how it is answered.
 pub(super) struct Asking {
@@ -102,8 +102,8 @@ fn asking(request: &HttpRequest, state: &State, actor: Actor) -> Result<Asking> 
     })?;
     let mut reader = Reader::of(request);
     if request.method() == actix_web::http::Method::POST {
-        // The page of an answered form has no address of its own in other languages.
-        reader.here = String::new();
+        // In another language one gets the page anew, or the form with what was typed.
+        reader.here = request.path().to_owned();
     }
     let now = (bench.clock)();
     Ok(Asking { actor, reader, bench, now })
@@ -154,6 +154,20 @@ async fn answer(
             .body(bytes),
         Err(error) => page_or_problem(state.pages.site(), request, &error),
     }
+}
+
+/// As [`answer`], to a form that holds somebody's work: who has no session any more signs in and
+/// sends it again.
+async fn answer_form(
+    request: &HttpRequest,
+    state: web::Data<State>,
+    body: &[u8],
+    make: impl FnOnce(&State, &Asking) -> Result<Answer> + Send + 'static,
+) -> HttpResponse {
+    if is_interrupted(request, &state.base) {
+        return interrupted(request, &state, body);
+    }
+    answer(request, state, make).await
 }
 
 fn posted(body: &[u8]) -> Posted {

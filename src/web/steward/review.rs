@@ -9,10 +9,11 @@ use super::super::State;
 use super::super::layout::Layout;
 use super::super::operator::Moment;
 use super::super::problem::render;
+use super::super::reader::Preview;
 use super::super::words::pairs;
 use super::edit::{DraftLine, Ground, check, ground, is_behind};
 use super::view::{self, ChangeView, Finding};
-use super::{Answer, Asking, address, answer, posted, unknown};
+use super::{Answer, Asking, address, answer, answer_form, posted, unknown};
 use crate::catalogue::bench::{Publication, Wanted};
 use crate::catalogue::form::put;
 use crate::catalogue::rewrite::rewritten;
@@ -117,7 +118,8 @@ async fn send(
     body: web::Bytes,
 ) -> HttpResponse {
     let slug = slug.into_inner();
-    answer(&request, state, move |state, asking| {
+    let sent = body.clone();
+    answer_form(&request, state, &sent, move |state, asking| {
         let posted = posted(&body);
         let ground = ground(asking, &slug)?;
         let seen: i64 = posted.one("version").parse().unwrap_or(0);
@@ -125,7 +127,8 @@ async fn send(
             return page(state, asking, &ground, None, true).map(Answer::Conflict);
         }
         match posted.one("do") {
-            "drop" => {
+            "drop" => drop_page(state, asking, &ground).map(Answer::Page),
+            "drop-now" => {
                 if asking.bench.drop_draft(&slug, seen)? {
                     return Ok(Answer::See("/operator/catalogue?dropped".to_owned()));
                 }
@@ -166,6 +169,28 @@ async fn send(
     .await
 }
 
+#[derive(Template)]
+#[template(path = "steward/drop.html")]
+struct DropPage {
+    layout: Layout,
+    slug: String,
+    version: i64,
+    long: String,
+}
+
+/// Asks whether a draft shall go: nothing brings it back.
+fn drop_page(state: &State, asking: &Asking, ground: &Ground) -> Result<String> {
+    let tongue = asking.reader.tongue;
+    let draft = ground.draft.as_ref().map(|draft| DraftLine::of(draft, tongue));
+    let (who, at) = draft.map_or_else(Default::default, |draft| (draft.who, draft.at.shown));
+    render(&DropPage {
+        layout: asking.layout(state, &format!("{} {}", asking.w("steward.drop"), ground.slug)),
+        slug: ground.slug.clone(),
+        version: ground.version,
+        long: tongue.put_two("steward.drop-long", who, at),
+    })
+}
+
 fn cut(text: &str) -> String {
     text.chars().take(100).collect()
 }
@@ -191,7 +216,11 @@ async fn preview(
             return Ok(Answer::See(address(&slug, "review")));
         };
         let mut reader = asking.reader.clone();
-        reader.notice = asking.w("steward.preview-note");
+        reader.preview = Some(Preview {
+            note: asking.w("steward.preview-note"),
+            back: address(&slug, "review"),
+            words: asking.w("steward.preview-back"),
+        });
         let page = state.pages.converter(reader.tongue).page(&entry);
         super::super::render_dataset(state.pages.site(), &reader, &page).map(Answer::Page)
     })

@@ -10,7 +10,7 @@ use super::super::problem::{render, said};
 use super::super::words::Phrase;
 use super::edit::{Ground, ground};
 use super::review::{tried, turtle};
-use super::{Answer, Asking, address, answer, posted};
+use super::{Answer, Asking, address, answer, answer_form, posted};
 use crate::catalogue::form::text_of;
 use crate::catalogue::{self as rdf, Shelf as _, Writer, import};
 use crate::error::{Error, Result};
@@ -87,8 +87,10 @@ fn page(
     text: &str,
     failure: Phrase,
 ) -> Result<String> {
+    let mut layout = asking.layout(state, asking.w("steward.import"));
+    layout.form = Some(("work", "show"));
     render(&ImportPage {
-        layout: asking.layout(state, asking.w("steward.import")),
+        layout,
         form: form.to_owned(),
         slug: slug.to_owned(),
         text: text.to_owned(),
@@ -138,12 +140,16 @@ fn read(
 }
 
 async fn take(request: HttpRequest, state: web::Data<State>, body: web::Bytes) -> HttpResponse {
-    answer(&request, state, move |state, asking| {
+    let sent = body.clone();
+    answer_form(&request, state, &sent, move |state, asking| {
         let posted = posted(&body);
         let (form, slug) = (posted.one("form"), posted.one("slug"));
         let text = posted.all("text").first().map_or("", String::as_str).replace("\r\n", "\n");
         let tongue = asking.reader.tongue;
         let page = |text: &str, why: Phrase| page(state, asking, form, slug, text, why);
+        if posted.one("do") == "show" {
+            return page(&text, Phrase::default()).map(Answer::Page);
+        }
         if form != "eucaim" && !rdf::is_slug(slug) {
             let why = Phrase::plain(asking.w("steward.bad-slug"));
             return page(&text, why).map(Answer::Refused);

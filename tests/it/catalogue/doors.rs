@@ -383,6 +383,12 @@ async fn queries_are_answered_in_every_form() {
     }
     let graph = "SELECT (COUNT(DISTINCT ?g) AS ?n) { GRAPH ?g { ?s ?p ?o } }";
     let body = read_body(get!(app, &ask(graph), "Accept" => "text/csv")).await;
+    // Three datasets with their labels, a series, the catalogue.
+    assert_eq!(body, "n\r\n8\r\n");
+    let labels = "PREFIX dqv: <http://www.w3.org/ns/dqv#> PREFIX dcat: <http://www.w3.org/ns/dcat#> \
+                  SELECT (COUNT(DISTINCT ?d) AS ?n) { ?c a dcat:Catalog ; dcat:dataset ?d . \
+                  ?s a dcat:DatasetSeries . ?m dqv:computedOn ?d ; dqv:value ?v }";
+    let body = read_body(get!(app, &ask(labels), "Accept" => "text/csv")).await;
     assert_eq!(body, "n\r\n3\r\n");
     let many = get!(app, &ask("SELECT * { ?a ?b ?c . ?d ?e ?f }"));
     assert_eq!(header!(many, "X-Result-Truncated"), "true");
@@ -419,7 +425,8 @@ async fn people_get_the_answer_of_a_query_as_a_page() {
             "Ok(Answer { media_type: \"application/sparql-results+json\"",
         ),
         ("CONSTRUCT WHERE { ?s a ?o }", "Ok(Answer { media_type: \"text/turtle\""),
-        ("SELECT nothing", "Err(\""),
+        ("SELECT nothing", "Err(Refused(\""),
+        (" # nothing\n", "Err(Refused(\"the query is empty"),
     ] {
         let response = get!(app, &format!("/sparql?query={}", encode(query)), "Accept" => BROWSER);
         assert_eq!(response.status(), StatusCode::OK, "{query}");

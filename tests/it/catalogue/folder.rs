@@ -30,10 +30,12 @@ fn house() -> House {
     for study in 1..=3 {
         let mut image = record(study, study, 1, 1);
         set(&mut image.series, "Modality", "MR");
+        set(&mut image.series, "BodyPartExamined", "PROSTATE");
         records.push(image);
         if study < 3 {
             let mut report = record(study, study, 2, 1);
             set(&mut report.series, "Modality", "SR");
+            set(&mut report.series, "BodyPartExamined", "NO PART OF A BODY");
             records.push(report);
         }
     }
@@ -82,7 +84,9 @@ fn a_refusal_keeps_no_more_open_than_the_newest_description_asks_for() {
         all.replace("access_rights = \"PUBLIC\"\n", ""),
         format!("withdrawn = true\ncolour = \"red\"\n{all}"),
         all.replace("\"exact\"", "\"disclosed\"\ncolour = \"red\""),
-        all.replace("[selection]", "[selection"),
+        // A slip of syntax hides no line that closes.
+        format!("{}bad = [\n", all.replace("\"PUBLIC\"", "\"RESTRICTED\"")),
+        format!("withdrawn = true\n{all}bad = [\n"),
     ];
     for newest in closing {
         let house = house();
@@ -90,7 +94,10 @@ fn a_refusal_keeps_no_more_open_than_the_newest_description_asks_for() {
         assert_eq!(house.publish(How::Publish).outcomes[0].verdict, Verdict::Published);
         assert_eq!(house.open().len(), 3);
         house.write("x.toml", &newest);
-        assert_eq!(house.publish(How::Check).outcomes[0].verdict, Verdict::Refused);
+        let checked = house.publish(How::Check).outcomes.remove(0);
+        assert_eq!(checked.verdict, Verdict::Refused);
+        let says = |one: &vesalius::catalogue::Problem| one.rule.contains("dataset is withdrawn");
+        assert!(!checked.problems.iter().any(says), "a check withdraws nothing: {checked:#?}");
         assert_eq!(house.state("x"), State::Published, "a check keeps nothing");
         for _ in 0..2 {
             let outcome = house.publish(How::Publish).outcomes.remove(0);
@@ -107,6 +114,38 @@ fn a_refusal_keeps_no_more_open_than_the_newest_description_asks_for() {
         house.write("x.toml", &all);
         assert_eq!(house.publish(How::Publish).outcomes[0].verdict, Verdict::Published);
         assert_eq!(house.open().len(), 3);
+    }
+}
+
+#[test]
+fn a_slip_of_syntax_withdraws_nothing() {
+    let all = open_dataset("modality = [\"MR\", \"SR\"]");
+    let house = house();
+    house.write("x.toml", &all);
+    house.publish(How::Publish);
+    let before = house.desk.shelf.find("x").unwrap().unwrap();
+    for newest in [
+        format!("{all}bad = [\n"),
+        all.replace("[selection]", "[selection"),
+        all.replace("title.en = \"T\"", "title.en = \"T"),
+        // An editor that empties a file before it writes it.
+        String::new(),
+    ] {
+        house.write("x.toml", &newest);
+        let outcome = house.publish(How::Publish).outcomes.remove(0);
+        assert_eq!(outcome.verdict, Verdict::Refused, "{newest}");
+        assert!(outcome.problems.iter().all(|one| !one.rule.contains("withdrawn")), "{outcome:#?}");
+        let entry = house.desk.shelf.find("x").unwrap().unwrap();
+        assert_eq!((entry.state, &entry.document), (State::Published, &before.document));
+        assert!(!entry.report().is_empty());
+        assert_eq!(house.open().len(), 3, "{newest}");
+    }
+    // What an earlier refusal narrowed stays narrow.
+    let narrow = open_dataset("modality = [\"MR\"]").replace("\"D\"", "\"D\"\ncolour = \"red\"");
+    for newest in [narrow.clone(), format!("{narrow}bad = [\n")] {
+        house.write("x.toml", &newest);
+        house.publish(How::Publish);
+        assert_eq!(house.open().len(), 1, "{newest}");
     }
 }
 
@@ -169,10 +208,10 @@ fn a_file_that_cannot_be_read_stops_no_other() {
     assert_eq!(verdict("c"), Some(Verdict::Refused));
     assert!(pass.outcomes[0].refusals[0].to_string().contains("UTF-8"), "{pass:#?}");
     assert_eq!(house.state("a"), State::Failed);
-    // Nobody knows what it says now: it is not open.
+    // Nobody knows what it says now: what it said stays.
     house.write("b.toml", [0xff]);
     house.publish(How::Publish);
-    assert_eq!((house.state("b"), house.open().len()), (State::Withdrawn, 0));
+    assert_eq!((house.state("b"), house.open().len()), (State::Published, 3));
 }
 
 #[test]
@@ -294,6 +333,14 @@ fn the_label_of_a_real_archive_names_the_studies_that_lower_it() {
     assert!(of("descriptive-attributes") < 1.0);
     assert_eq!(lowering("descriptive-attributes").numbers, [1, 2, 3]);
     assert!(quality.score(&measures).is_some_and(|score| score < 100));
+    // The reports have no coded body part, and are not in the dataset of the images.
+    assert!((of("coded-body-part") - 1.0).abs() < 1e-9, "{measures:#?}");
+    let with_reports = Selection::of(Facet::Modality, &["MR", "SR"]);
+    let coded = &metric("coded-body-part").figure;
+    let lowering = house.desk.facts.lowering(&with_reports, coded, 10).unwrap();
+    assert_eq!(lowering.numbers, [1, 2]);
+    let passing = house.desk.facts.passing(&with_reports, coded).unwrap();
+    assert_eq!((passing.records, passing.individuals), (1, 1));
     // The runs that read it are activities of the dataset.
     assert_eq!(entry.figures().arrivals.len(), 1, "{:?}", entry.figures().arrivals);
 }
@@ -305,6 +352,14 @@ fn a_renamed_dataset_keeps_its_names_and_its_schedule() {
     house.write("old.toml", &open);
     house.publish(How::Publish);
     let issued = house.desk.shelf.find("old").unwrap().unwrap().issued;
+    // As long as the old one is there and live, nobody else was it.
+    house.write("new.toml", format!("formerly = [\"old\"]\n{open}"));
+    let outcome = house.publish(How::Publish).outcomes.remove(0);
+    assert_eq!(outcome.verdict, Verdict::Refused, "{outcome:#?}");
+    let problem = &outcome.problems[0];
+    assert_eq!(problem.field, "formerly.0");
+    assert!(problem.rule.contains("`old` is published") && problem.remedy.contains("`old.toml`"));
+    assert_eq!(house.state("old"), State::Published);
     std::fs::remove_file(house.folder.path().join("old.toml")).unwrap();
     for wrong in ["formerly = [\"new\"]\n", "formerly = [\"A b\"]\n", "replaced_by = \"x\"\n"] {
         house.write("new.toml", format!("{wrong}{open}"));

@@ -280,9 +280,9 @@ fn what_is_not_open_passes_the_disclosure_rule() {
     let shelf = published(&config());
     let entry = shelf.find("breast-screening").unwrap().unwrap();
     let figures = entry.figures();
-    assert_eq!((figures.min_age, figures.max_age), (Some(50), Some(74)));
-    assert_eq!(figures.from.unwrap().to_string(), "2020-01-01");
-    assert_eq!(figures.to.unwrap().to_string(), "2024-12-31");
+    assert_eq!((figures.min_age, figures.max_age), (Some(40), Some(84)));
+    assert_eq!(figures.from.unwrap().to_string(), "2019-01-01");
+    assert_eq!(figures.to.unwrap().to_string(), "2025-12-31");
     for hidden in ["SR", "male", "2019", "40-44", "\"543\"", "\"231\"", "2019-03-04"] {
         let named = [&entry.document, &entry.figures, &figures.csv()]
             .iter()
@@ -471,5 +471,27 @@ fn json_of(value: toml::Value) -> serde_json::Value {
             table.into_iter().map(|(key, value)| (key, json_of(value))).collect()
         }
         other => serde_json::to_value(other).unwrap(),
+    }
+}
+
+#[test]
+fn words_that_hide_or_reorder_their_text_are_refused_as_our_own_harvester_does() {
+    let config = config();
+    let shelf = MemoryShelf::default();
+    for character in ['\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'] {
+        for (key, line) in [
+            ("title", format!("title.en = \"a{character}b\"")),
+            ("keywords", format!("keywords.en = [\"a{character}b\"]")),
+            ("provenance", format!("provenance.en = \"a{character}b\"")),
+        ] {
+            let is_other = |own: &&str| !own.starts_with(&format!("{key}."));
+            let others: Vec<&str> = GOOD.lines().filter(is_other).collect();
+            let text = format!("{line}\n{}\n", others.join("\n"));
+            let outcome = publish(&config, &shelf, "hidden.toml", &text, now());
+            let said = outcome.refusals.iter().find(|refusal| refusal.key == key);
+            let said = said.unwrap_or_else(|| panic!("{key} {character:?}: {outcome:#?}"));
+            assert!(said.problem.contains("hide or reorder"), "{said}");
+            assert!(said.remedy.contains("U+202E"), "{said}");
+        }
     }
 }

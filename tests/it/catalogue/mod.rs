@@ -22,8 +22,8 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use vesalius::catalogue::{
-    Arrival, Day, Facts, Figures, Gate, MemoryShelf, Outcome, Publisher, Release, Selection,
-    samples,
+    Arrival, Day, Facts, Figure, Figures, Gate, MemoryShelf, Outcome, Publisher, Release,
+    Selection, samples,
 };
 use vesalius::config::{Config, Identity};
 use vesalius::error::Result;
@@ -100,6 +100,8 @@ impl Default for Played {
                 .map(|keyword| Cell { term: (*keyword).to_owned(), records: 543, individuals: 231 })
                 .collect(),
             loads: vec![3; 231],
+            ages: Vec::new(),
+            years: Vec::new(),
             spacings: cells(&[("50", 3, 2), ("70", 300, 120), ("94", 243, 111)]),
             arrivals: vec![Arrival {
                 kind: "folder".to_owned(),
@@ -116,8 +118,9 @@ impl Facts for Played {
         Ok(if is_nothing { Figures::default() } else { self.0.clone() })
     }
 
-    fn with_findings(&self, _: &Selection, _: &[String]) -> Result<Cell> {
-        Ok(Cell::default())
+    fn passing(&self, selection: &Selection, _: &Figure) -> Result<Cell> {
+        let Figures { records, individuals, .. } = self.figures(selection)?;
+        Ok(Cell { term: String::new(), records, individuals })
     }
 
     fn wholly_open(&self, selection: &Selection, _: &[Selection]) -> Result<u64> {

@@ -7,6 +7,7 @@ mod derived;
 mod documents;
 mod edges;
 mod guide;
+mod hidden;
 mod hostile;
 mod intake;
 mod judged;

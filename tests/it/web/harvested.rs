@@ -71,6 +71,7 @@ fn play(store: &Store) {
                 summary: serde_json::to_string(summary).unwrap(),
             };
             put_run(db, &run("forgotten", true, &Summary::default()))?;
+            put_run(db, &run("hand", false, &Summary::default()))?;
             put_run(db, &run("regional", true, &Summary::default()))?;
             put_run(db, &run("regional", false, &summary)).map(drop)
         })
@@ -83,6 +84,11 @@ async fn page(node: &Node, path: &str, language: &str) -> String {
     let (status, html) = get(node, path, &headers).await;
     assert_eq!(status, 200, "{path}");
     html
+}
+
+/// What a page says of one dataset.
+fn html_of<'h>(html: &'h str, name: &str) -> &'h str {
+    html.split("<li class=\"case\">").find(|case| case.contains(name)).unwrap()
 }
 
 #[actix_web::test]
@@ -138,6 +144,14 @@ async fn a_source_tells_what_was_refused_why_and_what_is_kept_instead() {
             assert!(html.contains(word), "{language} {word}: {html}");
         }
     }
+    // One that was never accepted never was good.
+    let never = html_of(&html, "regional.example/never");
+    assert!(never.contains("First refused") && !never.contains("Last good"), "{never}");
+    // A source that was never reached is no source whose datasets are all well.
+    let html = page(&node, "/operator/harvest/hand", "en").await;
+    assert!(html.contains("state bad") && html.contains("not reached"), "{html}");
+    assert!(html.contains("No dataset of this source is kept."), "{html}");
+    assert!(!html.contains("newest version") && !html.contains("Everything was taken"), "{html}");
     let bearer = format!("Bearer {}", node.token(Role::Admin));
     let headers = [("Authorization", bearer.as_str())];
     let document = "/operator/harvest/regional/document?iri=https%3A%2F%2Fregional.example%2Fkept";

@@ -175,7 +175,11 @@ async fn the_cart_holds_what_is_put_in_and_no_more() {
     assert_eq!(post("do=clear", "vesalius_cart=a.b").await.0, "vesalius_cart=");
     assert_eq!(post("do=add&dataset=..%2F%3Bx", "vesalius_cart=<b>./;").await.0, "vesalius_cart=");
     let (_, html) = get(&node, "/cart", &[("Cookie", "vesalius_cart=lung-ldct.unknown")]).await;
-    assert!(html.contains("href=\"/dataset/lung-ldct\"") && !html.contains("unknown"));
+    assert!(html.contains("href=\"/dataset/lung-ldct\"") && !html.contains("/dataset/unknown"));
+    // What is picked and is not there is named, and can be taken out.
+    assert!(html.contains("<code>unknown</code> is not known") && html.contains("out of the cart"));
+    let (_, html) = get(&node, "/cart?dataset=gone-away", &[]).await;
+    assert!(html.contains("<code>gone-away</code>") && !html.contains("The cart is empty"));
     let (_, html) = get(&node, "/cart?dataset=lung-ldct&dataset=prostate-mr", &[]).await;
     assert!(html.contains("/compare?dataset=lung-ldct&#38;dataset=prostate-mr"));
     let (_, json) =
@@ -194,6 +198,10 @@ async fn two_datasets_are_compared_side_by_side() {
     assert!(html.contains("class=\"differs\"") && html.contains("41,870") && html.contains("346"));
     // Only published figures are compared.
     assert!(!html.contains("41,872"));
+    // The computed label is stated, with the way to it.
+    assert!(html.contains("href=\"/dataset/prostate-mr/label\""), "{html}");
+    let (_, html) = get(&node, "/compare?dataset=prostate-mr&dataset=nowhere", &[]).await;
+    assert!(html.contains("<code>nowhere</code> is not known"), "{html}");
     let (_, html) = get(&node, "/compare?dataset=prostate-mr", &[]).await;
     assert!(html.contains("Choose two datasets"));
 }

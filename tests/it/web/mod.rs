@@ -21,7 +21,7 @@ use actix_web::{App, HttpRequest, web as actix};
 use vesalius::actor::Role;
 use vesalius::auth::{Tokens, authenticate};
 use vesalius::catalogue::{
-    Day, Facts, Figures, Gate, MemoryShelf, Names, Publisher, Release, Selection, samples,
+    Day, Facts, Figure, Figures, Gate, MemoryShelf, Names, Publisher, Release, Selection, samples,
 };
 use vesalius::config::Config;
 use vesalius::error::Result;
@@ -63,8 +63,9 @@ fn years(first: u16, studies: &[u64]) -> Vec<Cell> {
 }
 
 impl Facts for Archive {
-    fn with_findings(&self, _: &Selection, _: &[String]) -> Result<Cell> {
-        Ok(Cell::default())
+    fn passing(&self, selection: &Selection, _: &Figure) -> Result<Cell> {
+        let Figures { records, individuals, .. } = self.figures(selection)?;
+        Ok(Cell { term: String::new(), records, individuals })
     }
 
     fn wholly_open(&self, selection: &Selection, _: &[Selection]) -> Result<u64> {
@@ -85,6 +86,8 @@ impl Facts for Archive {
             Some("MG") => Figures {
                 spacings: Vec::new(),
                 loads: vec![3; 1_000],
+                ages: Vec::new(),
+                years: Vec::new(),
                 arrivals: Vec::new(),
                 records: 41_872,
                 individuals: 18_204,
@@ -156,6 +159,8 @@ impl Facts for Archive {
             Some("CT") => Figures {
                 spacings: Vec::new(),
                 loads: vec![3; 1_000],
+                ages: Vec::new(),
+                years: Vec::new(),
                 arrivals: Vec::new(),
                 records: 2_904,
                 individuals: 1_377,
@@ -188,6 +193,8 @@ impl Facts for Archive {
             _ => Figures {
                 spacings: Vec::new(),
                 loads: vec![3; 1_000],
+                ages: Vec::new(),
+                years: Vec::new(),
                 arrivals: Vec::new(),
                 records: 346,
                 individuals: 346,

@@ -336,7 +336,7 @@ async fn the_answer_of_a_query_is_a_table_and_a_refused_one_stays_in_the_form() 
     use std::sync::Arc;
 
     use actix_web::test::TestRequest;
-    use vesalius::catalogue::sparql::Answer;
+    use vesalius::catalogue::sparql::{Answer, Unanswered};
 
     let node = node();
     let show = async |told| {
@@ -363,7 +363,15 @@ async fn the_answer_of_a_query_is_a_table_and_a_refused_one_stays_in_the_form() 
     assert!(html.contains("&#60;urn:a&#62;"));
     let yes = r#"{"head":{},"boolean":true}"#;
     assert!(show(Ok(answer("application/sparql-results+json", yes))).await.1.contains(">Ano<"));
-    let (status, html) = show(Err("line 1: expected `{`".to_owned())).await;
+    let refused = |why: &str| Err(Unanswered::Refused(why.to_owned()));
+    let (status, html) = show(refused("line 1: expected `{`")).await;
     assert!(status == 400 && html.contains("&#60;/textarea&#62;"), "{html}");
     assert!(html.contains("role=\"alert\"") && html.contains("Dotaz nebyl zodpovězen."));
+    let (_, html) = show(refused("the query is empty; write one, or begin with an example")).await;
+    assert!(html.contains("Dotaz je prázdný"), "{html}");
+    // One that ran out of time is as much work as one that is wrong.
+    let why = "the query took longer than 10 seconds; make it narrower".to_owned();
+    let (status, html) = show(Err(Unanswered::TooCostly(why))).await;
+    assert!(status == 503 && html.contains("&#60;/textarea&#62;"), "{html}");
+    assert!(html.contains("Dotaz trval déle než 10 sekund"), "{html}");
 }

@@ -497,6 +497,51 @@ fn what_a_crash_left_is_finished_and_a_file_changed_by_hand_wins() {
 }
 
 #[actix_web::test]
+async fn what_was_typed_survives_an_ended_session() {
+    let house = house();
+    let (_, html) = house.get(EDIT).await;
+    let title = "A \"new\" <title> & more\r\nπ";
+    let typed = changed(fields(&html), &[("f:title.en", title), ("do", "save")]);
+    let form = |html: &str| fields(html.split_once("<form class=\"stack\"").unwrap().1);
+    let ours = [("Sec-Fetch-Site", "same-origin"), ("Accept", "text/html")];
+    let post = async |path: &str, pairs: &[(String, String)], headers: &[(&str, &str)]| {
+        let request = TestRequest::post().uri(path).set_payload(body(pairs));
+        let response = call(&house.node, request, headers).await;
+        let (status, cookie) = (response.status().as_u16(), response.headers().get("set-cookie"));
+        let is_set = cookie.is_some();
+        let bytes = actix_web::test::read_body(response).await;
+        (status, is_set, String::from_utf8(bytes.to_vec()).unwrap())
+    };
+    let (status, _, html) = post(EDIT, &typed, &ours).await;
+    assert_eq!(status, 401);
+    assert!(html.contains("stays on this page") && !html.contains("<title> &"), "{html}");
+    assert!(house.node.state.bench.as_ref().unwrap().draft_slugs().unwrap().is_empty());
+    // A mistake in the token loses nothing either.
+    let carried = form(&html);
+    for (token, status) in [("nonsense".to_owned(), 401), (house.node.token(Role::Steward), 200)] {
+        let pairs = changed(carried.clone(), &[("token", &token)]);
+        let (answered, set, html) = post("/operator/sign-in", &pairs, &ours).await;
+        assert_eq!((answered, set), (status, status == 200));
+        assert!(html.contains(if set { "Send it again" } else { "kept-f:title.en" }), "{html}");
+        assert!(!html.contains(&token), "the token is repeated");
+        if set {
+            let again = form(&html);
+            assert_eq!(again, typed);
+            let (status, place, _) = house.send(EDIT, &again, Role::Steward, "same-origin").await;
+            assert_eq!((status, place), (303, format!("{EDIT}?saved")));
+        }
+    }
+    let draft = house.node.state.bench.as_ref().unwrap().draft("screening").unwrap().unwrap();
+    assert!(draft.text.contains("<title> & more"), "{}", draft.text);
+    // What another site sends is not carried into somebody's session.
+    for site in ["cross-site", "same-site", "none"] {
+        let theirs = [("Sec-Fetch-Site", site), ("Accept", "text/html")];
+        let (status, _, html) = post(EDIT, &typed, &theirs).await;
+        assert!(status == 401 && !html.contains("kept-"), "{site}");
+    }
+}
+
+#[actix_web::test]
 async fn many_are_changed_together_or_none() {
     let house = house();
     std::fs::write(house.folder.join("second.toml"), TEXT.replace("Screening", "Second")).unwrap();
@@ -530,6 +575,11 @@ async fn many_are_changed_together_or_none() {
     let (_, _, html) = house.send(bulk, &some, Role::Steward, "same-origin").await;
     assert!(html.contains("value=\"apply\"") && html.contains("SOCI"), "{html}");
     let apply = changed(fields(&html), &[("do", "apply")]);
+    // A value that was never shown is not applied: what would be written is shown instead.
+    let other = changed(fields(&html), &[("f:themes", "AGRI"), ("do", "apply")]);
+    let (status, _, html) = house.send(bulk, &other, Role::Steward, "same-origin").await;
+    assert!(status == 409 && html.contains("not what you looked at"), "{html}");
+    assert!(html.contains("AGRI") && house.file("screening") == TEXT);
     // A file that was changed since is not overwritten, nor is the other one changed.
     let second = house.file("second");
     std::fs::write(house.folder.join("second.toml"), second.replace("Mammograms", "By hand"))
@@ -572,8 +622,13 @@ async fn descriptions_are_exported_and_imported_as_drafts() {
         let changes = history::differences(TEXT, &draft.text);
         assert_eq!(changes, [], "{form}");
         assert_eq!(house.post(import, &sent).await.0, 409, "a draft is not replaced");
+        // One press asks, and deletes nothing.
         let version = draft.version.to_string();
-        assert_eq!(house.post(REVIEW, &[("do", "drop"), ("version", &version)]).await.0, 303);
+        let (status, _, html) = house.post(REVIEW, &[("do", "drop"), ("version", &version)]).await;
+        assert!(status == 200 && html.contains("value=\"drop-now\""), "{html}");
+        assert!(bench.draft("screening").unwrap().is_some());
+        let version = draft.version.to_string();
+        assert_eq!(house.post(REVIEW, &[("do", "drop-now"), ("version", &version)]).await.0, 303);
     }
     for (form, slug, text) in [
         ("turtle", "screening", "<no"),
