@@ -128,10 +128,17 @@ def sizes():
         yield Case("size", name, say, large)
     yield body("size", "exactly the limit", GOOD + "#" * ((4 << 20) - 4_000), (), 1)
     whole = GOOD.encode()
-    for coding, data in [("gzip", gzip.compress(whole)), ("deflate", zlib.compress(whole)), ("br", b"\x0b\x02\x80"),
-                         ("zstd", b"\x28\xb5\x2f\xfd"), ("gzip, gzip", gzip.compress(gzip.compress(whole))), ("x-gzip", gzip.compress(whole)),
-                         ("gzip", gzip.compress(b"#" * (200 << 20))), ("nonsense", whole)]:
-        yield Case("coding", f"{coding}, {len(data)} bytes", answer(data, head=f"Content-Encoding: {coding}\r\n"), {"coding"})
+    for coding, data in [("deflate", zlib.compress(whole)), ("br", b"\x0b\x02\x80"), ("zstd", b"\x28\xb5\x2f\xfd"),
+                         ("gzip, gzip", gzip.compress(gzip.compress(whole))), ("nonsense", whole), ("gzip", whole), ("gzip", b"\x1f\x8b")]:
+        codes = {"coding", "cut-off"} if len(data) == 2 else {"coding"}
+        yield Case("coding", f"{coding}, {len(data)} bytes", answer(data, head=f"Content-Encoding: {coding}\r\n"), codes)
+    # Nobody asks for it, and some file servers send it all the same.
+    for coding in ("gzip", "x-gzip", "GZIP"):
+        yield Case("coding", f"{coding} as it should be", ("packed", GOOD, coding), (), 1)
+    bomb = answer(gzip.compress(b"#" * (200 << 20)), head="Content-Encoding: gzip\r\n")
+    yield Case("coding", "200 MiB in 200 kB", bomb, {"too-large"})
+    cut = gzip.compress(whole)[:-40]
+    yield Case("coding", "gzip that ends early", answer(cut, head="Content-Encoding: gzip\r\n"), {"cut-off", "coding"})
     yield Case("coding", "gzip that is not declared", answer(gzip.compress(whole)), {"not-text", "syntax"})
     yield Case("coding", "Transfer-Encoding: gzip", OK + b"Content-Type: text/turtle\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
                b"3\r\nabc\r\n0\r\n\r\n", {"no-answer", "cut-off", "syntax", "coding"})
@@ -160,9 +167,16 @@ def broken():
 
 
 def forms():
-    for media in ["text/html", "text/plain", "application/json", "application/xml", "text/xml", "image/png", "application/octet-stream",
-                  "multipart/mixed; boundary=x", "*/*", "", "turtle", "text/turtle2", "text/turtle/x", "application/trig", "text/n3"]:
-        yield body("media type", media or "none", GOOD, {"media-type"}, media=media)
+    for media in ["text/html", "image/png", "multipart/mixed; boundary=x", "*/*", "turtle", "text/turtle2", "text/turtle/x",
+                  "application/trig", "text/n3"]:
+        yield body("media type", media, GOOD, {"media-type"}, media=media)
+    # Another grammar than it says.
+    for media in ["application/json", "application/xml", "text/xml"]:
+        yield body("media type", media, GOOD, {"syntax"}, media=media)
+    # What says nothing is read as what it shows; HTML shows that it is none.
+    for media in ["text/plain", "application/octet-stream", ""]:
+        yield body("media type", f"{media or 'none'} of Turtle", GOOD, (), 1, media=media)
+        yield body("media type", f"{media or 'none'} of HTML", "<!doctype html><title>x</title>", {"media-type"}, media=media)
     yield body("media type", "in capitals with parameters", GOOD, (), 1, media="Text/Turtle ; charset=UTF-8; x=y")
     text = GOOD.replace("A synthetic", "Ž ά synthetic")
     for name, data, codes, kept in [
@@ -176,7 +190,7 @@ def forms():
     for name, text in [
         ("nothing", ""), ("a comment", "# nothing"), ("only prefixes", PREFIXES),
     ]:
-        yield body("empty", name, text)
+        yield body("empty", name, text, {"empty"})
     for name, text, media in [
         ("half a triple", "<@B@/d/a> a", "text/turtle"), ("an open string", '<@B@/d/a> <x:b> "', "text/turtle"), ("an open IRI", "<@B@/d/a", "text/turtle"),
         ("HTML", "<!doctype html><title>x</title>", "text/turtle"), ("JSON", "{}", "text/turtle"), ("an unknown prefix", "x:a x:b x:c .", "text/turtle"),
@@ -365,7 +379,8 @@ SPOILS = [
     ("too deep", ("body", GOOD + "<x:a> <x:b> " + "[ <x:b> " * 99 + "]" * 99 + " .", "text/turtle"), "too-deep"),
     ("too many blank nodes", ("body", GOOD + "<@B@/d/a> dct:x " + ",".join(f"[ dct:y {n} ]" for n in range(6_000)) + " .", "text/turtle"), "blank-nodes"),
     ("too large", ("body", GOOD + "#" * (5 << 20), "text/turtle"), "too-large"), ("UTF-16", ("body", GOOD.encode("utf-16"), "text/turtle"), "not-text"),
-    ("a redirect inside", ("raw", redirect("http://localhost:@P@/")), "private-address"), ("gzip", ("raw", answer(gzip.compress(b"x"), head="Content-Encoding: gzip\r\n")), "coding"),
+    ("a redirect inside", ("raw", redirect("http://localhost:@P@/")), "private-address"), ("gzip that is none", ("raw", answer(b"this is no gzip", head="Content-Encoding: gzip\r\n")), "coding"),
+    ("a packed mistake", ("packed", GOOD + "<x", "gzip"), "syntax"), ("an empty page", ("body", "# nothing", "text/turtle"), "empty"),
     ("silence", ("raw", silence(6)), "too-slow"), ("a reset", ("raw", reset()), "no-answer"),
 ]
 

@@ -10,6 +10,7 @@ nobody may reach. Then sources that were well say something bad, are walked agai
 and must keep their last good version.
 """
 import argparse
+import gzip
 import json
 import os
 import re
@@ -66,6 +67,8 @@ class Play:
             return what
         if isinstance(what, tuple) and what[0] == "body":
             return answer(self.put(what[1]), *what[2:])
+        if isinstance(what, tuple) and what[0] == "packed":
+            return answer(gzip.compress(self.put(what[1]).encode()), head=f"Content-Encoding: {what[2]}\r\n")
         if isinstance(what, tuple) and what[0] == "raw":
             return self.say(what[1])
         if isinstance(what, tuple) and what[0] == "late":
