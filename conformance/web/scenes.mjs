@@ -84,7 +84,7 @@ export function scenes({ datasets, include, exclude, codes, sources, harvested }
     add('nobody', `/cart?${some}`);
     add('nobody', `/compare?${some}`);
   }
-  for (const path of ['/harvested', '/harvested?q=nothing-is-called-like-this', harvested[0]]) add('nobody', path);
+  for (const path of ['/harvested', '/harvested?q=nothing-is-called-like-this', harvested[0], harvested[0].replace('dataset?', 'dataset.html?')]) add('nobody', path);
   add('nobody', '/harvested/dataset?source=nobody&iri=http%3A%2F%2Fnowhere.example%2Fd', 404);
   for (const path of ['/cart', '/compare', '/sparql', '/operator/sign-in']) add('nobody', path);
   add('nobody', '/sparql', 200, press(''));
