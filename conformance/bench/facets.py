@@ -114,15 +114,15 @@ def fill(data, count):
         row.update(slug=slug, number=number, description=text, figures=figures)
         database.execute(put, [row[name] for name in names])
         database.execute(harvest.EVENT, (seq, slug, 1, "1.0", one["access"][0], row["modified"], "0" * 64, 1, published))
-    harvest.finish(database, seq, number)
+    harvest.finish(database, seq, number, [number])
     return rng, words, known
 
 
 def looked_for(rng, words):
-    """A word, sometimes the middle of one, sometimes without its accents."""
+    """A word, sometimes only its beginning, sometimes without its accents."""
     word = words.word(rng.choice(list(LETTERS)))
     if rng.random() < 0.3 and len(word) > 4:
-        word = word[1:-1]
+        word = word[:-2]
     return fold(word) if rng.random() < 0.3 else word
 
 
@@ -139,7 +139,7 @@ def question(rng, words, known):
             chosen.append(word)
         pairs.append(("q", " ".join(chosen)))
         needles = [fold(word) for word in chosen]
-        tests.append(lambda one, folded: all(needle in folded for needle in needles))
+        tests.append(lambda one, folded: all(f" {needle}" in f" {folded}" for needle in needles))
     for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
         name = rng.choice(("access", "modality", "body-site", "theme", "category", "year", "keyword"))
         value = rng.choice(rng.choice(known)[0][name])
