@@ -53,5 +53,23 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// Whether it is a fault of this node, of which the reader learns no cause: that is for the log.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Configuration(_) | Self::Internal(_) => true,
+            Self::NotFound { .. }
+            | Self::Gone { .. }
+            | Self::Parameter { .. }
+            | Self::Invalid(_)
+            | Self::Unauthenticated(_)
+            | Self::Forbidden(_)
+            | Self::NotAcceptable(_)
+            | Self::TooCostly(_) => false,
+        }
+    }
+}
+
 /// The result of everything above the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

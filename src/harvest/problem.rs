@@ -20,20 +20,12 @@ pub fn problem(error: &Error) -> HttpResponse {
         Error::TooCostly(_) | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Configuration(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let detail = match error {
-        Error::NotFound { .. }
-        | Error::Gone { .. }
-        | Error::Parameter { .. }
-        | Error::Invalid(_)
-        | Error::Unauthenticated(_)
-        | Error::Forbidden(_)
-        | Error::NotAcceptable(_)
-        | Error::TooCostly(_) => error.to_string(),
+    let detail = if error.is_ours() {
         // The cause is for the log, not for the reader.
-        Error::Store(_) | Error::Configuration(_) | Error::Internal(_) => {
-            tracing::error!(%error, "a catalogue request failed");
-            "the server could not answer; the operator's log tells why".to_owned()
-        }
+        tracing::error!(%error, "a catalogue request failed");
+        "the server could not answer; the operator's log tells why".to_owned()
+    } else {
+        error.to_string()
     };
     problem_of(status, &detail)
 }

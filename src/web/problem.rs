@@ -89,18 +89,7 @@ pub fn page_or_problem(site: &Arc<Site>, request: &HttpRequest, error: &Error) -
     let reader = Reader::of(request);
     let (heading, advice) = (reader.tongue.word(heading), reader.tongue.word(advice));
     // What the reader may know of a fault of ours is its reference; the cause is in the log.
-    let is_ours = match error {
-        Error::Store(_) | Error::Configuration(_) | Error::Internal(_) => true,
-        Error::NotFound { .. }
-        | Error::Gone { .. }
-        | Error::Parameter { .. }
-        | Error::Invalid(_)
-        | Error::Unauthenticated(_)
-        | Error::Forbidden(_)
-        | Error::NotAcceptable(_)
-        | Error::TooCostly(_) => false,
-    };
-    let (detail, reference) = if is_ours {
+    let (detail, reference) = if error.is_ours() {
         let mut id = [0_u8; 6];
         let reference = match getrandom::fill(&mut id) {
             Ok(()) => id.iter().map(|byte| format!("{byte:02x}")).collect(),
